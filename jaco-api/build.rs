@@ -1,0 +1,21 @@
+//! Generates `jaco.v1` from `proto/`. protox parses the files in Rust: no `protoc` is needed.
+
+use std::{env, error::Error, fs, path::Path};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let mut files: Vec<_> = fs::read_dir("proto/jaco/v1")?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
+    files.sort();
+    let descriptors = protox::compile(&files, ["proto"])?;
+    let out = env::var("OUT_DIR")?;
+    fs::write(Path::new(&out).join("jaco_v1.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .btree_map(".")
+        .build_transport(false)
+        .compile_fds(descriptors)?;
+    Ok(())
+}

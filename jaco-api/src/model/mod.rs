@@ -1,0 +1,49 @@
+//! The domain model: plain values, valid by construction, without I/O, clocks or randomness.
+//!
+//! Everything that crosses a module border of JACO is one of these types. Their serde form is what
+//! `-o json|yaml` prints and what sealed documents hold; their protobuf form is in
+//! [`crate::convert`].
+
+mod actor;
+mod assignment;
+mod audit;
+mod container;
+mod deployment;
+mod ids;
+mod node;
+mod observation;
+mod replica;
+mod sealed;
+mod service;
+mod settings;
+mod status;
+mod time;
+mod token;
+
+pub use actor::{Actor, Principal, Role};
+pub use assignment::{AssignedNetwork, AssignedReplica, Assignment, Intent};
+pub use audit::{AuditEvent, AuditKind};
+pub use container::*;
+pub use deployment::{
+    Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
+    RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
+};
+pub use ids::{
+    ClusterId, DeploymentName, Digest, Identity, InvalidName, NetworkName, NodeId, NodeName,
+    ReplicaId, ServiceName, Slot, VolumeName,
+};
+pub use node::{Node, NodeFacts, NodeStatus};
+pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};
+pub use replica::{Preparation, Replica, ReplicaEvent, Volume};
+pub use sealed::Sealed;
+pub use service::{
+    DependencyCondition, FailureAction, Mode, Placement, Protocol, PublishedPort, RestartCondition,
+    RestartPolicy, ServiceSchedule, UpdateConfig, UpdateOrder,
+};
+pub use settings::Settings;
+pub use status::{
+    Change, ClusterStatus, DeploymentState, DeploymentStatus, Difference, MemberStatus, RaftRole,
+    ReplicaStatus, RolloutStatus, ServiceStatus,
+};
+pub use time::{Span, Timestamp};
+pub use token::{JoinToken, OperatorToken};

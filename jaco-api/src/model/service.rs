@@ -1,0 +1,212 @@
+//! What the scheduler knows of a service. None of it is secret: it is kept in the clear.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::{NodeName, ServiceName, Span};
+
+/// How the replicas of a service are spread over nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// As evenly as possible.
+    #[default]
+    Spread,
+    /// On as few nodes as possible.
+    Pack,
+    /// Evenly over these nodes only.
+    Hosts(Vec<NodeName>),
+    /// One on every eligible node.
+    Global,
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Spread => "spread",
+            Self::Pack => "pack",
+            Self::Hosts(_) => "hosts",
+            Self::Global => "global",
+        })
+    }
+}
+
+/// Whether the containers of a service are meant to run for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Runs until it is stopped.
+    #[default]
+    Service,
+    /// Runs to completion; a container that exits well is `completed`.
+    Job,
+}
+
+/// Which exits are followed by a restart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartCondition {
+    /// Every exit.
+    #[default]
+    Any,
+    /// Exits with a code other than zero.
+    OnFailure,
+    /// None.
+    None,
+}
+
+/// When and how often an exited container is started again on its node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// Which exits count.
+    pub condition: RestartCondition,
+    /// Consecutive failures after which the replica is `failed`.
+    pub max_attempts: u32,
+    /// First pause; doubles up to a minute.
+    pub delay: Span,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self { condition: RestartCondition::Any, max_attempts: 3, delay: Span::secs(1) }
+    }
+}
+
+/// Which comes first when a replica is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateOrder {
+    /// The new one is healthy before the old one stops.
+    StartFirst,
+    /// The old one stops before the new one starts.
+    StopFirst,
+}
+
+/// What happens when an update step fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureAction {
+    /// The previous revision is restored.
+    #[default]
+    Rollback,
+    /// The rollout stops where it is.
+    Pause,
+    /// The failure is noted and the rollout goes on.
+    Continue,
+}
+
+/// How a change is rolled out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateConfig {
+    /// How many replicas are replaced at a time; 0 means all.
+    pub parallelism: u32,
+    /// Pause between steps.
+    pub delay: Span,
+    /// Which comes first.
+    pub order: UpdateOrder,
+    /// How long a new replica must stay healthy.
+    pub monitor: Span,
+    /// Failed replicas tolerated, in thousandths of all.
+    pub max_failure_permille: u32,
+    /// What happens when more fail.
+    pub failure_action: FailureAction,
+}
+
+impl UpdateConfig {
+    /// What holds when the manifest says nothing.
+    #[must_use]
+    pub fn default_for(stateful: bool) -> Self {
+        Self {
+            parallelism: 1,
+            delay: Span(0),
+            order: if stateful { UpdateOrder::StopFirst } else { UpdateOrder::StartFirst },
+            monitor: Span(0),
+            max_failure_permille: 0,
+            failure_action: FailureAction::Rollback,
+        }
+    }
+}
+
+/// What must hold of another service before a replica is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DependencyCondition {
+    /// One of its replicas has started.
+    Started,
+    /// One of its replicas is healthy.
+    Healthy,
+    /// One of its replicas has completed.
+    Completed,
+}
+
+/// Transport protocol of a published port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A port that every node listens on for this service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// Port on the nodes; absent when the cluster chooses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<u16>,
+    /// Port in the container.
+    pub target: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+}
+
+/// What the scheduler knows of a service.
+///
+/// A change here never restarts a container; a change of the
+/// [`ContainerSpec`](super::ContainerSpec) always does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSchedule {
+    /// The image, for display.
+    pub image: String,
+    /// How many replicas; not used by `global` services.
+    pub replicas: u32,
+    /// How they are spread; absent means the cluster's `default_placement`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+    /// Placement constraints as Compose writes them, for example `node.labels.disk == ssd`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<String>,
+    /// Most replicas of the service on one node; 0 means no limit.
+    #[serde(default)]
+    pub max_replicas_per_node: u32,
+    /// Runs for ever, or to completion.
+    pub mode: Mode,
+    /// Restart rules on the owning node.
+    pub restart: RestartPolicy,
+    /// How a change is rolled out.
+    pub update: UpdateConfig,
+    /// What must hold of other services before a replica starts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends_on: BTreeMap<ServiceName, DependencyCondition>,
+    /// Engine names of the volumes it mounts; a service with any is stateful and stays put.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
+    /// True when it has a volume or a bind mount.
+    #[serde(default)]
+    pub stateful: bool,
+    /// Ports every node publishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PublishedPort>,
+    /// Platform the image needs, for example `linux/arm64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Reserved processor time in thousandths of a core.
+    #[serde(default)]
+    pub reserved_cpu_millis: u64,
+    /// Reserved memory in bytes.
+    #[serde(default)]
+    pub reserved_memory_bytes: u64,
+}

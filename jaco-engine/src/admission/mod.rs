@@ -1,0 +1,1 @@
+//! Who may, and does it make sense: (state, principal, request) to command.

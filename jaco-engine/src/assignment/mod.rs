@@ -1,0 +1,1 @@
+//! Everything one node must do, projected from the state.

@@ -1,0 +1,1 @@
+//! What only the leader does, for as long as it leads.

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod admission;
+pub mod assignment;
+pub mod clock;
+pub mod command;
+pub mod control;
+pub mod node;
+pub mod pki;
+pub mod raft;
+pub mod rpc;
+pub mod scheduler;
+pub mod seal;
+pub mod state;
+pub mod submit;
+pub mod summary;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod watch;

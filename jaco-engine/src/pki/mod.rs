@@ -1,0 +1,1 @@
+//! The cluster's CA, node certificates and tokens.

@@ -1,0 +1,1 @@
+//! openraft behind the `RaftStorage` and `PeerTransport` seams.

@@ -1,0 +1,1 @@
+//! What is to run where: `plan(&State, now)`, pure.

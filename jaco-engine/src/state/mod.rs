@@ -1,0 +1,93 @@
+//! The replicated state: an immutable value of typed tables with their indexes.
+//!
+//! Applying a command gives a new [`State`]; readers keep an `Arc<State>` as long as they like.
+//! Changed only by `command`, through a transaction.
+
+pub mod snapshot;
+mod table;
+mod transaction;
+mod view;
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use jaco_api::model::{
+    AuditEvent, ClusterId, Deployment, DeploymentName, Digest, Identity, JoinToken, Node, NodeId,
+    NodeName, OperatorToken, Protocol, Replica, ReplicaEvent, ReplicaId, Revision, Sealed,
+    Settings, Timestamp, Volume,
+};
+
+pub use table::Table;
+
+/// The row that exists once a cluster is initialised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Identity.
+    pub id: ClusterId,
+    /// CA certificate, PEM.
+    pub ca_pem: String,
+    /// CA private key, sealed.
+    pub ca_key: Sealed,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Commands newer than this level are not proposed.
+    pub feature_level: u32,
+    /// Highest node number ever given out.
+    pub last_node: u64,
+    /// Highest sequence of an audit event ever given out.
+    pub last_audit: u64,
+    /// Highest sequence of a replica event ever given out.
+    pub last_event: u64,
+}
+
+/// A sealed container document and how many revisions and replicas refer to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The ciphertext.
+    pub sealed: Sealed,
+    /// References; the document goes with the last one.
+    pub references: u32,
+}
+
+/// The whole replicated state at one raft index.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Raft index of the last applied entry.
+    pub(crate) index: u64,
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) nodes: Table<NodeId, Node>,
+    pub(crate) tokens: Table<Identity, OperatorToken>,
+    pub(crate) join_tokens: Table<Digest, JoinToken>,
+    pub(crate) documents: Table<Digest, Document>,
+    pub(crate) deployments: Table<DeploymentName, Deployment>,
+    pub(crate) revisions: Table<(DeploymentName, u64), Revision>,
+    pub(crate) replicas: Table<ReplicaId, Replica>,
+    pub(crate) volumes: Table<String, Volume>,
+    pub(crate) events: Table<u64, ReplicaEvent>,
+    pub(crate) audit: Table<u64, AuditEvent>,
+    /// Outcomes of the latest client requests, by request id.
+    pub(crate) requests: Table<String, Remembered>,
+
+    // Indexes: derived from the tables and rebuilt from them when a snapshot is read.
+    pub(crate) node_names: OrdMap<NodeName, NodeId>,
+    /// Every hash a token was ever known by, also of revoked ones.
+    pub(crate) token_hashes: OrdMap<Digest, Identity>,
+    pub(crate) replicas_by_node: OrdSet<(NodeId, ReplicaId)>,
+    pub(crate) events_by_replica: OrdSet<(ReplicaId, u64)>,
+    /// (domain, path) of every route in force.
+    pub(crate) routes: OrdMap<(String, String), DeploymentName>,
+    /// Published ports in force.
+    pub(crate) ports: OrdMap<(u16, Protocol), DeploymentName>,
+    /// Replicas per node that are to run.
+    pub(crate) load: OrdMap<NodeId, u32>,
+}
+
+/// The outcome of a client request, kept so that a repetition changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Raft index it was applied at; the oldest go first.
+    pub index: u64,
+    /// What it came to.
+    pub outcome: crate::command::Outcome,
+}

@@ -1,0 +1,1 @@
+//! Changing the state: rows in, indexes kept.

@@ -1,0 +1,185 @@
+//! Reading the state.
+
+use std::{ops::Bound, sync::Arc};
+
+use jaco_api::model::{
+    AuditEvent, Deployment, DeploymentName, Digest, Identity, Node, NodeId, NodeName,
+    OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent, ReplicaId, Revision, Sealed,
+    ServiceName, Settings, Slot, Volume,
+};
+
+use super::{Cluster, State};
+
+impl State {
+    /// Raft index of the last applied entry.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+    /// The cluster; absent before init.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.cluster.as_ref()
+    }
+    /// Cluster-wide settings.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+    /// Members in order of their numbers.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = &Arc<Node>> {
+        self.nodes.iter().map(|(_, n)| n)
+    }
+    /// A member by number.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
+        self.nodes.find(&id)
+    }
+    /// A member by name.
+    #[must_use]
+    pub fn node_named(&self, name: &NodeName) -> Option<&Arc<Node>> {
+        self.node_names.get(name).and_then(|id| self.nodes.find(id))
+    }
+    /// How many replicas are to run on a node.
+    #[must_use]
+    pub fn load(&self, node: NodeId) -> u32 {
+        self.load.get(&node).copied().unwrap_or(0)
+    }
+    /// Operator tokens by holder, revoked ones included.
+    pub fn tokens(&self) -> impl DoubleEndedIterator<Item = &Arc<OperatorToken>> {
+        self.tokens.iter().map(|(_, t)| t)
+    }
+    /// The holder of a token with this hash, whatever has become of the token.
+    #[must_use]
+    pub fn token_holder(&self, hash: &Digest) -> Option<&Identity> {
+        self.token_hashes.get(hash)
+    }
+    /// The token of a holder.
+    #[must_use]
+    pub fn token(&self, identity: &Identity) -> Option<&Arc<OperatorToken>> {
+        self.tokens.find(identity)
+    }
+    /// A sealed container document.
+    #[must_use]
+    pub fn document(&self, digest: &Digest) -> Option<&Sealed> {
+        self.documents.find(digest).map(|d| &d.sealed)
+    }
+    /// Deployments by name.
+    pub fn deployments(&self) -> impl DoubleEndedIterator<Item = &Arc<Deployment>> {
+        self.deployments.iter().map(|(_, d)| d)
+    }
+    /// A deployment.
+    #[must_use]
+    pub fn deployment(&self, name: &DeploymentName) -> Option<&Arc<Deployment>> {
+        self.deployments.find(name)
+    }
+    /// A kept revision of a deployment.
+    #[must_use]
+    pub fn revision(&self, name: &DeploymentName, number: u64) -> Option<&Arc<Revision>> {
+        self.revisions.find(&(name.clone(), number))
+    }
+    /// The revision in force of a deployment.
+    #[must_use]
+    pub fn revision_in_force(&self, name: &DeploymentName) -> Option<&Arc<Revision>> {
+        self.deployment(name).and_then(|d| self.revision(name, d.revision))
+    }
+    /// Kept revisions of a deployment, oldest first.
+    pub fn revisions(
+        &self,
+        name: &DeploymentName,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Revision>> {
+        self.revisions.range((name.clone(), 0)..=(name.clone(), u64::MAX)).map(|(_, r)| r)
+    }
+    /// A service of the revision in force.
+    #[must_use]
+    pub fn service(
+        &self,
+        deployment: &DeploymentName,
+        service: &ServiceName,
+    ) -> Option<&PlannedService> {
+        self.revision_in_force(deployment).and_then(|r| r.services.get(service))
+    }
+    /// All replicas, ordered by deployment, service and slot.
+    pub fn replicas(&self) -> impl DoubleEndedIterator<Item = &Arc<Replica>> {
+        self.replicas.iter().map(|(_, r)| r)
+    }
+    /// A replica.
+    #[must_use]
+    pub fn replica(&self, id: &ReplicaId) -> Option<&Arc<Replica>> {
+        self.replicas.find(id)
+    }
+    /// Replicas of a deployment, ordered by service and slot. O(its replicas).
+    pub fn replicas_of<'a>(
+        &'a self,
+        deployment: &'a DeploymentName,
+    ) -> impl Iterator<Item = &'a Arc<Replica>> {
+        let first = ReplicaId { deployment: deployment.clone(), ..least_replica() };
+        self.replicas
+            .range((Bound::Included(first), Bound::Unbounded))
+            .map(|(_, r)| r)
+            .take_while(move |r| r.id.deployment == *deployment)
+    }
+    /// Replicas of a service, ordered by slot. O(its replicas).
+    pub fn replicas_of_service<'a>(
+        &'a self,
+        deployment: &'a DeploymentName,
+        service: &'a ServiceName,
+    ) -> impl Iterator<Item = &'a Arc<Replica>> {
+        let first = ReplicaId {
+            deployment: deployment.clone(),
+            service: service.clone(),
+            slot: Slot::Index(0),
+        };
+        self.replicas
+            .range((Bound::Included(first), Bound::Unbounded))
+            .map(|(_, r)| r)
+            .take_while(move |r| r.id.deployment == *deployment && r.id.service == *service)
+    }
+    /// Replicas of a node. O(its replicas).
+    pub fn replicas_on(&self, node: NodeId) -> impl Iterator<Item = &Arc<Replica>> {
+        self.replicas_by_node
+            .range((Bound::Included((node, least_replica())), Bound::Unbounded))
+            .take_while(move |(n, _)| *n == node)
+            .filter_map(|(_, id)| self.replicas.find(id))
+    }
+    /// Where volumes of the engine live, by engine name.
+    pub fn volumes(&self) -> impl DoubleEndedIterator<Item = &Arc<Volume>> {
+        self.volumes.iter().map(|(_, v)| v)
+    }
+    /// Where a volume of the engine lives.
+    #[must_use]
+    pub fn volume(&self, engine_name: &str) -> Option<&Arc<Volume>> {
+        self.volumes.find(engine_name)
+    }
+    /// Replica events, oldest first.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Arc<ReplicaEvent>> {
+        self.events.iter().map(|(_, e)| e)
+    }
+    /// Events with a higher sequence than this, oldest first.
+    pub fn events_after(&self, sequence: u64) -> impl Iterator<Item = &Arc<ReplicaEvent>> {
+        self.events.range((Bound::Excluded(sequence), Bound::Unbounded)).map(|(_, e)| e)
+    }
+    /// Audit events with a higher sequence than this, oldest first.
+    pub fn audit_after(&self, sequence: u64) -> impl Iterator<Item = &Arc<AuditEvent>> {
+        self.audit.range((Bound::Excluded(sequence), Bound::Unbounded)).map(|(_, e)| e)
+    }
+    /// The deployment that owns a (domain, path).
+    #[must_use]
+    pub fn route_owner(&self, domain: &str, path: &str) -> Option<&DeploymentName> {
+        self.routes.get(&(domain.to_owned(), path.to_owned()))
+    }
+    /// The deployment that publishes a port.
+    #[must_use]
+    pub fn port_owner(&self, port: u16, protocol: Protocol) -> Option<&DeploymentName> {
+        self.ports.get(&(port, protocol))
+    }
+}
+
+/// Not greater than any replica id: names start with a letter or digit, and `0` is the least.
+fn least_replica() -> ReplicaId {
+    ReplicaId {
+        deployment: DeploymentName::new("0").expect("`0` is a DNS label"),
+        service: ServiceName::new("0").expect("`0` is a service name"),
+        slot: Slot::Index(0),
+    }
+}

@@ -1,0 +1,1 @@
+//! The only writer: proposes here or through the leader, in batches, across elections.

@@ -1,0 +1,1 @@
+//! The newest state, level-triggered.
