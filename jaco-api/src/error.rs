@@ -34,7 +34,7 @@ macro_rules! codes {
             /// What it means: the text of the documentation page.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($doc),*),)* }
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii(),)* }
             }
         }
         impl FromStr for ErrorCode {

@@ -1,0 +1,53 @@
+//! Enumerations. Value 0 is "unspecified" and is refused, except where it has a meaning.
+
+use super::InvalidMessage;
+use crate::{model, pb};
+
+macro_rules! enums {
+    ($($pb:ident <=> $model:path { $($variant:ident = $to:ident),* $(,)? } as $field:literal;)*) => { $(
+        impl From<$model> for pb::$pb {
+            fn from(value: $model) -> Self {
+                match value { $(<$model>::$to => Self::$variant,)* }
+            }
+        }
+        impl TryFrom<pb::$pb> for $model {
+            type Error = InvalidMessage;
+            fn try_from(value: pb::$pb) -> Result<Self, InvalidMessage> {
+                match value {
+                    $(pb::$pb::$variant => Ok(<$model>::$to),)*
+                    #[allow(unreachable_patterns)]
+                    _ => Err(InvalidMessage::new($field, "is not specified")),
+                }
+            }
+        }
+    )* };
+}
+
+enums! {
+    Role <=> model::Role { Viewer = Viewer, Deployer = Deployer, Admin = Admin } as "role";
+    NodeStatus <=> model::NodeStatus {
+        Joining = Joining, Ready = Ready, Cordoned = Cordoned, Draining = Draining,
+        Degraded = Degraded, IsolationUnavailable = IsolationUnavailable, Down = Down,
+        Leaving = Leaving,
+    } as "status";
+    RaftRole <=> model::RaftRole { Leader = Leader, Voter = Voter, Learner = Learner } as "role";
+    ReplicaState <=> model::ReplicaState {
+        Pending = Pending, Pulling = Pulling, Starting = Starting, Running = Running,
+        Degraded = Degraded, Updating = Updating, Stopping = Stopping, Stopped = Stopped,
+        Failed = Failed, Lost = Lost, Completed = Completed,
+    } as "state";
+    Health <=> model::Health {
+        Unspecified = None, Starting = Starting, Healthy = Healthy, Unhealthy = Unhealthy,
+    } as "health";
+    DeploymentState <=> model::DeploymentState {
+        Pending = Pending, Updating = Updating, Active = Active, Degraded = Degraded,
+        Failed = Failed, Stopped = Stopped, Deleting = Deleting,
+    } as "state";
+    RolloutPhase <=> model::RolloutPhase {
+        Rolling = Rolling, Paused = Paused, RollingBack = RollingBack, Completed = Completed,
+        Failed = Failed,
+    } as "phase";
+    ChangeKind <=> model::Change {
+        Added = Added, Changed = Changed, Removed = Removed,
+    } as "change";
+}
