@@ -1,0 +1,92 @@
+//! Deciding code is synchronous and pure: no runtime, no network, no clock, no dice, no hash-map order.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Modules that decide, relative to the workspace.
+const DECIDING: &[&str] = &[
+    "jaco-api/src/model",
+    "jaco-api/src/manifest",
+    "jaco-api/src/convert",
+    "jaco-engine/src/command",
+    "jaco-engine/src/state",
+    "jaco-engine/src/scheduler",
+    "jaco-engine/src/assignment",
+    "jaco-engine/src/summary",
+    "jaco-engine/src/summary.rs",
+    "jaco-engine/src/admission/admit",
+    "jaco-runtime/src/spec",
+    "jaco-runtime/src/spec.rs",
+    "jaco-runtime/src/reconcile/step.rs",
+    "jaco-runtime/src/reconcile/diff.rs",
+];
+
+/// What none of them may name, and why.
+const FORBIDDEN: &[(&str, &str)] = &[
+    ("tokio", "an async runtime"),
+    ("tonic::transport", "the network"),
+    ("async fn", "asynchronous code"),
+    (".await", "asynchronous code"),
+    ("SystemTime::now", "a clock"),
+    ("Instant::now", "a clock"),
+    ("rand::", "randomness"),
+    ("Uuid::new_v4", "randomness"),
+    ("HashMap", "hash-map order"),
+    ("HashSet", "hash-map order"),
+    ("std::fs", "files"),
+    ("std::net::Tcp", "the network"),
+    ("std::env", "the process environment"),
+];
+
+/// Named exceptions: (file suffix, what it may name, why that is harmless).
+const EXCEPTIONS: &[(&str, &str, &str)] = &[(
+    "convert/error.rs",
+    "HashMap",
+    "the generated ErrorInfo holds one; the model's map is ordered",
+)];
+
+fn sources(path: &Path, into: &mut Vec<PathBuf>) {
+    if path.is_file() && path.extension().is_some_and(|e| e == "rs") {
+        into.push(path.to_owned());
+    } else if path.is_dir() {
+        for entry in fs::read_dir(path).expect("a readable source folder") {
+            sources(&entry.expect("a readable entry").path(), into);
+        }
+    }
+}
+
+/// The part of a file that ships: tests may use what they like.
+fn shipped(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+#[test]
+fn deciding_code_names_nothing_impure() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate has a parent");
+    let mut files = Vec::new();
+    for module in DECIDING {
+        sources(&workspace.join(module), &mut files);
+    }
+    files.retain(|f| !f.ends_with("tests.rs"));
+    assert!(files.len() > 30, "only {} files found: has a module moved?", files.len());
+    let mut found = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(file).expect("a readable source file");
+        for (number, line) in shipped(&text).lines().enumerate() {
+            if line.trim_start().starts_with("//") {
+                continue;
+            }
+            for (word, what) in FORBIDDEN {
+                let excused = EXCEPTIONS
+                    .iter()
+                    .any(|(suffix, allowed, _)| file.ends_with(suffix) && allowed == word);
+                if line.contains(word) && !excused {
+                    found.push(format!("{}:{}: {what}: {line}", file.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "deciding code is not pure:\n{}", found.join("\n"));
+}
