@@ -1,0 +1,69 @@
+//! What can go wrong between the model and the kernel.
+
+use ipnet::IpNet;
+use jaco_api::error::{ApiError, ErrorCode};
+
+use crate::{Scope, mesh::PublicKey};
+
+/// Why the network of this node is not as it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// The kernel, or the tool that speaks to it, is missing or refused to be used at all.
+    #[error("{facility} cannot be used on this node")]
+    Unavailable {
+        /// What was needed, for example `nftables`.
+        facility: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The kernel refused this change; what was loaded before is still loaded.
+    #[error("the kernel refused the new {what}")]
+    Refused {
+        /// What was to be loaded, for example `ruleset`.
+        what: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// One prefix belongs to two scopes, so that it cannot be told who may talk to whom.
+    #[error("{prefix} belongs to {first} and to {second}")]
+    OverlappingScopes {
+        /// The prefix of `second` that overlaps.
+        prefix: IpNet,
+        /// The scope that came first.
+        first: Scope,
+        /// The scope that came second.
+        second: Scope,
+    },
+    /// A scope has an address outside every pool: policing it would touch foreign traffic.
+    #[error("{prefix} of {scope} is outside every address pool")]
+    OutsidePools {
+        /// The prefix.
+        prefix: IpNet,
+        /// Its scope.
+        scope: Scope,
+    },
+    /// Two peers claim the same addresses, so that a packet would have two ways out.
+    #[error("{prefix} is routed to both {first} and {second}")]
+    OverlappingPeers {
+        /// The prefix.
+        prefix: IpNet,
+        /// The peer that came first.
+        first: PublicKey,
+        /// The peer that came second.
+        second: PublicKey,
+    },
+}
+
+impl From<NetError> for ApiError {
+    fn from(error: NetError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let api = Self::new(ErrorCode::IsolationUnavailable, error.to_string());
+        match cause {
+            Some(cause) => api.with("cause", cause),
+            None => api,
+        }
+    }
+}

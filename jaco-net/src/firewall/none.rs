@@ -1,0 +1,46 @@
+//! No firewall: for nodes that run without isolation on purpose.
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{Firewall, Ruleset};
+use crate::NetError;
+
+/// Accepts every well-formed ruleset and enforces nothing, and says so.
+#[derive(Debug)]
+pub struct NoFirewall {
+    never: watch::Sender<u64>,
+}
+
+impl NoFirewall {
+    /// A firewall that is none.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { never: watch::Sender::new(0) }
+    }
+}
+
+impl Default for NoFirewall {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Firewall for NoFirewall {
+    fn enforces(&self) -> bool {
+        false
+    }
+
+    async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError> {
+        ruleset.check()
+    }
+
+    async fn read(&self) -> Result<Option<Ruleset>, NetError> {
+        Ok(None)
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.never.subscribe()
+    }
+}

@@ -1,0 +1,102 @@
+//! What every firewall and every mesh device must do.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ipnet::IpNet;
+
+use crate::{
+    Firewall, MeshConfig, MeshDevice, MeshPeer, NetError, PrivateKey, PublicKey, Ruleset, Scope,
+};
+
+const BOUND: Duration = Duration::from_secs(10);
+
+fn prefix(text: &str) -> IpNet {
+    text.parse().expect("the suite writes its prefixes correctly")
+}
+
+fn ruleset(scopes: &[(&str, &[&str])]) -> Ruleset {
+    let mut rules = Ruleset { pools: [prefix("10.244.0.0/14")].into(), ..Ruleset::default() };
+    for (deployment, prefixes) in scopes {
+        let scope = Scope {
+            deployment: deployment.parse().expect("the suite writes its names correctly"),
+            network: jaco_api::model::NetworkName::default_network(),
+        };
+        rules.scopes.insert(scope, prefixes.iter().map(|p| prefix(p)).collect::<BTreeSet<_>>());
+    }
+    rules
+}
+
+/// Checks an enforcing firewall. Leaves a ruleset without scopes loaded.
+///
+/// # Panics
+/// At the first rule that does not hold.
+pub async fn firewall(firewall: &dyn Firewall) {
+    assert!(firewall.enforces(), "the suite is for firewalls that enforce");
+    let first = ruleset(&[("a", &["10.244.0.0/24", "10.244.1.0/24"]), ("b", &["10.244.2.0/24"])]);
+    let mut wakes = firewall.watch();
+    firewall.apply(&first).await.expect("a well-formed ruleset is loaded");
+    assert_eq!(read(firewall).await, Some(first.clone()), "what is read equals what was applied");
+    tokio::time::timeout(BOUND, wakes.changed())
+        .await
+        .expect("a load wakes the watchers")
+        .expect("the watch lives as long as the firewall");
+
+    firewall.apply(&first).await.expect("applying twice is applying once");
+    assert_eq!(read(firewall).await, Some(first.clone()), "nothing was appended");
+
+    let second = ruleset(&[("b", &["10.244.1.0/24"])]);
+    firewall.apply(&second).await.expect("a ruleset is replaced");
+    assert_eq!(read(firewall).await, Some(second.clone()), "nothing of the old ruleset is left");
+
+    let overlapping = ruleset(&[("a", &["10.244.0.0/16"]), ("b", &["10.244.3.0/24"])]);
+    let refused = firewall.apply(&overlapping).await;
+    assert!(matches!(refused, Err(NetError::OverlappingScopes { .. })), "{refused:?}");
+    let outside = ruleset(&[("a", &["198.51.100.0/24"])]);
+    let refused = firewall.apply(&outside).await;
+    assert!(matches!(refused, Err(NetError::OutsidePools { .. })), "{refused:?}");
+    assert_eq!(read(firewall).await, Some(second), "a refused ruleset changes nothing");
+
+    let empty = ruleset(&[]);
+    firewall.apply(&empty).await.expect("an empty ruleset is loaded");
+    assert_eq!(read(firewall).await, Some(empty), "an empty ruleset is not no ruleset");
+}
+
+async fn read(firewall: &dyn Firewall) -> Option<Ruleset> {
+    firewall.read().await.expect("the ruleset can be read back")
+}
+
+/// Checks a mesh device. Leaves no interface behind.
+///
+/// # Panics
+/// At the first rule that does not hold.
+pub async fn mesh(device: &dyn MeshDevice) {
+    let key = PrivateKey::new([0x42; 32]);
+    let peer = |endpoint: Option<&str>, allowed: &str| MeshPeer {
+        endpoint: endpoint.map(|e| e.parse().expect("the suite writes its addresses correctly")),
+        allowed: [prefix(allowed)].into(),
+        keepalive: Some(Duration::from_secs(25)),
+    };
+    let mut config = MeshConfig {
+        addresses: [prefix("10.243.0.1/32")].into(),
+        listen_port: 51820,
+        mtu: 1420,
+        peers: [(PublicKey([1; 32]), peer(Some("192.0.2.1:51820"), "10.244.0.0/24"))].into(),
+    };
+    device.apply(&key, &config).await.expect("a mesh is built");
+    assert_eq!(device.read().await.expect("it can be read"), Some(config.clone()), "as applied");
+
+    config.peers.insert(PublicKey([2; 32]), peer(None, "10.244.1.0/24"));
+    config.peers.remove(&PublicKey([1; 32]));
+    device.apply(&key, &config).await.expect("peers come and go");
+    assert_eq!(device.read().await.expect("it can be read"), Some(config.clone()), "replaced");
+
+    let mut torn = config.clone();
+    torn.peers.insert(PublicKey([3; 32]), peer(None, "10.244.1.128/25"));
+    let refused = device.apply(&key, &torn).await;
+    assert!(matches!(refused, Err(NetError::OverlappingPeers { .. })), "{refused:?}");
+    assert_eq!(device.read().await.expect("it can be read"), Some(config), "unchanged");
+
+    device.remove().await.expect("it is removed");
+    assert_eq!(device.read().await.expect("it can be asked"), None, "nothing is left");
+    device.remove().await.expect("removing twice is removing once");
+}

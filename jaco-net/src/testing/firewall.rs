@@ -1,0 +1,73 @@
+//! A kernel with one ruleset, in memory.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::{Firewall, NetError, Ruleset};
+
+/// A firewall in memory that can be tampered with and can be made to fail.
+#[derive(Debug, Default)]
+pub struct FakeFirewall {
+    kernel: Mutex<Kernel>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Kernel {
+    loaded: Option<Ruleset>,
+    refusing: bool,
+    transactions: u64,
+}
+
+impl FakeFirewall {
+    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is loaded behind the node's back, as an administrator with `nft` would.
+    pub fn tamper(&self, change: impl FnOnce(&mut Option<Ruleset>)) {
+        change(&mut self.kernel().loaded);
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// From now on every `apply` is refused, or no longer refused.
+    pub fn refuse(&self, refusing: bool) {
+        self.kernel().refusing = refusing;
+    }
+
+    /// How often a ruleset was loaded.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.kernel().transactions
+    }
+}
+
+#[async_trait]
+impl Firewall for FakeFirewall {
+    async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError> {
+        ruleset.check()?;
+        {
+            let mut kernel = self.kernel();
+            if kernel.refusing {
+                return Err(NetError::Refused {
+                    what: "ruleset",
+                    source: "the fake was told to refuse".into(),
+                });
+            }
+            kernel.loaded = Some(ruleset.clone());
+            kernel.transactions += 1;
+        }
+        self.changed.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
+    async fn read(&self) -> Result<Option<Ruleset>, NetError> {
+        Ok(self.kernel().loaded.clone())
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+}

@@ -1,0 +1,11 @@
+//! Fakes that keep real state, and the suites that every implementation must pass.
+//!
+//! The suites panic at the first rule that is broken, naming it: call them from a test.
+
+mod conformance;
+mod firewall;
+mod mesh;
+
+pub use conformance::{firewall as firewall_suite, mesh as mesh_suite};
+pub use firewall::FakeFirewall;
+pub use mesh::FakeMesh;
