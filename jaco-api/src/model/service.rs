@@ -210,3 +210,29 @@ pub struct ServiceSchedule {
     #[serde(default)]
     pub reserved_memory_bytes: u64,
 }
+
+impl ServiceSchedule {
+    /// Whether it has one replica on every eligible node instead of a number of replicas.
+    #[must_use]
+    pub fn is_global(&self) -> bool {
+        self.placement == Some(Placement::Global)
+    }
+
+    /// Whether a replacement is the next generation of the same replica (stop-first and global)
+    /// rather than a new replica (start-first).
+    #[must_use]
+    pub fn replaces_in_place(&self) -> bool {
+        self.is_global() || self.update.order == UpdateOrder::StopFirst
+    }
+
+    /// How many of `desired` replicas keep running whatever a rollout does: all of them when the
+    /// new ones start first, all but `parallelism` when the old ones stop first, none of a job.
+    #[must_use]
+    pub fn floor(&self, desired: u32) -> u32 {
+        match (self.mode, self.replaces_in_place(), self.update.parallelism) {
+            (Mode::Job, ..) | (Mode::Service, true, 0) => 0,
+            (Mode::Service, true, parallelism) => desired.saturating_sub(parallelism),
+            (Mode::Service, false, _) => desired,
+        }
+    }
+}
