@@ -1,1 +1,35 @@
 #![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod audit;
+mod builder;
+mod call;
+mod client;
+mod cluster;
+mod deploy;
+mod endpoint;
+mod error;
+mod logs;
+mod node;
+mod retry;
+mod status_view;
+mod token;
+mod trust;
+mod wait;
+mod watch;
+
+pub use audit::AuditFilter;
+pub use builder::{Builder, DEFAULT_SOCKET, Notice};
+pub use client::Client;
+pub use cluster::Initialized;
+pub use deploy::{Applied, Apply, Changed, Deleted, Fetched, RevisionSummary, RolledBack};
+pub use error::{Error, InvalidEndpoint};
+pub use jaco_api::{error::ApiError, error::ErrorCode, model};
+pub use logs::{LogBatch, LogGap, LogLine, LogQuery};
+pub use node::NodeSummary;
+pub use status_view::StatusView;
+pub use token::{IssueToken, IssuedToken};
+pub use trust::{InvalidFingerprint, Trust};
+pub use wait::{Goal, Verdict, Wait, WaitResult};
+pub use watch::{EventQuery, StatusBatch, StatusQuery};

@@ -1,0 +1,275 @@
+//! Waiting until a deployment is what it was asked to be.
+//!
+//! [`judge`] decides from one consistent view and is pure; the rest keeps a view up to date, across
+//! broken streams and elections.
+
+use std::{fmt, time::Duration};
+
+use futures::TryStreamExt as _;
+use jaco_api::model::{
+    DeploymentName, DeploymentState, DeploymentStatus, ReplicaState, ReplicaStatus, RolloutPhase,
+    ServiceName,
+};
+use tokio::time::Instant;
+
+use crate::{Client, Error, ErrorCode, StatusQuery, StatusView, retry};
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Every replica is current and runs.
+    Running,
+    /// No rollout is under way, and the last one succeeded.
+    Rollout,
+    /// Nothing of it is left.
+    Removed,
+    /// No replica of it is left; it may still exist.
+    Stopped,
+}
+
+/// A goal for a deployment or one of its services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// Only this service of it.
+    pub service: Option<ServiceName>,
+    /// What to wait for.
+    pub goal: Goal,
+    /// The revision that must be reached; any when absent.
+    pub revision: Option<u64>,
+    /// How long at most.
+    pub timeout: Duration,
+}
+
+/// What a view says about a goal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is reached.
+    Reached,
+    /// Not yet, for these reasons.
+    Waiting(Vec<String>),
+    /// It will not be reached by waiting, for these reasons.
+    Failed(Vec<String>),
+}
+
+/// How waiting ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitResult {
+    /// The goal was reached.
+    Reached,
+    /// It cannot be reached, for these reasons.
+    Failed(Vec<String>),
+    /// It was not reached in time; what is in the way.
+    TimedOut(Vec<String>),
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Rollout => "rollout",
+            Self::Removed => "removed",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+impl Wait {
+    /// What `view` says about this goal.
+    #[must_use]
+    pub fn judge(&self, view: &StatusView) -> Verdict {
+        let Some(deployment) = view.deployment(&self.deployment) else {
+            return match self.goal {
+                Goal::Removed => Verdict::Reached,
+                _ => Verdict::Failed(vec![format!("there is no deployment {}", self.deployment)]),
+            };
+        };
+        match self.goal {
+            Goal::Removed | Goal::Stopped => self.judge_gone(view, deployment),
+            Goal::Running | Goal::Rollout => self.judge_up(view, deployment),
+        }
+    }
+
+    fn judge_gone(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {
+        let left: Vec<_> = self.replicas(view).map(describe).collect();
+        let gone = match (self.goal, &self.service) {
+            (Goal::Removed, None) => false,
+            (Goal::Removed, Some(service)) => {
+                left.is_empty() && !deployment.services.iter().any(|s| s.name == *service)
+            }
+            _ => left.is_empty(),
+        };
+        if gone { Verdict::Reached } else { Verdict::Waiting(left) }
+    }
+
+    fn judge_up(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {
+        if let Some(revision) = self.revision
+            && deployment.revision < revision
+        {
+            return Verdict::Waiting(vec![format!("revision {revision} is not in force yet")]);
+        }
+        let rollout = deployment.rollout.as_ref();
+        let phase = rollout.map(|r| &r.phase);
+        let why = || {
+            let reason = rollout.and_then(|r| r.reason.clone());
+            let mut reasons: Vec<_> = reason.into_iter().collect();
+            reasons.extend(self.obstacles(view, deployment));
+            reasons
+        };
+        match phase {
+            Some(RolloutPhase::Failed | RolloutPhase::Paused) => return Verdict::Failed(why()),
+            Some(RolloutPhase::Rolling | RolloutPhase::RollingBack) => {
+                return Verdict::Waiting(why());
+            }
+            Some(RolloutPhase::Completed) | None => {}
+        }
+        if let Some(revision) = self.revision.filter(|r| deployment.revision > *r) {
+            let newer = deployment.revision;
+            return Verdict::Failed(vec![format!(
+                "revision {revision} was replaced by revision {newer}"
+            )]);
+        }
+        if deployment.state == DeploymentState::Deleting {
+            return Verdict::Failed(vec![format!("{} is being deleted", self.deployment)]);
+        }
+        if deployment.state == DeploymentState::Stopped {
+            return Verdict::Failed(vec![format!("{} is stopped", self.deployment)]);
+        }
+        self.judge_services(view, deployment)
+    }
+
+    fn judge_services(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {
+        let mut services = deployment
+            .services
+            .iter()
+            .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name))
+            .peekable();
+        if services.peek().is_none()
+            && let Some(service) = &self.service
+        {
+            return Verdict::Failed(vec![format!("there is no service {service}")]);
+        }
+        if services.all(|s| s.state == DeploymentState::Active) {
+            return Verdict::Reached;
+        }
+        let obstacles = self.obstacles(view, deployment);
+        if self.replicas(view).any(|r| r.state == ReplicaState::Failed) {
+            Verdict::Failed(obstacles)
+        } else {
+            Verdict::Waiting(obstacles)
+        }
+    }
+
+    fn replicas<'a>(&'a self, view: &'a StatusView) -> impl Iterator<Item = &'a ReplicaStatus> {
+        view.replicas_of(&self.deployment, self.service.as_ref())
+    }
+
+    /// What is in the way: services that say why, then replicas that do not run.
+    fn obstacles(&self, view: &StatusView, deployment: &DeploymentStatus) -> Vec<String> {
+        let services = deployment
+            .services
+            .iter()
+            .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name))
+            .filter(|s| s.state != DeploymentState::Active)
+            .filter_map(|s| s.reason.as_ref().map(|why| format!("{}: {why}", s.name)));
+        let replicas = self
+            .replicas(view)
+            .filter(|r| !matches!(r.state, ReplicaState::Running | ReplicaState::Completed))
+            .map(describe);
+        services.chain(replicas).collect()
+    }
+}
+
+fn describe(replica: &ReplicaStatus) -> String {
+    match &replica.reason {
+        Some(reason) => {
+            format!("{} on {} is {}: {reason}", replica.id, replica.node, replica.state)
+        }
+        None => format!("{} on {} is {}", replica.id, replica.node, replica.state),
+    }
+}
+
+impl Client {
+    /// Waits for a goal; `progress` sees every consistent view on the way.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked. Not reaching the goal is a [`WaitResult`].
+    pub async fn wait(
+        &self,
+        wait: &Wait,
+        mut progress: impl FnMut(&StatusView) + Send,
+    ) -> Result<WaitResult, Error> {
+        let mut last = Vec::new();
+        let watching = self.watch_until(wait, &mut progress, &mut last);
+        match tokio::time::timeout(wait.timeout, watching).await {
+            Ok(result) => result,
+            Err(_) => Ok(WaitResult::TimedOut(last)),
+        }
+    }
+
+    async fn watch_until(
+        &self,
+        wait: &Wait,
+        progress: &mut (impl FnMut(&StatusView) + Send),
+        last: &mut Vec<String>,
+    ) -> Result<WaitResult, Error> {
+        let query =
+            StatusQuery { deployment: Some(wait.deployment.clone()), ..StatusQuery::default() };
+        let mut view = StatusView::default();
+        let (mut broken, mut since) = (0, Instant::now());
+        loop {
+            let outcome = self.watch_once(wait, &query, &mut view, progress, last).await;
+            let error = match outcome {
+                Ok(Some(result)) => return Ok(result),
+                Ok(None) => Error::Transport {
+                    status: Box::new(tonic::Status::unavailable("the stream ended")),
+                },
+                Err(Error::Api(e)) if e.code == ErrorCode::DeploymentNotFound => {
+                    // The view of a deployment that is gone.
+                    return Ok(match wait.judge(&StatusView::default()) {
+                        Verdict::Reached => WaitResult::Reached,
+                        Verdict::Failed(why) | Verdict::Waiting(why) => WaitResult::Failed(why),
+                    });
+                }
+                Err(e) => e,
+            };
+            if retry::after(&error, retry::Repeat::Harmless) == retry::Next::GiveUp {
+                return Err(error);
+            }
+            if view.is_synced() && broken == 0 {
+                since = Instant::now();
+            }
+            if since.elapsed() > self.inner.retry_for {
+                return Err(error);
+            }
+            tokio::time::sleep(retry::pause(broken)).await;
+            broken += 1;
+            view.restart();
+        }
+    }
+
+    /// Follows one stream. `None` when it ended before the goal was decided.
+    async fn watch_once(
+        &self,
+        wait: &Wait,
+        query: &StatusQuery,
+        view: &mut StatusView,
+        progress: &mut (impl FnMut(&StatusView) + Send),
+        last: &mut Vec<String>,
+    ) -> Result<Option<WaitResult>, Error> {
+        let mut batches = self.watch(query).await?;
+        while let Some(batch) = batches.try_next().await? {
+            if !view.apply(batch) {
+                continue;
+            }
+            progress(view);
+            match wait.judge(view) {
+                Verdict::Reached => return Ok(Some(WaitResult::Reached)),
+                Verdict::Failed(reasons) => return Ok(Some(WaitResult::Failed(reasons))),
+                Verdict::Waiting(reasons) => *last = reasons,
+            }
+        }
+        Ok(None)
+    }
+}
