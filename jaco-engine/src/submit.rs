@@ -1,1 +1,197 @@
 //! The only writer: proposes here or through the leader, in batches, across elections.
+//!
+//! In: a command with who wants it. Out: what applying it came to. Callers on every node use this
+//! one path; none of them asks who leads. A command that is proposed twice because an answer was
+//! lost is applied once: it carries a request id, or cannot do harm the second time.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jaco_api::{error::ApiError, model::Actor};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    clock::Clock,
+    command::{Command, Envelope, Outcome},
+    retry::Backoff,
+    watch::StateWatch,
+};
+
+/// How long a command is tried before the caller is told why it does not get through.
+const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Where commands become log entries.
+#[async_trait]
+pub trait LogWriter: Send + Sync + 'static {
+    /// One attempt to commit and apply a command, here or at the leader.
+    async fn propose(&self, envelope: Envelope) -> Result<Applied, Failed>;
+    /// Why attempts fail at present: `no_leader`, `quorum_lost` or what is wrong with this node.
+    fn obstacle(&self) -> ApiError;
+}
+
+/// A command that was committed and applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its place in the log.
+    pub index: u64,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// An attempt that came to nothing that is known of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failed {
+    /// Another attempt may succeed.
+    #[error("not accepted yet")]
+    Again,
+    /// No attempt can succeed.
+    #[error(transparent)]
+    ForGood(#[from] ApiError),
+}
+
+/// Writes commands. Clones write to the same log.
+#[derive(Clone)]
+pub struct Submitter {
+    log: Arc<dyn LogWriter>,
+    clock: Arc<dyn Clock>,
+    state: StateWatch,
+}
+
+impl fmt::Debug for Submitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Submitter")
+    }
+}
+
+impl Submitter {
+    /// Writes to `log`; `state` is where this node's readers look.
+    #[must_use]
+    pub fn new(log: Arc<dyn LogWriter>, clock: Arc<dyn Clock>, state: StateWatch) -> Self {
+        Self { log, clock, state }
+    }
+
+    /// Commits a command and waits until this node's state shows it.
+    ///
+    /// # Errors
+    /// The rejection, when the state machine refused it. `no_leader` or `quorum_lost` when it did
+    /// not get through within ten seconds: then it may still be applied later.
+    pub async fn submit(
+        &self,
+        actor: Actor,
+        request_id: Option<String>,
+        command: Command,
+    ) -> Result<Outcome, ApiError> {
+        let request_id = request_id
+            .or_else(|| (!harmless_twice(&command)).then(|| uuid::Uuid::new_v4().to_string()));
+        let envelope = Envelope { at: self.clock.now(), actor, request_id, command };
+        let deadline = Instant::now() + PATIENCE;
+        let applied = self.persist(envelope, deadline).await?;
+        // Committed already: a node cut off from the leader just now learns of it when it is back.
+        let mut state = self.state.clone();
+        let _ = timeout_at(deadline, state.wait_for_index(applied.index)).await;
+        match applied.outcome {
+            Outcome::Rejected(error) => Err(error),
+            outcome => Ok(outcome),
+        }
+    }
+
+    async fn persist(
+        &self,
+        mut envelope: Envelope,
+        deadline: Instant,
+    ) -> Result<Applied, ApiError> {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            match timeout_at(deadline, self.log.propose(envelope.clone())).await {
+                Ok(Ok(applied)) => return Ok(applied),
+                Ok(Err(Failed::ForGood(error))) => return Err(error),
+                Ok(Err(Failed::Again)) => {}
+                Err(_) => return Err(self.log.obstacle()),
+            }
+            let pause = backoff.pause();
+            if Instant::now() + pause >= deadline {
+                return Err(self.log.obstacle());
+            }
+            tokio::time::sleep(pause).await;
+            envelope.at = self.clock.now();
+        }
+    }
+}
+
+/// Whether a command may be applied a second time without a request id that tells: it says what
+/// is, or names the version it was planned from.
+fn harmless_twice(command: &Command) -> bool {
+    matches!(command, Command::Report(_) | Command::Reconcile(_) | Command::UpdateNode(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use jaco_api::{error::ErrorCode, model::AuditKind};
+
+    use super::*;
+    use crate::{command::RecordAudit, state::State, testing::ManualClock, watch};
+
+    /// Refuses a number of attempts, then accepts.
+    struct Stubborn {
+        refusals: AtomicUsize,
+        publisher: watch::StatePublisher,
+        seen: Mutex<Vec<Envelope>>,
+    }
+
+    #[async_trait]
+    impl LogWriter for Stubborn {
+        async fn propose(&self, envelope: Envelope) -> Result<Applied, Failed> {
+            self.seen.lock().unwrap().push(envelope);
+            if self.refusals.load(Ordering::SeqCst) > 0 {
+                self.refusals.fetch_sub(1, Ordering::SeqCst);
+                return Err(Failed::Again);
+            }
+            self.publisher.publish(Arc::new(State { index: 7, ..State::default() }));
+            Ok(Applied { index: 7, outcome: Outcome::Done })
+        }
+        fn obstacle(&self) -> ApiError {
+            ApiError::new(ErrorCode::NoLeader, "nobody leads")
+        }
+    }
+
+    fn submitter(refusals: usize) -> (Arc<Stubborn>, Submitter) {
+        let (publisher, state) = watch::channel(Arc::default());
+        let seen = Mutex::default();
+        let log = Arc::new(Stubborn { refusals: refusals.into(), publisher, seen });
+        let clock = Arc::new(ManualClock::default());
+        (log.clone(), Submitter::new(log, clock, state))
+    }
+
+    fn audit() -> Command {
+        let payload = std::collections::BTreeMap::new();
+        Command::RecordAudit(RecordAudit { kind: AuditKind::LeaderElected, payload })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_go_on_across_an_election_under_one_request_id() {
+        let (log, submitter) = submitter(12);
+        let outcome = submitter.submit(Actor::system(None), None, audit()).await.unwrap();
+        assert_eq!(outcome, Outcome::Done);
+        assert_eq!(submitter.state.newest().index(), 7);
+        let seen = log.seen.lock().unwrap();
+        assert_eq!(seen.len(), 13);
+        assert!(seen[0].request_id.is_some());
+        assert!(seen.iter().all(|e| e.request_id == seen[0].request_id));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_ten_seconds_the_caller_is_told_why() {
+        let (_log, submitter) = submitter(usize::MAX);
+        let began = Instant::now();
+        let error = submitter.submit(Actor::system(None), None, audit()).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NoLeader);
+        assert!(began.elapsed() <= PATIENCE && began.elapsed() > PATIENCE / 2);
+    }
+}

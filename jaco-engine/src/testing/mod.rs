@@ -1,1 +1,5 @@
 //! Fakes and builders for tests.
+
+pub mod clock;
+
+pub use clock::ManualClock;
