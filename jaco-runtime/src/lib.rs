@@ -1,1 +1,10 @@
 #![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod container;
+pub mod spec;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use container::{ContainerRuntime, RuntimeError};

@@ -1,0 +1,102 @@
+//! How an engine can fail.
+
+/// The failure underneath.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an engine did not do what it was asked. Messages hold the engine's own words.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The endpoint's text is no address of an engine.
+    #[error("{endpoint:?} is no engine address: {problem}")]
+    BadEndpoint {
+        /// The refused text.
+        endpoint: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No connection, or it broke.
+    #[error("the container engine at {endpoint} does not answer: {source}")]
+    Unreachable {
+        /// Where it should be.
+        endpoint: String,
+        /// Why not.
+        source: Cause,
+    },
+    /// No answer in time.
+    #[error("the container engine did not answer in time: {operation}")]
+    TimedOut {
+        /// What it was asked.
+        operation: &'static str,
+    },
+    /// The engine's API is older than the oldest we speak.
+    #[error("the container engine speaks API {found}; {needed} or newer is needed (Docker 20.10)")]
+    EngineTooOld {
+        /// API version of the engine.
+        found: String,
+        /// Oldest that works.
+        needed: String,
+    },
+    /// There is no such thing.
+    #[error("{message}")]
+    NotFound {
+        /// The engine's words.
+        message: String,
+    },
+    /// Something is in the way: a name in use, a network with members, a mounted volume.
+    #[error("{message}")]
+    Conflict {
+        /// The engine's words.
+        message: String,
+    },
+    /// The image exists neither here nor at its registry, or the registry will not say.
+    #[error("{message}")]
+    ImageNotFound {
+        /// The image.
+        image: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The image could not be fetched; another attempt may succeed.
+    #[error("{message}")]
+    PullFailed {
+        /// The image.
+        image: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine refused for another reason.
+    #[error("{message}")]
+    Refused {
+        /// HTTP status, or what is nearest to it.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine's answer made no sense.
+    #[error("the container engine's answer is not understood: {operation}")]
+    NotUnderstood {
+        /// What it was asked.
+        operation: &'static str,
+        /// Why not.
+        source: Cause,
+    },
+}
+
+impl RuntimeError {
+    /// Whether the engine as a whole is away, rather than this request wrong.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::EngineTooOld { .. })
+    }
+    /// Whether the thing asked for does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+    /// Whether asking again is pointless until somebody changes something.
+    #[must_use]
+    pub fn is_definitive_for_image(&self) -> bool {
+        matches!(self, Self::ImageNotFound { .. })
+    }
+}

@@ -1,0 +1,24 @@
+//! The labels by which a node knows what is its own.
+
+use std::collections::BTreeMap;
+
+/// Labels by key.
+pub type Labels = BTreeMap<String, String>;
+
+/// Keys of the labels JACO sets; they win over the user's.
+pub mod label {
+    /// The cluster a container, network or volume belongs to.
+    pub const CLUSTER: &str = "jaco.cluster_id";
+    /// The deployment.
+    pub const DEPLOYMENT: &str = "jaco.deployment";
+    /// The service.
+    pub const SERVICE: &str = "jaco.service";
+    /// The replica.
+    pub const REPLICA: &str = "jaco.replica_id";
+    /// The generation of the replica.
+    pub const GENERATION: &str = "jaco.generation";
+    /// The revision that made this generation.
+    pub const REVISION: &str = "jaco.revision";
+    /// The key of a network in its compose file.
+    pub const NETWORK: &str = "jaco.network";
+}

@@ -1,0 +1,75 @@
+//! The seam to a container engine: the trait and the plain values that cross it.
+//!
+//! Inputs are requests that are already decided ([`crate::spec`]); outputs are what the engine has
+//! and did. An implementation makes no decision, keeps no memory of its own about what should be,
+//! and never touches anything it was not named.
+
+mod credentials;
+mod error;
+mod labels;
+mod types;
+
+use async_trait::async_trait;
+pub use credentials::{Credential, Credentials, NoCredentials, longest_prefix, registry_host};
+pub use error::{Cause, RuntimeError};
+pub use labels::{Labels, label};
+pub use types::*;
+
+/// One container engine.
+///
+/// Object safe: nodes hold an `Arc<dyn ContainerRuntime>`. Every method may be dropped at any
+/// await; what the engine was asked to do by then may still happen. An engine that does not answer
+/// is [`RuntimeError::Unreachable`] from every method, and later calls find it again by themselves.
+#[async_trait]
+pub trait ContainerRuntime: Send + Sync + 'static {
+    /// Whether the engine answers.
+    async fn ping(&self) -> Result<(), RuntimeError>;
+    /// What the engine is. Fails with [`RuntimeError::EngineTooOld`] when it cannot be used.
+    async fn version(&self) -> Result<EngineVersion, RuntimeError>;
+
+    /// Whether the engine has the image.
+    async fn image_present(&self, image: &ImageRef) -> Result<bool, RuntimeError>;
+    /// Fetches an image. A reference that exists nowhere is [`RuntimeError::ImageNotFound`].
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        credential: Option<&Credential>,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError>;
+
+    /// Networks that carry all these labels; none given means every network.
+    async fn networks(&self, labels: &Labels) -> Result<Vec<Network>, RuntimeError>;
+    /// Makes a network; [`RuntimeError::Conflict`] when one of this name exists.
+    async fn create_network(&self, request: &NetworkRequest) -> Result<(), RuntimeError>;
+    /// Removes a network by id; [`RuntimeError::Conflict`] while a container is attached.
+    async fn remove_network(&self, id: &str) -> Result<(), RuntimeError>;
+
+    /// A volume by name.
+    async fn volume(&self, name: &str) -> Result<Option<Volume>, RuntimeError>;
+    /// Makes a volume; one that exists is left as it is.
+    async fn create_volume(&self, request: &VolumeRequest) -> Result<(), RuntimeError>;
+    /// Removes a volume; [`RuntimeError::Conflict`] while a container mounts it.
+    async fn remove_volume(&self, name: &str) -> Result<(), RuntimeError>;
+
+    /// Containers in any state that carry all these labels.
+    async fn list(&self, labels: &Labels) -> Result<Vec<ContainerSummary>, RuntimeError>;
+    /// A container by id or name.
+    async fn inspect(&self, id: &str) -> Result<Container, RuntimeError>;
+    /// Makes a container, attached to all its networks, and returns its id. All or nothing.
+    async fn create(&self, request: &ContainerRequest) -> Result<String, RuntimeError>;
+    /// Starts it; a running one is left as it is.
+    async fn start(&self, id: &str) -> Result<(), RuntimeError>;
+    /// Stops it with its own signal and grace; returns when it has stopped.
+    async fn stop(&self, id: &str) -> Result<(), RuntimeError>;
+    /// Removes it with its anonymous volumes; kills it when it runs.
+    async fn remove(&self, id: &str) -> Result<(), RuntimeError>;
+
+    /// What it wrote. Without `follow` the stream ends with what there is.
+    async fn logs(&self, id: &str, query: &LogQuery) -> Result<LogStream, RuntimeError>;
+    /// What happens to containers with all these labels. Everything that happens after this call
+    /// has returned is in the stream, and possibly a little of what was before. The stream ends
+    /// with an error, or simply ends, when the engine goes away.
+    async fn events(&self, labels: &Labels) -> Result<EventStream, RuntimeError>;
+    /// What a running container uses now.
+    async fn stats(&self, id: &str) -> Result<Stats, RuntimeError>;
+}

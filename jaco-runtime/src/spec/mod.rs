@@ -1,0 +1,210 @@
+//! What is asked of an engine for one replica. Pure.
+//!
+//! Input: an assigned replica. Output: requests for its container, networks and volumes. Never
+//! looks at what the engine has.
+
+use std::sync::Arc;
+
+use jaco_api::model::{
+    AssignedNetwork, AssignedReplica, Attachment, ClusterId, ContainerSpec, MountSource,
+    NetworkSpec, ReplicaId,
+};
+
+use crate::container::{
+    ContainerRequest, Labels, NetworkJoin, NetworkRequest, VolumeRequest, label,
+};
+
+/// The name of a replica's container.
+#[must_use]
+pub fn container_name(id: &ReplicaId) -> String {
+    format!("jaco.{id}")
+}
+
+/// The label that everything of a cluster carries.
+#[must_use]
+pub fn cluster_labels(cluster: ClusterId) -> Labels {
+    Labels::from([(label::CLUSTER.to_owned(), cluster.to_string())])
+}
+
+/// The labels by which the containers of one replica are found.
+#[must_use]
+pub fn replica_labels(cluster: ClusterId, replica: &str) -> Labels {
+    let mut labels = cluster_labels(cluster);
+    labels.insert(label::REPLICA.to_owned(), replica.to_owned());
+    labels
+}
+
+/// The container of a replica.
+#[must_use]
+pub fn container(
+    cluster: ClusterId,
+    replica: &AssignedReplica,
+    spec: &Arc<ContainerSpec>,
+) -> ContainerRequest {
+    let id = &replica.id;
+    let mut labels = spec.labels.clone();
+    labels.extend(replica_labels(cluster, &id.to_string()));
+    labels.extend(
+        [
+            (label::DEPLOYMENT, id.deployment.to_string()),
+            (label::SERVICE, id.service.to_string()),
+            (label::GENERATION, replica.generation.to_string()),
+            (label::REVISION, replica.revision.to_string()),
+        ]
+        .map(|(k, v)| (k.to_owned(), v)),
+    );
+    ContainerRequest {
+        name: container_name(id),
+        labels,
+        networks: joins(id, &spec.networks),
+        spec: spec.clone(),
+    }
+}
+
+/// Highest priority first; equal priorities keep the order of names, so that it never varies.
+fn joins(id: &ReplicaId, attachments: &[Attachment]) -> Vec<NetworkJoin> {
+    let mut sorted: Vec<&Attachment> = attachments.iter().collect();
+    sorted.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.network.cmp(&b.network)));
+    sorted
+        .into_iter()
+        .map(|a| {
+            let mut aliases = vec![id.service.to_string()];
+            aliases.extend(a.aliases.iter().filter(|x| **x != *id.service.as_str()).cloned());
+            aliases.dedup();
+            NetworkJoin { network: NetworkSpec::engine_name(&id.deployment, &a.network), aliases }
+        })
+        .collect()
+}
+
+/// A network of a deployment.
+#[must_use]
+pub fn network(cluster: ClusterId, name: &str, assigned: &AssignedNetwork) -> NetworkRequest {
+    let mut labels = assigned.spec.labels.clone();
+    labels.extend(network_labels(cluster, assigned));
+    NetworkRequest {
+        name: name.to_owned(),
+        labels,
+        internal: assigned.spec.internal,
+        driver_opts: assigned.spec.driver_opts.clone(),
+    }
+}
+
+/// The labels that make a network ours.
+#[must_use]
+pub fn network_labels(cluster: ClusterId, assigned: &AssignedNetwork) -> Labels {
+    let mut labels = cluster_labels(cluster);
+    labels.insert(label::DEPLOYMENT.to_owned(), assigned.deployment.to_string());
+    labels.insert(label::NETWORK.to_owned(), assigned.network.to_string());
+    labels
+}
+
+/// The volumes that must exist before a container: those of the engine that JACO makes, and the
+/// names of those that must be there already.
+#[must_use]
+pub fn volumes(
+    cluster: ClusterId,
+    id: &ReplicaId,
+    spec: &ContainerSpec,
+) -> (Vec<VolumeRequest>, Vec<String>) {
+    let (mut made, mut awaited) = (Vec::new(), Vec::new());
+    for mount in &spec.mounts {
+        let MountSource::Volume { name, external, driver, driver_opts, .. } = &mount.source else {
+            continue;
+        };
+        if name.is_empty() {
+            continue;
+        }
+        if *external {
+            awaited.push(name.clone());
+            continue;
+        }
+        let mut labels = cluster_labels(cluster);
+        labels.insert(label::DEPLOYMENT.to_owned(), id.deployment.to_string());
+        made.push(VolumeRequest {
+            name: name.clone(),
+            driver: driver.clone(),
+            driver_opts: driver_opts.clone(),
+            labels,
+        });
+    }
+    (made, awaited)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::sample;
+
+    #[test]
+    fn our_labels_win_and_the_name_is_the_replica() {
+        let mut spec = ContainerSpec { image: "x".into(), ..Default::default() };
+        spec.labels.insert("jaco.cluster_id".into(), "forged".into());
+        spec.labels.insert("team".into(), "blue".into());
+        let replica = sample::replica("shop.web.2", 7);
+        let request = container(sample::cluster(), &replica, &Arc::new(spec));
+        assert_eq!(request.name, "jaco.shop.web.2");
+        let expected = [
+            (label::CLUSTER, sample::cluster().to_string()),
+            (label::DEPLOYMENT, "shop".into()),
+            (label::GENERATION, "7".into()),
+            (label::REPLICA, "shop.web.2".into()),
+            (label::REVISION, "1".into()),
+            (label::SERVICE, "web".into()),
+            ("team", "blue".into()),
+        ];
+        assert_eq!(request.labels, expected.map(|(k, v)| (k.to_owned(), v)).into());
+    }
+
+    #[test]
+    fn the_network_with_the_highest_priority_comes_first_and_answers_to_the_service_name() {
+        let attachment = |name: &str, priority, aliases: &[&str]| Attachment {
+            network: name.parse().unwrap(),
+            aliases: aliases.iter().map(|a| (*a).to_owned()).collect(),
+            priority,
+        };
+        let spec = ContainerSpec {
+            networks: vec![
+                attachment("b", 0, &[]),
+                attachment("a", 0, &["web", "www"]),
+                attachment("front", 10, &[]),
+            ],
+            ..Default::default()
+        };
+        let request =
+            container(sample::cluster(), &sample::replica("shop.web.1", 1), &Arc::new(spec));
+        let seen: Vec<_> =
+            request.networks.iter().map(|n| (n.network.as_str(), n.aliases.join(","))).collect();
+        assert_eq!(
+            seen,
+            [
+                ("jaco_shop_front", "web".to_owned()),
+                ("jaco_shop_a", "web,www".to_owned()),
+                ("jaco_shop_b", "web".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn volumes_are_labelled_and_external_ones_only_awaited() {
+        let volume = |name: &str, external| jaco_api::model::Mount {
+            source: MountSource::Volume {
+                name: name.into(),
+                external,
+                driver: String::new(),
+                driver_opts: Default::default(),
+                nocopy: false,
+            },
+            target: "/data".into(),
+            read_only: false,
+        };
+        let spec = ContainerSpec {
+            mounts: vec![volume("jaco_shop_db", false), volume("backup", true), volume("", false)],
+            ..Default::default()
+        };
+        let id = "shop.db.1".parse().unwrap();
+        let (made, awaited) = volumes(sample::cluster(), &id, &spec);
+        assert_eq!(made.len(), 1);
+        assert_eq!(made[0].labels[label::DEPLOYMENT], "shop");
+        assert_eq!(awaited, ["backup"]);
+    }
+}

@@ -1,0 +1,84 @@
+//! Sample values, so that a test says only what it is about.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jaco_api::model::{
+    AssignedReplica, Assignment, Attachment, ClusterId, ContainerSpec, Intent, Mode, NetworkName,
+    Observation, RestartPolicy,
+};
+
+/// The cluster of all samples.
+#[must_use]
+pub fn cluster() -> ClusterId {
+    "6b1f3a52-0d1e-4c55-9d0b-7a1c5f0e2d11".parse().expect("the text is a UUID")
+}
+
+/// A container of `image` with nothing else set, in the `default` network.
+#[must_use]
+pub fn spec(image: &str) -> ContainerSpec {
+    ContainerSpec {
+        image: image.to_owned(),
+        networks: vec![Attachment {
+            network: NetworkName::default_network(),
+            aliases: Vec::new(),
+            priority: 0,
+        }],
+        ..ContainerSpec::default()
+    }
+}
+
+/// A replica that is to run the image `app:1`.
+///
+/// # Panics
+/// When `id` is no replica id.
+#[must_use]
+pub fn replica(id: &str, generation: u64) -> AssignedReplica {
+    replica_of(id, generation, spec("app:1"))
+}
+
+/// A replica that is to run this.
+///
+/// # Panics
+/// When `id` is no replica id.
+#[must_use]
+pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedReplica {
+    AssignedReplica {
+        id: id.parse().expect("a sample id is a replica id"),
+        intent: Intent::Run,
+        generation,
+        revision: 1,
+        spec: Some(Arc::new(spec)),
+        prepare: None,
+        waiting_on: Vec::new(),
+        restart: RestartPolicy::default(),
+        mode: Mode::Service,
+        observed: Observation { generation, ..Observation::default() },
+        prepared: None,
+    }
+}
+
+/// A caught-up assignment of these replicas with the networks they use.
+#[must_use]
+pub fn assignment(replicas: impl IntoIterator<Item = AssignedReplica>) -> Assignment {
+    let replicas: BTreeMap<_, _> = replicas.into_iter().map(|r| (r.id.clone(), r)).collect();
+    let mut networks = BTreeMap::new();
+    for replica in replicas.values() {
+        for attachment in replica.spec.iter().flat_map(|s| &s.networks) {
+            let deployment = replica.id.deployment.clone();
+            let network = attachment.network.clone();
+            networks.insert(
+                jaco_api::model::NetworkSpec::engine_name(&deployment, &network),
+                jaco_api::model::AssignedNetwork { deployment, network, spec: Default::default() },
+            );
+        }
+    }
+    Assignment {
+        cluster: cluster(),
+        node: "node-a".parse().expect("the text is a node name"),
+        index: 1,
+        caught_up: true,
+        replicas,
+        networks,
+        remove_volumes: Default::default(),
+    }
+}
