@@ -1,1 +1,36 @@
-//! What is to run where: `plan(&State, now)`, pure.
+//! What is to run where, and what the next step of a rollout is.
+//!
+//! In: the state, the deployments to look at, the leader's time. Out: a [`Plan`], one guarded batch
+//! of actions per deployment and the time at which something will have to be decided even if
+//! nothing happens. A second call on the state that results from a plan plans nothing, except after
+//! a step that gives the deployment another revision.
+//!
+//! It never touches a node, a clock or the log, never looks at an observation of another
+//! generation, and never plans a step that `apply` would have to refuse: [`check`] says so of every
+//! plan in tests and debug builds.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`filter`] | which nodes may take a replica at all, and why the others may not |
+//! | [`place`] | which of them takes it |
+//! | `restart` | whether a replica has settled, is under way or has failed |
+//! | `rollout` | whether a rollout goes on, has ended or has failed |
+//! | `replace` | which replicas of one service are created, replaced and removed now |
+//! | [`plan()`] | the batches |
+
+pub mod check;
+pub mod constraint;
+pub mod filter;
+mod input;
+pub mod place;
+mod plan;
+mod replace;
+mod restart;
+mod rollout;
+mod touched;
+
+#[cfg(test)]
+mod tests;
+
+pub use plan::{Plan, plan};
+pub use touched::touched;

@@ -99,6 +99,25 @@ impl State {
     ) -> Option<&PlannedService> {
         self.revision_in_force(deployment).and_then(|r| r.services.get(service))
     }
+    /// Whether a replica is made from the present content of its service.
+    #[must_use]
+    pub fn is_current(&self, replica: &Replica) -> bool {
+        self.service(&replica.id.deployment, &replica.id.service)
+            .is_some_and(|s| s.container == replica.container && s.epoch == replica.epoch)
+    }
+    /// The service as it applies to a replica: of the revision in force when the replica is
+    /// current, else of the replica's own revision while that is kept.
+    #[must_use]
+    pub fn service_of(&self, replica: &Replica) -> Option<&PlannedService> {
+        let id = &replica.id;
+        let present = self.service(&id.deployment, &id.service);
+        if present.is_some() && self.is_current(replica) {
+            return present;
+        }
+        self.revision(&id.deployment, replica.revision)
+            .and_then(|r| r.services.get(&id.service))
+            .or(present)
+    }
     /// All replicas, ordered by deployment, service and slot.
     pub fn replicas(&self) -> impl DoubleEndedIterator<Item = &Arc<Replica>> {
         self.replicas.iter().map(|(_, r)| r)

@@ -1,0 +1,202 @@
+//! A second look at a plan, written independently of the planner: what no plan may ever hold.
+//!
+//! In: a state and a plan made from it. Out: one sentence per violation. Used in tests and, in
+//! debug builds, on every plan. It never changes a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jaco_api::model::{
+    Deployment, DeploymentPhase, Intent, NodeId, NodeName, NodeStatus, Replica, ReplicaId,
+    ServiceName,
+};
+
+use super::Plan;
+use crate::{
+    command::{Action, Reconcile, RolloutEnd},
+    state::State,
+};
+
+/// What is wrong with a plan; nothing, if it is sound.
+#[must_use]
+pub fn violations(state: &State, plan: &Plan) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for batch in &plan.batches {
+        if !seen.insert(&batch.deployment) {
+            found.push(format!("{}: two batches", batch.deployment));
+        }
+        match state.deployment(&batch.deployment) {
+            None => found.push(format!("{}: no such deployment", batch.deployment)),
+            Some(deployment) => {
+                let mut batch = Batch::new(state, deployment, batch, &mut found);
+                batch.check_actions();
+                batch.check_floors();
+            }
+        }
+    }
+    found
+}
+
+/// One batch under inspection.
+struct Batch<'a> {
+    state: &'a State,
+    deployment: &'a Deployment,
+    batch: &'a Reconcile,
+    found: &'a mut Vec<String>,
+    acted_on: BTreeSet<&'a ReplicaId>,
+    /// Running replicas that this batch stops, by service.
+    stopped: BTreeMap<&'a ServiceName, Vec<&'a Replica>>,
+    slots: BTreeSet<(&'a ServiceName, &'a NodeName)>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(
+        state: &'a State,
+        deployment: &'a Deployment,
+        batch: &'a Reconcile,
+        found: &'a mut Vec<String>,
+    ) -> Self {
+        let (acted_on, stopped, slots) = Default::default();
+        Self { state, deployment, batch, found, acted_on, stopped, slots }
+    }
+
+    fn report(&mut self, what: impl std::fmt::Display) {
+        self.found.push(format!("{}: {what}", self.deployment.name));
+    }
+
+    fn check_actions(&mut self) {
+        let batch = self.batch;
+        if batch.actions.is_empty() {
+            self.report("an empty batch");
+        }
+        if batch.version != self.deployment.version {
+            self.report("planned from another version");
+        }
+        let last = batch.actions.len().saturating_sub(1);
+        for (at, action) in batch.actions.iter().enumerate() {
+            match action {
+                Action::Create { service, node, slot } => {
+                    self.check_create(service, *node, slot.as_ref());
+                }
+                Action::Prepare { replica } | Action::Advance { replica } => {
+                    self.check_replacement(replica, matches!(action, Action::Advance { .. }));
+                }
+                Action::Remove { replica } => {
+                    if let Some(row) = self.owned(replica)
+                        && row.is_running()
+                    {
+                        self.stopped.entry(&row.id.service).or_default().push(row);
+                    }
+                }
+                Action::Unplaced { service, reason } => {
+                    if self.deployment.unplaced.get(service) == reason.as_ref() {
+                        self.report(format!("{service}: the reason is written already"));
+                    }
+                }
+                Action::CountFailure { .. } => {
+                    if self.deployment.rollout.is_none() {
+                        self.report("a failure is counted without a rollout");
+                    }
+                }
+                Action::EndRollout(end) => self.check_end(end, at == last),
+            }
+        }
+    }
+
+    /// The row of a replica that is acted on, once and only while it is to run.
+    fn owned(&mut self, id: &'a ReplicaId) -> Option<&'a Replica> {
+        if !self.acted_on.insert(id) {
+            self.report(format!("two actions on {id}"));
+            return None;
+        }
+        match self.state.replica(id) {
+            Some(row) if row.id.deployment == self.deployment.name && row.intent == Intent::Run => {
+                Some(row)
+            }
+            _ => {
+                self.report(format!("{id} is not there to be acted on"));
+                None
+            }
+        }
+    }
+
+    fn check_create(&mut self, service: &'a ServiceName, node: NodeId, slot: Option<&'a NodeName>) {
+        let Some(planned) = self.state.service(&self.deployment.name, service) else {
+            return self.report(format!("{service} is no service of the revision in force"));
+        };
+        if self.deployment.phase != DeploymentPhase::Running {
+            self.report(format!("{service} is created though nothing is to run"));
+        }
+        let Some(row) = self.state.node(node) else {
+            return self.report(format!("node {node} is no member"));
+        };
+        if row.status != NodeStatus::Ready {
+            self.report(format!("{} takes no new work", row.name));
+        }
+        if planned.schedule.is_global() != slot.is_some() || slot.is_some_and(|s| *s != row.name) {
+            self.report(format!("{service} is given the wrong slot"));
+        }
+        if slot.is_some_and(|slot| !self.slots.insert((service, slot))) {
+            self.report(format!("{service} is created twice on {}", row.name));
+        }
+        let tied = |v: &String| self.state.volume(v).is_some_and(|v| v.node != node);
+        if slot.is_none() && planned.schedule.volumes.iter().any(tied) {
+            self.report(format!("{service} is created away from its volume"));
+        }
+    }
+
+    fn check_replacement(&mut self, id: &'a ReplicaId, advance: bool) {
+        let Some(row) = self.owned(id) else { return };
+        if self.state.is_current(row) {
+            self.report(format!("{id} is current and is replaced"));
+        }
+        let Some(planned) = self.state.service(&id.deployment, &id.service) else {
+            return self.report(format!("{id} is of no service of the revision in force"));
+        };
+        let prepared = row.preparation.as_ref().filter(|p| p.container == planned.container);
+        if advance && row.is_running() {
+            if prepared.is_none_or(|p| p.result != Some(Ok(()))) {
+                self.report(format!("{id} stops before its image is there"));
+            }
+            self.stopped.entry(&row.id.service).or_default().push(row);
+        }
+        if !advance && prepared.is_some() {
+            self.report(format!("{id} is prepared twice"));
+        }
+    }
+
+    fn check_end(&mut self, end: &RolloutEnd, last: bool) {
+        if self.deployment.rollout.is_none() {
+            self.report("a rollout ends that there is not");
+        }
+        if !last || (*end != RolloutEnd::Completed && !self.acted_on.is_empty()) {
+            self.report("steps are planned with the end of a rollout");
+        }
+    }
+
+    /// No service goes below its floor. One that is dropped or stopped has none; a global service
+    /// also leaves nodes it may not stay on.
+    fn check_floors(&mut self) {
+        if self.deployment.phase != DeploymentPhase::Running {
+            return;
+        }
+        for (service, stopped) in std::mem::take(&mut self.stopped) {
+            let Some(planned) = self.state.service(&self.deployment.name, service) else {
+                continue;
+            };
+            if planned.schedule.is_global() {
+                continue;
+            }
+            let running = self
+                .state
+                .replicas_of_service(&self.deployment.name, service)
+                .filter(|r| r.is_running())
+                .count();
+            let left = running - stopped.len().min(running);
+            let floor = planned.schedule.floor(planned.schedule.replicas);
+            if left < floor as usize {
+                self.report(format!("{service} goes to {left} running, below its {floor}"));
+            }
+        }
+    }
+}

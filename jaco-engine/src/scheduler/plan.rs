@@ -1,0 +1,114 @@
+//! The batches: one per deployment that needs a step, guarded by the version it was planned from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jaco_api::model::{
+    Deployment, DeploymentName, DeploymentPhase, Replica, RolloutPhase, ServiceName, Timestamp,
+};
+
+use super::{
+    check,
+    input::{Pass, Service},
+    replace, rollout,
+};
+use crate::{
+    command::{Action, Reconcile},
+    state::State,
+};
+
+/// What is to be done now, as a value: carried out without further choices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// One batch per deployment that needs a step.
+    pub batches: Vec<Reconcile>,
+    /// When to plan the same deployments again even if nothing happens.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Plans the next steps of the `touched` deployments at the leader's time `now`.
+#[must_use]
+pub fn plan(state: &State, touched: &BTreeSet<DeploymentName>, now: Timestamp) -> Plan {
+    let mut pass = Pass::new(state, now);
+    let mut batches = Vec::new();
+    for deployment in touched.iter().filter_map(|name| state.deployment(name)) {
+        let actions = deployment_steps(&mut pass, deployment);
+        if !actions.is_empty() {
+            batches.push(Reconcile {
+                deployment: deployment.name.clone(),
+                version: deployment.version,
+                actions,
+            });
+        }
+    }
+    let plan = Plan { batches, wake_at: pass.wake_at };
+    debug_assert_eq!(check::violations(state, &plan), Vec::<String>::new());
+    plan
+}
+
+/// The steps of one deployment.
+fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<Action> {
+    let state = pass.state;
+    let name = &deployment.name;
+    let revision = match deployment.phase {
+        DeploymentPhase::Running => state.revision(name, deployment.revision),
+        DeploymentPhase::Stopped | DeploymentPhase::Deleting { .. } => None,
+    };
+    let Some(revision) = revision else {
+        let mut actions = replace::remove_all(state.replicas_of(name).map(|r| &**r));
+        actions.extend(deployment.unplaced.keys().map(placed));
+        return actions;
+    };
+    let services: Vec<_> = revision
+        .services
+        .iter()
+        .map(|(name, planned)| {
+            let service = Service::new(state, deployment, revision, name, planned);
+            let tally = rollout::tally(pass, &service);
+            (service, tally)
+        })
+        .collect();
+    let (mut actions, end) = rollout::failures(pass, deployment, &services);
+    if let Some(end) = end {
+        // The revision in force may be another one after this: nothing else is planned with it.
+        actions.push(Action::EndRollout(end));
+        return actions;
+    }
+    let mut stands = Vec::new();
+    for (service, tally) in &services {
+        let (steps, stand) = replace::steps(pass, service, tally);
+        actions.extend(steps);
+        stands.push(stand);
+    }
+    let end = rollout::completion(deployment, &services, &stands);
+    let rolling = end.is_none()
+        && deployment.rollout.as_ref().is_some_and(|r| r.phase == RolloutPhase::Rolling);
+    actions.extend(dropped(state, deployment, &revision.services, rolling));
+    actions.extend(end.map(Action::EndRollout));
+    actions
+}
+
+/// Replicas of services that the revision in force does not have. Those without data stay until
+/// the rollout that drops them has ended: should it fail, nothing that served is missing.
+fn dropped<S>(
+    state: &State,
+    deployment: &Deployment,
+    services: &BTreeMap<ServiceName, S>,
+    rolling: bool,
+) -> Vec<Action> {
+    let stays = |r: &Replica| {
+        rolling && r.is_running() && state.service_of(r).is_some_and(|s| !s.schedule.stateful)
+    };
+    let replicas = state
+        .replicas_of(&deployment.name)
+        .map(|r| &**r)
+        .filter(|r| !services.contains_key(&r.id.service) && !stays(r));
+    let mut actions = replace::remove_all(replicas);
+    let unplaced = deployment.unplaced.keys().filter(|name| !services.contains_key(*name));
+    actions.extend(unplaced.map(placed));
+    actions
+}
+
+/// Nothing of the service is waiting for a node.
+fn placed(service: &ServiceName) -> Action {
+    Action::Unplaced { service: service.clone(), reason: None }
+}
