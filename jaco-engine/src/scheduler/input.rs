@@ -233,6 +233,24 @@ impl<'a> Service<'a> {
     }
 }
 
+/// How many replicas of a service are wanted: the number in its manifest or, of a `global` one,
+/// the nodes it belongs on.
+#[must_use]
+pub fn wanted(
+    state: &State,
+    deployment: &Deployment,
+    name: &ServiceName,
+    planned: &PlannedService,
+) -> u32 {
+    if !planned.schedule.is_global() {
+        return planned.schedule.replicas;
+    }
+    match state.revision(&deployment.name, deployment.revision) {
+        Some(revision) => Service::new(state, deployment, revision, name, planned).desired(state),
+        None => 0,
+    }
+}
+
 /// The rollout that is under way, if one is.
 pub(super) fn active_rollout(deployment: &Deployment) -> Option<&Rollout> {
     deployment

@@ -32,5 +32,6 @@ mod touched;
 #[cfg(test)]
 mod tests;
 
+pub use input::wanted;
 pub use plan::{Plan, plan};
 pub use touched::touched;

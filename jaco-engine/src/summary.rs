@@ -1,1 +1,0 @@
-//! What people are shown, derived from the state.

@@ -1,0 +1,175 @@
+//! One replica: where it is and, unless it simply runs, why.
+
+use jaco_api::model::{
+    DeploymentPhase, Health, Intent, NodeName, NodeStatus, Reason, Replica, ReplicaState,
+    ReplicaStatus, RolloutPhase, ServiceSchedule,
+};
+
+use crate::{assignment, state::State};
+
+/// A replica as it is shown.
+pub(super) fn status(state: &State, replica: &Replica) -> ReplicaStatus {
+    let schedule = state.service_of(replica).map(|s| &s.schedule);
+    let (shown, reason) = stand(state, replica, schedule);
+    let seen = &replica.observed;
+    let of_this_generation = seen.generation == replica.generation;
+    ReplicaStatus {
+        id: replica.id.clone(),
+        node: node_name(state, replica),
+        state: shown,
+        health: if of_this_generation { seen.health } else { Health::None },
+        reason,
+        generation: replica.generation,
+        revision: replica.revision,
+        image: schedule.map(|s| s.image.clone()).unwrap_or_default(),
+        container: seen.container.clone().filter(|_| of_this_generation),
+        restarts: if of_this_generation { seen.restarts } else { 0 },
+        exit_code: seen.exit_code.filter(|_| of_this_generation),
+        oom_killed: of_this_generation && seen.oom_killed,
+        started_at: seen.started_at.filter(|_| of_this_generation),
+        since: if of_this_generation {
+            replica.observed_at.max(replica.created_at)
+        } else {
+            replica.created_at
+        },
+        log_tail: Vec::new(),
+    }
+}
+
+/// The state that is shown and why it is not simply `running`.
+pub(super) fn stand(
+    state: &State,
+    replica: &Replica,
+    schedule: Option<&ServiceSchedule>,
+) -> (ReplicaState, Option<Reason>) {
+    if let Some(reason) = lost(state, replica) {
+        return (ReplicaState::Lost, wait(reason));
+    }
+    let seen = &replica.observed;
+    if replica.intent == Intent::Remove {
+        return match (seen.state, seen.reason.clone()) {
+            // What the agent says of a stop that does not get on is worth more.
+            (ReplicaState::Stopping, Some(reason)) => (ReplicaState::Stopping, Some(reason)),
+            _ => (ReplicaState::Stopping, wait(why_it_goes(state, replica))),
+        };
+    }
+    if seen.generation != replica.generation {
+        return not_picked_up(state, replica);
+    }
+    if let Some(reason) = being_replaced(state, replica) {
+        return (ReplicaState::Updating, wait(reason));
+    }
+    match seen.state {
+        ReplicaState::Running | ReplicaState::Completed => (seen.state, None),
+        ReplicaState::Pending => (seen.state, Some(why_pending(state, replica))),
+        shown => {
+            let words = || Reason { code: None, message: generic(shown, seen.health, schedule) };
+            (shown, Some(seen.reason.clone().unwrap_or_else(words)))
+        }
+    }
+}
+
+fn wait(message: String) -> Option<Reason> {
+    Some(Reason { code: None, message })
+}
+
+/// The name of its node; of one that has left, its number.
+fn node_name(state: &State, replica: &Replica) -> NodeName {
+    match state.node(replica.node) {
+        Some(node) => node.name.clone(),
+        None => NodeName::new(format!("node-{}", replica.node)).expect("`node-<number>` is a name"),
+    }
+}
+
+fn lost(state: &State, replica: &Replica) -> Option<String> {
+    match state.node(replica.node) {
+        None => Some("its node has left the cluster".to_owned()),
+        Some(node) if node.status == NodeStatus::Down => Some(format!("{} is down", node.name)),
+        Some(_) => None,
+    }
+}
+
+/// Why a replica is being stopped.
+fn why_it_goes(state: &State, replica: &Replica) -> String {
+    let id = &replica.id;
+    let Some(deployment) = state.deployment(&id.deployment) else {
+        return "being stopped".to_owned();
+    };
+    match deployment.phase {
+        DeploymentPhase::Stopped => "being stopped: the deployment is stopped",
+        DeploymentPhase::Deleting { .. } => "being stopped: the deployment is deleted",
+        DeploymentPhase::Running if state.service(&id.deployment, &id.service).is_none() => {
+            "being stopped: the service is no longer in the manifest"
+        }
+        DeploymentPhase::Running if !state.is_current(replica) => "being stopped: it was replaced",
+        DeploymentPhase::Running => "being stopped: it is no longer wanted",
+    }
+    .to_owned()
+}
+
+/// Nothing was seen of the present generation.
+fn not_picked_up(state: &State, replica: &Replica) -> (ReplicaState, Option<Reason>) {
+    if replica.observed.generation > 0 {
+        let next = replica.generation;
+        return (
+            ReplicaState::Updating,
+            wait(format!("its container is being replaced by generation {next}")),
+        );
+    }
+    (ReplicaState::Pending, Some(why_pending(state, replica)))
+}
+
+/// What a replica waits for that has no container yet.
+fn why_pending(state: &State, replica: &Replica) -> Reason {
+    let waiting_on = assignment::waiting_on(state, replica);
+    if !waiting_on.is_empty() {
+        return Reason { code: None, message: format!("waits for {}", waiting_on.join(", ")) };
+    }
+    let seen = &replica.observed;
+    if let Some(reason) = seen.reason.clone().filter(|_| seen.generation == replica.generation) {
+        return reason;
+    }
+    let message = match state.node(replica.node) {
+        Some(node) if node.status == NodeStatus::Degraded => {
+            format!("the container engine of {} does not answer", node.name)
+        }
+        _ => "its node has not picked it up yet".to_owned(),
+    };
+    Reason { code: None, message }
+}
+
+/// Whether a running replica is going to be replaced by the rollout under way, and how far that is.
+fn being_replaced(state: &State, replica: &Replica) -> Option<String> {
+    if !replica.is_running() || state.is_current(replica) {
+        return None;
+    }
+    let rollout = state.deployment(&replica.id.deployment)?.rollout.as_ref()?;
+    if !matches!(rollout.phase, RolloutPhase::Rolling | RolloutPhase::RollingBack) {
+        return None;
+    }
+    let to = rollout.to;
+    Some(match replica.preparation.as_ref().map(|p| &p.result) {
+        Some(None) => format!("runs on while the image of revision {to} is fetched"),
+        Some(Some(Err(reason))) => {
+            format!("runs on: the image of revision {to} cannot be fetched: {}", reason.message)
+        }
+        Some(Some(Ok(()))) => format!("about to be replaced by revision {to}"),
+        None => format!("waits for its turn to be replaced by revision {to}"),
+    })
+}
+
+/// What a state means when the node gave no reason.
+fn generic(state: ReplicaState, health: Health, schedule: Option<&ServiceSchedule>) -> String {
+    match (state, health) {
+        (ReplicaState::Pulling, _) => {
+            format!("fetches {}", schedule.map_or("its image", |s| s.image.as_str()))
+        }
+        (ReplicaState::Starting, Health::Starting) => "waits for its health check".to_owned(),
+        (ReplicaState::Starting, _) => "has just been started".to_owned(),
+        (ReplicaState::Degraded, Health::Unhealthy) => "its health check fails".to_owned(),
+        (ReplicaState::Degraded, _) => "its container ended and is started again".to_owned(),
+        (ReplicaState::Stopping, _) => "being stopped".to_owned(),
+        (ReplicaState::Failed, _) => "given up until the next apply or restart".to_owned(),
+        (other, _) => other.to_string(),
+    }
+}
