@@ -14,7 +14,7 @@ use crate::state::State;
 pub(super) struct Pass<'a> {
     pub(super) state: &'a State,
     pub(super) now: Timestamp,
-    /// When the plan is to be made again.
+    /// When the deployment at hand is to be planned again.
     pub(super) wake_at: Option<Timestamp>,
     /// Replicas this call placed, by node.
     placed: BTreeMap<NodeId, u32>,

@@ -21,17 +21,26 @@ use crate::{
 pub struct Plan {
     /// One batch per deployment that needs a step.
     pub batches: Vec<Reconcile>,
-    /// When to plan the same deployments again even if nothing happens.
-    pub wake_at: Option<Timestamp>,
+    /// When to plan which deployment again even if nothing happens.
+    pub wakes: BTreeMap<DeploymentName, Timestamp>,
+}
+
+impl Plan {
+    /// When the first deployment is to be planned again even if nothing happens.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.wakes.values().min().copied()
+    }
 }
 
 /// Plans the next steps of the `touched` deployments at the leader's time `now`.
 #[must_use]
 pub fn plan(state: &State, touched: &BTreeSet<DeploymentName>, now: Timestamp) -> Plan {
     let mut pass = Pass::new(state, now);
-    let mut batches = Vec::new();
+    let (mut batches, mut wakes) = (Vec::new(), BTreeMap::new());
     for deployment in touched.iter().filter_map(|name| state.deployment(name)) {
         let actions = deployment_steps(&mut pass, deployment);
+        wakes.extend(pass.wake_at.take().map(|at| (deployment.name.clone(), at)));
         if !actions.is_empty() {
             batches.push(Reconcile {
                 deployment: deployment.name.clone(),
@@ -40,7 +49,7 @@ pub fn plan(state: &State, touched: &BTreeSet<DeploymentName>, now: Timestamp) -
             });
         }
     }
-    let plan = Plan { batches, wake_at: pass.wake_at };
+    let plan = Plan { batches, wakes };
     debug_assert_eq!(check::violations(state, &plan), Vec::<String>::new());
     plan
 }

@@ -1,0 +1,108 @@
+//! Keeps the scheduler's plan going: every change of the state is planned for the deployments it
+//! concerns, and every plan is proposed.
+//!
+//! It holds no decisions. A batch that was planned from a version that is no longer in force is
+//! refused by the state machine; the change that made it so leads to the next plan.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::{DeploymentName, Timestamp},
+};
+
+use super::super::{driver::Task, propose::Propose};
+use crate::{
+    clock::Clock,
+    command::{Command, Reconcile},
+    scheduler,
+    state::State,
+};
+
+/// Batches that are on their way at a time: they share entries of the log.
+const AT_A_TIME: usize = 64;
+
+/// Plans and proposes.
+pub(in crate::control) struct Schedule {
+    propose: Arc<dyn Propose>,
+    clock: Arc<dyn Clock>,
+    /// The state the last pass planned from; none before the first pass of a term.
+    seen: Option<Arc<State>>,
+    /// Deployments whose batch did not get through.
+    again: BTreeSet<DeploymentName>,
+    /// When deployments are to be planned even if nothing happens.
+    timers: BTreeMap<DeploymentName, Timestamp>,
+}
+
+impl Schedule {
+    pub(in crate::control) fn new(propose: Arc<dyn Propose>, clock: Arc<dyn Clock>) -> Self {
+        let (again, timers) = Default::default();
+        Self { propose, clock, seen: None, again, timers }
+    }
+
+    /// What this pass plans: what has changed, what did not get through, and what is due.
+    fn touched(&mut self, state: &State, now: Timestamp) -> BTreeSet<DeploymentName> {
+        let mut touched = match &self.seen {
+            None => state.deployments().map(|d| d.name.clone()).collect(),
+            Some(seen) => scheduler::touched(seen, state),
+        };
+        touched.append(&mut self.again);
+        touched.extend(self.timers.iter().filter(|(_, at)| **at <= now).map(|(n, _)| n.clone()));
+        self.timers.retain(|name, _| !touched.contains(name) && state.deployment(name).is_some());
+        touched
+    }
+
+    /// Proposes every batch.
+    ///
+    /// # Errors
+    /// The first failure that the next change of the state does not put right by itself.
+    async fn carry_out(&mut self, batches: Vec<Reconcile>) -> Result<(), ApiError> {
+        let propose = &self.propose;
+        let results: Vec<_> = stream::iter(batches)
+            .map(|batch| async move {
+                let name = batch.deployment.clone();
+                (name, propose.propose(None, Command::Reconcile(batch)).await)
+            })
+            .buffer_unordered(AT_A_TIME)
+            .collect()
+            .await;
+        let mut first = Ok(());
+        for (name, result) in results {
+            match result {
+                Ok(_) => {}
+                // Another version is in force: this node is going to see it, or sees it already.
+                Err(error) if error.code == ErrorCode::Conflict => {
+                    tracing::debug!(deployment = %name, "planned from an older version");
+                }
+                Err(error) if error.code == ErrorCode::DeploymentNotFound => {}
+                Err(error) => {
+                    self.again.insert(name);
+                    first = first.and(Err(error));
+                }
+            }
+        }
+        first
+    }
+}
+
+#[async_trait]
+impl Task for Schedule {
+    fn name(&self) -> &'static str {
+        "schedule"
+    }
+
+    async fn pass(&mut self, state: Arc<State>) -> Result<Option<Timestamp>, ApiError> {
+        let now = self.clock.now();
+        let touched = self.touched(&state, now);
+        let plan = scheduler::plan(&state, &touched, now);
+        self.seen = Some(state);
+        self.timers.extend(plan.wakes);
+        self.carry_out(plan.batches).await?;
+        Ok(self.timers.values().min().copied())
+    }
+}
