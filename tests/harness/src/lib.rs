@@ -1,1 +1,39 @@
-//! .
+//! Clusters of real daemons on one machine: every host is a network namespace with its own Docker
+//! Engine and its own `jacod`, joined by a virtual switch.
+//!
+//! A library for end-to-end tests and for `cargo xtask rig|demo`. It needs root on Linux with `ip`,
+//! `nsenter`, `unshare`, `dockerd` and `docker`. Everything a rig made is gone after [`Rig::down`], and
+//! after a drop; what a killed process left behind is removed by the next [`Rig::up`] or by
+//! [`Rig::sweep`]. It must never touch an engine, an interface or a process that it did not start.
+
+#![deny(missing_docs)]
+
+mod binaries;
+mod cli;
+mod engine;
+mod error;
+mod host;
+mod image;
+mod node;
+mod process;
+mod record;
+mod rig;
+mod shell;
+mod stack;
+mod wait;
+
+pub use binaries::Binaries;
+pub use cli::{Cli, CliOutput};
+pub use engine::{Container, Engine};
+pub use error::HarnessError;
+pub use host::Host;
+pub use image::{busybox_image, shop_image};
+pub use node::{Node, NodeOptions};
+pub use process::{Process, Signal};
+pub use rig::{Rig, RigOptions};
+pub use shell::{Run, run};
+pub use stack::Stack;
+pub use wait::{Patience, until};
+
+/// What every fallible call of the harness returns.
+pub type Result<T, E = HarnessError> = std::result::Result<T, E>;

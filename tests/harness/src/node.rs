@@ -1,0 +1,252 @@
+//! One `jacod` on a host.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    Binaries, Cli, HarnessError, Host, Patience, Process, Result, Signal, process::tail, until,
+};
+
+/// What a node is made of.
+#[derive(Debug, Clone, Default)]
+pub struct NodeOptions {
+    /// Data directory; by default one of its own below the host's.
+    pub data_dir: Option<PathBuf>,
+    /// Further lines of jacod.yaml.
+    pub config: String,
+}
+
+/// A daemon with its configuration and data.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    directory: PathBuf,
+    data_dir: PathBuf,
+    config: PathBuf,
+    enter: Vec<String>,
+    server: String,
+    binaries: Binaries,
+    process: Option<Process>,
+}
+
+impl Node {
+    /// Prepares a node called `name` on `host` without starting it: configuration and directories.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn prepare(
+        host: &Host,
+        name: &str,
+        binaries: &Binaries,
+        options: &NodeOptions,
+    ) -> Result<Self> {
+        let directory = host.directory().join(name);
+        fs::create_dir_all(directory.join("home"))
+            .map_err(HarnessError::file("create", &directory))?;
+        let data_dir = options.data_dir.clone().unwrap_or_else(|| directory.join("data"));
+        let config = directory.join("jacod.yaml");
+        let mut text = format!("node_name: {name}\ndata_dir: {}\n", data_dir.display());
+        let _ = write!(
+            text,
+            "unix_socket: {directory}/jaco.sock\nlisten_addr: 0.0.0.0:7000\n\
+             cluster_addr: 0.0.0.0:7001\nengine_socket: {engine}\nlog_level: debug\n{further}",
+            directory = directory.display(),
+            engine = host.engine().url(),
+            further = options.config
+        );
+        fs::write(&config, text).map_err(HarnessError::file("write", &config))?;
+        // The command that enters the host's network; the daemon follows as its last words.
+        let enter = host.command("");
+        let enter = enter.get_args().map(|a| a.to_string_lossy().into_owned());
+        Ok(Self {
+            name: name.to_owned(),
+            data_dir,
+            config,
+            enter: enter.filter(|word| !word.is_empty()).collect(),
+            server: format!("{}:7000", host.address()),
+            directory,
+            binaries: binaries.clone(),
+            process: None,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its files: configuration, socket, log.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("jaco.sock")
+    }
+
+    /// Where it takes calls over TLS.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Its log file.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("jacod.log")
+    }
+
+    /// `jaco` over its socket.
+    #[must_use]
+    pub fn cli(&self) -> Cli {
+        let home = self.directory.join("home");
+        Cli::over_socket(self.binaries.jaco.clone(), &self.socket(), home)
+    }
+
+    /// The programs it is made of; a changed daemon counts from the next start.
+    pub fn binaries_mut(&mut self) -> &mut Binaries {
+        &mut self.binaries
+    }
+
+    /// Starts the daemon without waiting for it.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn spawn(&mut self) -> Result<()> {
+        let mut command = std::process::Command::new("nsenter");
+        command.args(&self.enter).arg(&self.binaries.jacod);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JACO_")) {
+            command.env_remove(name);
+        }
+        command.env("JACO_CONFIG", &self.config).env("RUST_BACKTRACE", "1");
+        self.process = Some(Process::start(&mut command, &self.log())?);
+        Ok(())
+    }
+
+    /// Starts the daemon and waits until it answers on its socket.
+    ///
+    /// # Errors
+    /// It ends, or does not answer in time; the report holds its last log lines.
+    pub fn start(&mut self) -> Result<()> {
+        self.spawn()?;
+        let cli = self.cli();
+        let process = self.process.as_mut().expect("it was spawned above");
+        let mut ended = false;
+        let answer = until(Patience::NORMAL, "jacod to answer", || {
+            ended = !process.alive();
+            if ended {
+                return Ok(());
+            }
+            match cli.try_run(&["cluster", "status"]) {
+                Ok(output) if output.code == 0 => Ok(()),
+                Ok(output) => Err(format!("{}\n{}", output.stderr, process.tail(20))),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        if ended {
+            return Err(HarnessError::Command {
+                line: "jacod".to_owned(),
+                status: format!("{:?}", process.exit_code()),
+                output: process.tail(20),
+            });
+        }
+        answer
+    }
+
+    /// The daemon, while it was started and not stopped.
+    pub fn process(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
+    /// Lets the daemon live on after this process.
+    pub fn detach(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.detach();
+        }
+    }
+
+    /// Asks the daemon to end and returns how long that took.
+    ///
+    /// # Errors
+    /// It does not end within ten seconds.
+    pub fn stop(&mut self) -> Result<Duration> {
+        let started = std::time::Instant::now();
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::TERM);
+            process.wait(Patience::SHORT)?;
+        }
+        Ok(started.elapsed())
+    }
+
+    /// Kills the daemon.
+    ///
+    /// # Errors
+    /// It is still there after ten seconds.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// The last lines of its log.
+    #[must_use]
+    pub fn tail(&self, lines: usize) -> String {
+        tail(&self.log(), lines)
+    }
+
+    /// Status and last log lines: what a failed test prints.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let status = match self.cli().try_run(&["status"]) {
+            Ok(output) => format!("{}{}", output.stdout, output.stderr),
+            Err(error) => error.to_string(),
+        };
+        let rule = "-".repeat(20);
+        format!("{rule} status of {}\n{status}\n{rule} its log\n{}\n", self.name, self.tail(40))
+    }
+
+    /// Looks at `jaco … -o json` until `holds` accepts the document, and returns that.
+    ///
+    /// # Errors
+    /// It never does; the report holds the last document, the status and the last log lines.
+    pub fn wait_for(
+        &self,
+        patience: Patience,
+        what: &str,
+        arguments: &[&str],
+        mut holds: impl FnMut(&Value) -> bool,
+    ) -> Result<Value> {
+        let cli = self.cli();
+        let looked = until(patience, what, || {
+            let document = cli.json(arguments).map_err(|error| error.to_string())?;
+            if holds(&document) { Ok(document) } else { Err(document.to_string()) }
+        });
+        looked.map_err(|error| match error {
+            HarnessError::Timeout { what, waited, report } => {
+                let report = format!("{report}\n{}", self.report());
+                HarnessError::Timeout { what, waited, report }
+            }
+            other => other,
+        })
+    }
+}
