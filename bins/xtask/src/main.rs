@@ -1,1 +1,65 @@
-fn main() {}
+//! Developer commands of the workspace: `cargo xtask <command>`.
+//!
+//! The only home of developer scripts. Runs other programs and decides nothing about JACO itself.
+
+mod bench;
+mod build;
+
+mod demo;
+mod docs;
+mod error;
+mod machine;
+mod rig;
+mod say;
+mod setup;
+mod tests;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of JACO")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs the Debian packages that the rig needs
+    Setup,
+    /// Runs the shop on a real cluster on this machine
+    Demo(demo::Demo),
+    /// Runs every test; says what it skipped and why
+    Test(tests::Test),
+    /// Hosts with their own engines and daemons, for trying things out
+    #[command(subcommand)]
+    Rig(rig::Rig),
+    /// Writes the generated pages of the documentation
+    Docs(docs::Docs),
+    /// Runs the benchmarks
+    Bench {
+        /// Passed on to the benchmarks
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup => setup::install(),
+        Command::Demo(demo) => demo.run(),
+        Command::Test(test) => test.run(),
+        Command::Rig(rig) => rig.run(),
+        Command::Docs(docs) => docs.run(),
+        Command::Bench { arguments } => bench::run_all(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

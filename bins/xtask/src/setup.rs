@@ -1,0 +1,94 @@
+//! `setup`: the Debian packages without which the rig cannot run.
+
+use std::{path::Path, process::Command};
+
+use crate::{
+    error::{Result, TaskError},
+    machine::{has, is_root, run, succeeds},
+    say,
+};
+
+/// A program and the package that brings it.
+const NEEDED: &[(&str, &str)] = &[
+    ("dockerd", "docker.io"),
+    ("docker", "docker-cli"),
+    ("busybox", "busybox-static"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("iptables", "iptables"),
+    ("nsenter", "util-linux"),
+    ("mount", "mount"),
+];
+
+/// Packages whose programs are missing.
+pub(crate) fn missing() -> Vec<&'static str> {
+    let absent = NEEDED.iter().filter(|(program, _)| !has(program));
+    let mut packages: Vec<&str> = absent.map(|(_, package)| *package).collect();
+    // Older releases have the client inside docker.io.
+    if packages.contains(&"docker-cli") && !succeeds("apt-cache", &["show", "docker-cli"]) {
+        packages.retain(|package| *package != "docker-cli");
+        if !packages.contains(&"docker.io") {
+            packages.push("docker.io");
+        }
+    }
+    packages
+}
+
+/// Installs what is missing, and says what that was.
+pub(crate) fn install_if_possible() -> Result<(), String> {
+    let packages = missing();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !is_root() {
+        return Err(format!("not root, and not installed: {}", packages.join(" ")));
+    }
+    install().map_err(|error| error.to_string())
+}
+
+/// Installs what is missing.
+pub(crate) fn install() -> Result<()> {
+    if missing().is_empty() {
+        say::note("setup: everything is installed");
+        return Ok(());
+    }
+    if !has("apt-get") {
+        return Err(TaskError::NoApt { packages: missing().join(" ") });
+    }
+    if !is_root() {
+        return Err(TaskError::NotRoot { what: "setup" });
+    }
+    say::step("Installing Debian packages");
+    // An outdated or empty list makes packages look as if they did not exist.
+    run(&mut apt(&["update", "-q"]))?;
+    let packages = missing();
+    let install = ["install", "-y", "-q", "--no-install-recommends"];
+    run_with_services_off(&mut apt(&[&install[..], &packages].concat()))?;
+    say::note(&format!("setup: installed {}", packages.join(" ")));
+    match missing().as_slice() {
+        [] => Ok(()),
+        left => Err(TaskError::StillMissing { packages: left.join(" ") }),
+    }
+}
+
+fn apt(arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// Keeps packages from starting an engine of their own: the rig starts what it needs.
+fn run_with_services_off(command: &mut Command) -> Result<()> {
+    let policy = Path::new("/usr/sbin/policy-rc.d");
+    if policy.exists() || Path::new("/run/systemd/system").exists() {
+        return run(command);
+    }
+    let file =
+        |source| TaskError::File { operation: "write", path: policy.display().to_string(), source };
+    std::fs::write(policy, "#!/bin/sh\nexit 101\n").map_err(file)?;
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(policy, executable).map_err(file)?;
+    let outcome = run(command);
+    std::fs::remove_file(policy).map_err(file)?;
+    outcome
+}

@@ -1,0 +1,123 @@
+//! `test`: everything that can run here, and a loud word about what cannot.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::{
+    build,
+    error::{Result, TaskError},
+    machine::{cargo, has, is_root, run},
+    say, setup,
+};
+
+const EXAMPLES: &[&str] = &["embed-node", "custom-runtime", "deploy-from-rust"];
+
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Leaves out the rig
+    #[arg(long, conflicts_with = "require_rig")]
+    no_rig: bool,
+    /// Fails when the rig cannot run, instead of saying so
+    #[arg(long, env = "JACO_REQUIRE_RIG")]
+    require_rig: bool,
+    /// Runs the rig only
+    #[arg(long, conflicts_with = "no_rig")]
+    only_rig: bool,
+    /// Rig scenarios to run: those whose name holds one of these
+    scenarios: Vec<String>,
+}
+
+struct Step {
+    name: &'static str,
+    outcome: Result<()>,
+    seconds: u64,
+}
+
+fn step(steps: &mut Vec<Step>, name: &'static str, work: impl FnOnce() -> Result<()>) {
+    say::step(name);
+    let started = Instant::now();
+    let outcome = work();
+    if let Err(error) = &outcome {
+        say::error(error);
+    }
+    steps.push(Step { name, outcome, seconds: started.elapsed().as_secs() });
+}
+
+impl Test {
+    pub(crate) fn run(&self) -> Result<()> {
+        let mut steps = Vec::new();
+        if !self.only_rig {
+            step(&mut steps, "Unit, property and in-process tests", workspace_tests);
+            step(&mut steps, "Documentation tests", || {
+                run(&mut cargo(&["test", "-q", "--workspace", "--doc"]))
+            });
+            step(&mut steps, "Generated documentation", || {
+                run(&mut cargo(&["test", "-q", "-p", "jaco-e2e", "--test", "documentation"]))
+            });
+            step(&mut steps, "Examples", examples);
+        }
+        let skipped = if self.no_rig { Some("--no-rig".to_owned()) } else { rig_obstacle() };
+        match &skipped {
+            None => step(&mut steps, "Rig: real engines, real daemons", || self.rig()),
+            Some(reason) if self.require_rig => {
+                let reason = reason.clone();
+                step(&mut steps, "Rig", || Err(TaskError::RigRequired { reason }));
+            }
+            Some(reason) => say::loud(&format!("SKIPPED the rig (real engines): {reason}")),
+        }
+        summary(&steps, skipped.as_deref())
+    }
+
+    fn rig(&self) -> Result<()> {
+        let (directory, _) = build::binaries()?;
+        let mut arguments = vec!["test", "-q", "-p", "jaco-e2e", "--test", "rig", "--"];
+        arguments.extend(self.scenarios.iter().map(String::as_str));
+        run(cargo(&arguments).env("JACO_BIN_DIR", directory))
+    }
+}
+
+fn workspace_tests() -> Result<()> {
+    if has("cargo-nextest") || cargo_home_has("cargo-nextest") {
+        return run(&mut cargo(&["nextest", "run", "--workspace", "--exclude", "jaco-e2e"]));
+    }
+    let all = ["--lib", "--bins", "--tests"];
+    run(&mut cargo(&[&["test", "-q", "--workspace", "--exclude", "jaco-e2e"][..], &all].concat()))
+}
+
+fn cargo_home_has(program: &str) -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
+    home.is_some_and(|home| home.join("bin").join(program).is_file())
+}
+
+fn examples() -> Result<()> {
+    for example in EXAMPLES {
+        run(&mut cargo(&["run", "-q", "-p", &format!("example-{example}")]))?;
+    }
+    Ok(())
+}
+
+/// Why the rig cannot run here.
+fn rig_obstacle() -> Option<String> {
+    if !is_root() {
+        return Some("not root".to_owned());
+    }
+    setup::install_if_possible().err()
+}
+
+fn summary(steps: &[Step], skipped: Option<&str>) -> Result<()> {
+    say::step("Summary");
+    for step in steps {
+        let word = if step.outcome.is_ok() { "ok" } else { "FAILED" };
+        say::note(&format!("{word:>8}  {:>4} s  {}", step.seconds, step.name));
+    }
+    if let Some(reason) = skipped {
+        say::note(&format!(" SKIPPED          Rig: {reason}"));
+    }
+    let failed: Vec<&str> = steps.iter().filter(|s| s.outcome.is_err()).map(|s| s.name).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let names = failed.join(", ");
+    Err(TaskError::Steps { count: failed.len(), total: steps.len(), names })
+}
