@@ -83,9 +83,7 @@ fn shop(host: &Host, node: &mut Node) -> Result<()> {
     if !page.contains(GREETING) {
         return Err(TaskError::Check { what: format!("the page does not greet:\n{page}") });
     }
-    let order = ["wget", "-q", "-T", "3", "-O", "-", "--post-data", "teapot"];
-    let orders = format!("http://{web}:8080/orders");
-    jaco_harness::Run::text(host.command("busybox").args(order).arg(orders))?;
+    host.http_post(&format!("http://{web}:8080/orders"), "teapot")?;
     let page = until(Patience::NORMAL, "the worker to pack the teapot", || {
         let page = host.http_get(&format!("http://{web}:8080/")).map_err(|e| e.to_string())?;
         if page.contains("packed teapot") { Ok(page) } else { Err(page) }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::{
-    Engine, HarnessError, Patience, Process, Result, Run, Signal,
+    Engine, HarnessError, Patience, Process, Result, Signal,
+    http::fetch,
     process::{alive, signal_pid, tail},
     run, until,
 };
@@ -186,7 +187,15 @@ impl Host {
     /// # Errors
     /// Nobody answers, or with an error.
     pub fn http_get(&self, url: &str) -> Result<String> {
-        self.command("busybox").args(["wget", "-q", "-T", "3", "-O", "-", url]).text()
+        fetch(&self.record.namespace_path(), "GET", url, "")
+    }
+
+    /// Posts a text from inside the host's network.
+    ///
+    /// # Errors
+    /// Nobody answers, or with an error.
+    pub fn http_post(&self, url: &str, body: &str) -> Result<String> {
+        fetch(&self.record.namespace_path(), "POST", url, body)
     }
 
     /// Cuts the cable between the host and the switch.

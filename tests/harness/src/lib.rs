@@ -13,6 +13,7 @@ mod cli;
 mod engine;
 mod error;
 mod host;
+mod http;
 mod image;
 mod node;
 mod process;

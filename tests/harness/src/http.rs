@@ -1,0 +1,72 @@
+//! Pages fetched from inside a host's network: one request, one connection, a few seconds.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::AsFd,
+    path::Path,
+    time::Duration,
+};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::{HarnessError, Result};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sends a request to `http://address:port/path` from inside a network namespace and returns the body
+/// of a successful answer.
+pub(crate) fn fetch(namespace: &Path, method: &str, url: &str, body: &str) -> Result<String> {
+    let failed = |output: String| HarnessError::Command {
+        line: format!("{method} {url}"),
+        status: "no page".to_owned(),
+        output,
+    };
+    let (address, path) = split(url).ok_or_else(|| failed("not an http url".to_owned()))?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let namespace = File::open(namespace).map_err(HarnessError::file("open", namespace))?;
+    // A thread of its own: it stays in the namespace it has entered.
+    let exchange = std::thread::spawn(move || -> io::Result<String> {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    });
+    let answer = match exchange.join() {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(failed(error.to_string())),
+        Err(_) => return Err(failed("the thread that asked panicked".to_owned())),
+    };
+    let status: u16 = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+    match answer.split_once("\r\n\r\n") {
+        Some((_, body)) if (200..400).contains(&status) => Ok(body.to_owned()),
+        _ => Err(failed(answer)),
+    }
+}
+
+fn split(url: &str) -> Option<(SocketAddr, String)> {
+    let rest = url.strip_prefix("http://")?;
+    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    Some((address.parse().ok()?, format!("/{path}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_split_into_address_and_path() {
+        let address: SocketAddr = "10.0.0.2:8080".parse().unwrap();
+        assert_eq!(split("http://10.0.0.2:8080"), Some((address, "/".to_owned())));
+        assert_eq!(split("http://10.0.0.2:8080/a/b?c"), Some((address, "/a/b?c".to_owned())));
+        assert_eq!(split("http://web:8080/"), None);
+    }
+}
