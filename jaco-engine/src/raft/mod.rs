@@ -1,1 +1,3 @@
 //! openraft behind the `RaftStorage` and `PeerTransport` seams.
+
+pub mod storage;
