@@ -3,6 +3,9 @@
 //! Applying a command gives a new [`State`]; readers keep an `Arc<State>` as long as they like.
 //! Changed only by `command`, through a transaction.
 
+mod index;
+mod rollout;
+pub(crate) mod row;
 pub mod snapshot;
 mod table;
 mod transaction;
@@ -17,7 +20,11 @@ use jaco_api::model::{
     Settings, Timestamp, Volume,
 };
 
-pub use table::Table;
+pub use rollout::rollout_floor;
+pub(crate) use row::Content;
+pub use table::{RowChange, Table};
+pub(crate) use transaction::{Transaction, payload};
+pub use view::TokenMatch;
 
 /// The row that exists once a cluster is initialised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +56,15 @@ pub struct Document {
     pub references: u32,
 }
 
+/// The hash of a token that was replaced by `rotate` or issued again after it was revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredToken {
+    /// Its former holder.
+    pub identity: Identity,
+    /// Raft index it was retired at; the oldest go first.
+    pub index: u64,
+}
+
 /// The whole replicated state at one raft index.
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -58,12 +74,15 @@ pub struct State {
     pub(crate) settings: Arc<Settings>,
     pub(crate) nodes: Table<NodeId, Node>,
     pub(crate) tokens: Table<Identity, OperatorToken>,
+    /// Hashes that were replaced: their use is answered with `token_revoked`.
+    pub(crate) retired_tokens: Table<Digest, RetiredToken>,
     pub(crate) join_tokens: Table<Digest, JoinToken>,
     pub(crate) documents: Table<Digest, Document>,
     pub(crate) deployments: Table<DeploymentName, Deployment>,
     pub(crate) revisions: Table<(DeploymentName, u64), Revision>,
     pub(crate) replicas: Table<ReplicaId, Replica>,
-    pub(crate) volumes: Table<String, Volume>,
+    /// By engine name and node: a global service has a volume of the same name on every node.
+    pub(crate) volumes: Table<(String, NodeId), Volume>,
     pub(crate) events: Table<u64, ReplicaEvent>,
     pub(crate) audit: Table<u64, AuditEvent>,
     /// Outcomes of the latest client requests, by request id.
@@ -71,7 +90,7 @@ pub struct State {
 
     // Indexes: derived from the tables and rebuilt from them when a snapshot is read.
     pub(crate) node_names: OrdMap<NodeName, NodeId>,
-    /// Every hash a token was ever known by, also of revoked ones.
+    /// Hashes of the tokens in the table, also of revoked ones.
     pub(crate) token_hashes: OrdMap<Digest, Identity>,
     pub(crate) replicas_by_node: OrdSet<(NodeId, ReplicaId)>,
     pub(crate) events_by_replica: OrdSet<(ReplicaId, u64)>,

@@ -4,17 +4,28 @@ use std::{ops::Bound, sync::Arc};
 
 use jaco_api::model::{
     AuditEvent, Deployment, DeploymentName, Digest, Identity, Node, NodeId, NodeName,
-    OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent, ReplicaId, Revision, Sealed,
-    ServiceName, Settings, Slot, Volume,
+    OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent, ReplicaId, Revision, RouteSpec,
+    Sealed, ServiceName, Settings, Slot, Volume,
 };
 
 use super::{Cluster, State};
+use crate::command::Outcome;
 
 impl State {
     /// Raft index of the last applied entry.
     #[must_use]
     pub fn index(&self) -> u64 {
         self.index
+    }
+    /// The same state after an entry that changes nothing in it.
+    #[must_use]
+    pub fn at_index(&self, index: u64) -> Self {
+        Self { index, ..self.clone() }
+    }
+    /// The outcome of a client request that was applied before.
+    #[must_use]
+    pub fn remembered(&self, request: &str) -> Option<&Outcome> {
+        self.requests.find(request).map(|row| &row.outcome)
     }
     /// The cluster; absent before init.
     #[must_use]
@@ -52,7 +63,21 @@ impl State {
     /// The holder of a token with this hash, whatever has become of the token.
     #[must_use]
     pub fn token_holder(&self, hash: &Digest) -> Option<&Identity> {
-        self.token_hashes.get(hash)
+        self.token_hashes
+            .get(hash)
+            .or_else(|| self.retired_tokens.find(hash).map(|retired| &retired.identity))
+    }
+    /// What a presented token is, by its hash: O(log n), and the caller still compares the hash in
+    /// constant time and looks at expiry and revocation.
+    #[must_use]
+    pub fn token_of_hash(&self, hash: &Digest) -> TokenMatch<'_> {
+        if let Some(token) = self.token_hashes.get(hash).and_then(|id| self.tokens.find(id)) {
+            return TokenMatch::Known(token);
+        }
+        match self.retired_tokens.find(hash) {
+            Some(retired) => TokenMatch::Retired(&retired.identity),
+            None => TokenMatch::Unknown,
+        }
     }
     /// The token of a holder.
     #[must_use]
@@ -165,10 +190,26 @@ impl State {
     pub fn volumes(&self) -> impl DoubleEndedIterator<Item = &Arc<Volume>> {
         self.volumes.iter().map(|(_, v)| v)
     }
-    /// Where a volume of the engine lives.
+    /// Where a volume of the engine lives; the first node's, when several have one of that name.
     #[must_use]
     pub fn volume(&self, engine_name: &str) -> Option<&Arc<Volume>> {
-        self.volumes.find(engine_name)
+        self.volumes
+            .range((engine_name.to_owned(), NodeId(0))..)
+            .next()
+            .map(|(_, v)| v)
+            .filter(|v| v.name == engine_name)
+    }
+    /// A volume of the engine on one node.
+    #[must_use]
+    pub fn volume_on(&self, engine_name: &str, node: NodeId) -> Option<&Arc<Volume>> {
+        self.volumes.find(&(engine_name.to_owned(), node))
+    }
+    /// Volumes that a deployment made.
+    pub fn volumes_of<'a>(
+        &'a self,
+        deployment: &'a DeploymentName,
+    ) -> impl Iterator<Item = &'a Arc<Volume>> {
+        self.volumes().filter(move |v| v.deployment == *deployment)
     }
     /// Replica events, oldest first.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Arc<ReplicaEvent>> {
@@ -177,6 +218,15 @@ impl State {
     /// Events with a higher sequence than this, oldest first.
     pub fn events_after(&self, sequence: u64) -> impl Iterator<Item = &Arc<ReplicaEvent>> {
         self.events.range((Bound::Excluded(sequence), Bound::Unbounded)).map(|(_, e)| e)
+    }
+    /// Kept events of one replica, oldest first; also of one that is gone.
+    pub fn events_of<'a>(
+        &'a self,
+        replica: &'a ReplicaId,
+    ) -> impl DoubleEndedIterator<Item = &'a Arc<ReplicaEvent>> {
+        self.events_by_replica
+            .range((replica.clone(), 0)..=(replica.clone(), u64::MAX))
+            .filter_map(|(_, sequence)| self.events.find(sequence))
     }
     /// Audit events with a higher sequence than this, oldest first.
     pub fn audit_after(&self, sequence: u64) -> impl Iterator<Item = &Arc<AuditEvent>> {
@@ -187,6 +237,21 @@ impl State {
     pub fn route_owner(&self, domain: &str, path: &str) -> Option<&DeploymentName> {
         self.routes.get(&(domain.to_owned(), path.to_owned()))
     }
+    /// Routes in force of a domain, with the deployments that own them.
+    pub fn routes_of_domain<'a>(
+        &'a self,
+        domain: &'a str,
+    ) -> impl Iterator<Item = (&'a DeploymentName, &'a RouteSpec)> {
+        self.routes
+            .range((domain.to_owned(), String::new())..)
+            .take_while(move |((d, _), _)| d == domain)
+            .filter_map(|((domain, path), owner)| {
+                let revision = self.revision_in_force(owner)?;
+                let mut routes = revision.routes.iter();
+                let route = routes.find(|r| r.domain == *domain && r.path == *path)?;
+                Some((owner, route))
+            })
+    }
     /// The deployment that publishes a port.
     #[must_use]
     pub fn port_owner(&self, port: u16, protocol: Protocol) -> Option<&DeploymentName> {
@@ -194,8 +259,19 @@ impl State {
     }
 }
 
+/// What a presented token turns out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenMatch<'a> {
+    /// A token in the table: it may be revoked or expired.
+    Known(&'a Arc<OperatorToken>),
+    /// A token that was replaced by another one of this holder.
+    Retired(&'a Identity),
+    /// Never issued, or replaced so long ago that it is forgotten.
+    Unknown,
+}
+
 /// Not greater than any replica id: names start with a letter or digit, and `0` is the least.
-fn least_replica() -> ReplicaId {
+pub(super) fn least_replica() -> ReplicaId {
     ReplicaId {
         deployment: DeploymentName::new("0").expect("`0` is a DNS label"),
         service: ServiceName::new("0").expect("`0` is a service name"),

@@ -1,0 +1,294 @@
+//! What the scheduler decided for one deployment: all of its steps or none.
+
+use jaco_api::model::{
+    AuditKind, Deployment, DeploymentName, DeploymentPhase, Intent, NodeId, NodeName,
+    PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName, Slot, Volume,
+};
+
+use super::{Outcome, content, generation, rejection::Rejection, rollout};
+use crate::state::{Transaction, payload, rollout_floor};
+
+/// What the scheduler decided for one deployment, valid only for the version it looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconcile {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// [`jaco_api::model::Deployment::version`] it was planned from; another one is `conflict`.
+    pub version: u64,
+    /// Steps, in order; all or none are taken.
+    pub actions: Vec<Action>,
+}
+
+/// One step of the scheduler. Indexes, generations and revision numbers are given by `apply`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A new replica of the service's present content.
+    Create {
+        /// The service.
+        service: ServiceName,
+        /// Where it runs.
+        node: NodeId,
+        /// Set for a `global` service: the slot is the node's name, not an index.
+        slot: Option<NodeName>,
+    },
+    /// Fetch the image of the service's present content while the replica keeps running.
+    Prepare {
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// The next generation of a replica, made from the service's present content.
+    Advance {
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// The replica's container goes. Refused (`rollout_invariant_hold`) when it runs and fewer
+    /// than the rollout's floor would be left.
+    Remove {
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// Why replicas of a service cannot be placed; absent when they can again.
+    Unplaced {
+        /// The service.
+        service: ServiceName,
+        /// Filters and their counts.
+        reason: Option<String>,
+    },
+    /// A replacement failed.
+    CountFailure {
+        /// The service.
+        service: ServiceName,
+        /// Why.
+        reason: String,
+    },
+    /// The rollout ends or is given up.
+    EndRollout(RolloutEnd),
+}
+
+/// How a rollout ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RolloutEnd {
+    /// Every replica is current.
+    Completed,
+    /// `failure_action: pause`.
+    Paused {
+        /// Why.
+        reason: String,
+    },
+    /// `failure_action: rollback`: the revision that was replaced is restored in full, as a new
+    /// revision, and the rollout goes on towards it in phase `rolling_back`.
+    RolledBack {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing to go back to.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Reconcile {
+    pub(super) fn apply(&self, tx: &mut Transaction<'_>) -> Result<Outcome, Rejection> {
+        let Some(deployment) = tx.view().deployment(&self.deployment) else {
+            return Err(Rejection::conflict(format!("{} is gone", self.deployment)));
+        };
+        if deployment.version != self.version {
+            return Err(Rejection::conflict(format!(
+                "{} is at version {}, the plan was made from {}",
+                self.deployment, deployment.version, self.version
+            )));
+        }
+        for action in &self.actions {
+            action.apply(tx, &self.deployment)?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Action {
+    fn apply(&self, tx: &mut Transaction<'_>, name: &DeploymentName) -> Result<(), Rejection> {
+        match self {
+            Self::Create { service, node, slot } => {
+                create(tx, name, service, *node, slot.as_ref())?;
+                rollout::note_step(tx, name, service);
+            }
+            Self::Prepare { replica } => prepare(tx, name, replica)?,
+            Self::Advance { replica } => {
+                let row = wanted(tx, name, replica)?;
+                refuse_below_floor(tx, &row)?;
+                generation::advance(tx, &row)?;
+                rollout::note_step(tx, name, &replica.service);
+            }
+            Self::Remove { replica } => {
+                let row = own(tx, name, replica)?;
+                if row.intent == Intent::Run {
+                    refuse_below_floor(tx, &row)?;
+                    tx.put_replica(Replica {
+                        intent: Intent::Remove,
+                        preparation: None,
+                        running_since: None,
+                        ..row
+                    });
+                    rollout::note_step(tx, name, &replica.service);
+                }
+            }
+            Self::Unplaced { service, reason } => {
+                let mut row = deployment(tx, name)?;
+                match reason {
+                    Some(reason) => row.unplaced.insert(service.clone(), reason.clone()),
+                    None => row.unplaced.remove(service),
+                };
+                tx.put_deployment(row);
+            }
+            Self::CountFailure { service, reason } => {
+                rollout::count_failure(tx, name, service, reason)?;
+            }
+            Self::EndRollout(end) => rollout::end(tx, name, end)?,
+        }
+        Ok(())
+    }
+}
+
+fn deployment(tx: &Transaction<'_>, name: &DeploymentName) -> Result<Deployment, Rejection> {
+    content::existing(tx.view(), name).map(|d| Deployment::clone(&d))
+}
+
+/// A replica of the deployment this batch is for.
+fn own(tx: &Transaction<'_>, name: &DeploymentName, id: &ReplicaId) -> Result<Replica, Rejection> {
+    tx.view()
+        .replica(id)
+        .filter(|r| r.id.deployment == *name)
+        .map(|r| Replica::clone(r))
+        .ok_or_else(|| Rejection::conflict(format!("replica {id} is gone")))
+}
+
+/// A replica that is to run.
+fn wanted(
+    tx: &Transaction<'_>,
+    name: &DeploymentName,
+    id: &ReplicaId,
+) -> Result<Replica, Rejection> {
+    own(tx, name, id).and_then(|row| match row.intent {
+        Intent::Run => Ok(row),
+        Intent::Remove => Err(Rejection::conflict(format!("replica {id} is being removed"))),
+    })
+}
+
+fn planned(
+    tx: &Transaction<'_>,
+    name: &DeploymentName,
+    service: &ServiceName,
+) -> Result<PlannedService, Rejection> {
+    tx.view().service(name, service).cloned().ok_or_else(|| {
+        Rejection::conflict(format!("the revision in force of {name} has no service {service}"))
+    })
+}
+
+fn create(
+    tx: &mut Transaction<'_>,
+    name: &DeploymentName,
+    service: &ServiceName,
+    node: NodeId,
+    slot: Option<&NodeName>,
+) -> Result<(), Rejection> {
+    let mut row = deployment(tx, name)?;
+    if row.phase != DeploymentPhase::Running {
+        return Err(Rejection::conflict(format!("{name} is not to run")));
+    }
+    let plan = planned(tx, name, service)?;
+    if tx.view().node(node).is_none() {
+        return Err(Rejection::conflict(format!("node {node} is gone")));
+    }
+    let slot = match slot {
+        Some(node) => Slot::Node(node.clone()),
+        None => {
+            let last = row.last_index.entry(service.clone()).or_insert(0);
+            *last += 1;
+            Slot::Index(*last)
+        }
+    };
+    let id = ReplicaId { deployment: name.clone(), service: service.clone(), slot };
+    if tx.view().replica(&id).is_some() {
+        return Err(Rejection::conflict(format!("replica {id} exists already")));
+    }
+    settle_volumes(tx, name, &plan, node)?;
+    let replica = generation::first(id, node, &plan, row.revision, tx.at());
+    tx.put_deployment(row);
+    tx.put_replica(replica);
+    Ok(())
+}
+
+/// Ties the volumes of a service to the node of its first replica.
+fn settle_volumes(
+    tx: &mut Transaction<'_>,
+    name: &DeploymentName,
+    plan: &PlannedService,
+    node: NodeId,
+) -> Result<(), Rejection> {
+    for volume in &plan.schedule.volumes {
+        if let Some(row) = tx.view().volume_on(volume, node) {
+            if row.removing {
+                return Err(Rejection::conflict(format!("volume {volume} is being removed")));
+            }
+            continue;
+        }
+        let external = tx
+            .view()
+            .revision_in_force(name)
+            .and_then(|r| r.volumes.values().find(|spec| spec.engine_name == *volume))
+            .is_some_and(|spec| spec.external);
+        tx.put_volume(Volume {
+            name: volume.clone(),
+            node,
+            deployment: name.clone(),
+            external,
+            removing: false,
+        });
+    }
+    Ok(())
+}
+
+fn prepare(
+    tx: &mut Transaction<'_>,
+    name: &DeploymentName,
+    id: &ReplicaId,
+) -> Result<(), Rejection> {
+    let row = wanted(tx, name, id)?;
+    let container = planned(tx, name, &id.service)?.container;
+    tx.put_replica(Replica { preparation: Some(Preparation { container, result: None }), ..row });
+    Ok(())
+}
+
+/// Refuses to take a running replica away while a rollout would be left with too few.
+fn refuse_below_floor(tx: &Transaction<'_>, replica: &Replica) -> Result<(), Rejection> {
+    let ReplicaId { deployment: name, service, .. } = &replica.id;
+    let Some(deployment) = tx.view().deployment(name) else { return Ok(()) };
+    let rolling = deployment
+        .rollout
+        .as_ref()
+        .is_some_and(|r| matches!(r.phase, RolloutPhase::Rolling | RolloutPhase::RollingBack));
+    let (true, true, DeploymentPhase::Running) = (replica.is_running(), rolling, deployment.phase)
+    else {
+        return Ok(());
+    };
+    let Some(plan) = tx.view().service(name, service) else { return Ok(()) };
+    let (mut wanted, mut running) = (0, 0u32);
+    for other in tx.view().replicas_of_service(name, service) {
+        wanted += u32::from(other.intent == Intent::Run);
+        running += u32::from(other.is_running());
+    }
+    let desired = if content::is_global(&plan.schedule) { wanted } else { plan.schedule.replicas };
+    let (left, floor) = (running.saturating_sub(1), rollout_floor(&plan.schedule, desired));
+    if left >= floor {
+        return Ok(());
+    }
+    let id = replica.id.to_string();
+    Err(Rejection::conflict(format!(
+        "taking {id} away leaves {left} running replicas of {service}, its rollout needs {floor}"
+    ))
+    .audited(
+        AuditKind::RolloutInvariantHold,
+        payload([("replica", id), ("running", running.to_string()), ("floor", floor.to_string())]),
+    ))
+}
