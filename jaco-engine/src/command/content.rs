@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use jaco_api::{
     error::ErrorCode,
     model::{
-        Deployment, DeploymentName, DeploymentPhase, Intent, Placement, PlannedService, Revision,
-        RevisionOrigin, Rollout, RolloutPhase, ServiceName, ServiceSchedule, Timestamp,
+        Deployment, DeploymentName, DeploymentPhase, Intent, PlannedService, Revision,
+        RevisionOrigin, Rollout, RolloutPhase, ServiceName, Timestamp,
     },
 };
 
@@ -46,10 +46,6 @@ pub(super) fn refuse_deleting(deployment: &Deployment) -> Result<(), Rejection> 
         }
         DeploymentPhase::Running | DeploymentPhase::Stopped => Ok(()),
     }
-}
-
-pub(super) fn is_global(schedule: &ServiceSchedule) -> bool {
-    schedule.placement == Some(Placement::Global)
 }
 
 /// Refuses routes and ports that another deployment owns, and a domain with two tls settings.

@@ -6,7 +6,7 @@ use jaco_api::model::{
 };
 
 use super::{Outcome, content, generation, rejection::Rejection, rollout};
-use crate::state::{Transaction, payload, rollout_floor};
+use crate::state::{RolloutFloor, Transaction, payload, rollout_floor};
 
 /// What the scheduler decided for one deployment, valid only for the version it looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,20 +116,20 @@ impl Action {
             Self::Prepare { replica } => prepare(tx, name, replica)?,
             Self::Advance { replica } => {
                 let row = wanted(tx, name, replica)?;
-                refuse_below_floor(tx, &row)?;
                 generation::advance(tx, &row)?;
+                refuse_below_floor(tx, &row)?;
                 rollout::note_step(tx, name, &replica.service);
             }
             Self::Remove { replica } => {
                 let row = own(tx, name, replica)?;
                 if row.intent == Intent::Run {
-                    refuse_below_floor(tx, &row)?;
                     tx.put_replica(Replica {
                         intent: Intent::Remove,
                         preparation: None,
                         running_since: None,
-                        ..row
+                        ..row.clone()
                     });
+                    refuse_below_floor(tx, &row)?;
                     rollout::note_step(tx, name, &replica.service);
                 }
             }
@@ -260,35 +260,31 @@ fn prepare(
     Ok(())
 }
 
-/// Refuses to take a running replica away while a rollout would be left with too few.
-fn refuse_below_floor(tx: &Transaction<'_>, replica: &Replica) -> Result<(), Rejection> {
-    let ReplicaId { deployment: name, service, .. } = &replica.id;
-    let Some(deployment) = tx.view().deployment(name) else { return Ok(()) };
-    let rolling = deployment
-        .rollout
-        .as_ref()
-        .is_some_and(|r| matches!(r.phase, RolloutPhase::Rolling | RolloutPhase::RollingBack));
-    let (true, true, DeploymentPhase::Running) = (replica.is_running(), rolling, deployment.phase)
-    else {
-        return Ok(());
-    };
-    let Some(plan) = tx.view().service(name, service) else { return Ok(()) };
-    let (mut wanted, mut running) = (0, 0u32);
-    for other in tx.view().replicas_of_service(name, service) {
-        wanted += u32::from(other.intent == Intent::Run);
-        running += u32::from(other.is_running());
-    }
-    let desired = if content::is_global(&plan.schedule) { wanted } else { plan.schedule.replicas };
-    let (left, floor) = (running.saturating_sub(1), rollout_floor(&plan.schedule, desired));
-    if left >= floor {
+/// Refuses to have taken a running replica away when that leaves its rollout with too few. Called
+/// after the change, on the working copy, which is then dropped.
+fn refuse_below_floor(tx: &Transaction<'_>, taken: &Replica) -> Result<(), Rejection> {
+    let ReplicaId { deployment: name, service, .. } = &taken.id;
+    let rolling = tx.view().deployment(name).is_some_and(|d| {
+        let phase = d.rollout.as_ref().map(|r| &r.phase);
+        d.phase == DeploymentPhase::Running
+            && matches!(phase, Some(RolloutPhase::Rolling | RolloutPhase::RollingBack))
+    });
+    if !(taken.is_running() && rolling) {
         return Ok(());
     }
-    let id = replica.id.to_string();
-    Err(Rejection::conflict(format!(
-        "taking {id} away leaves {left} running replicas of {service}, its rollout needs {floor}"
-    ))
-    .audited(
-        AuditKind::RolloutInvariantHold,
-        payload([("replica", id), ("running", running.to_string()), ("floor", floor.to_string())]),
-    ))
+    match rollout_floor(tx.view(), name, service) {
+        Some(RolloutFloor { running, floor }) if running < floor => {
+            let id = taken.id.to_string();
+            let facts = payload([
+                ("replica", id.clone()),
+                ("running", running.to_string()),
+                ("floor", floor.to_string()),
+            ]);
+            Err(Rejection::conflict(format!(
+                "without {id} only {running} replicas of {service} run, its rollout needs {floor}"
+            ))
+            .audited(AuditKind::RolloutInvariantHold, facts))
+        }
+        _ => Ok(()),
+    }
 }

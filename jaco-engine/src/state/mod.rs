@@ -20,7 +20,7 @@ use jaco_api::model::{
     Settings, Timestamp, Volume,
 };
 
-pub use rollout::rollout_floor;
+pub use rollout::{RolloutFloor, rollout_floor};
 pub(crate) use row::Content;
 pub use table::{RowChange, Table};
 pub(crate) use transaction::{Transaction, payload};

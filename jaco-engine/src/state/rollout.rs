@@ -1,17 +1,34 @@
 //! What a rollout must leave running: one answer for the scheduler that plans and the state machine
 //! that refuses.
 
-use jaco_api::model::{Mode, Placement, ServiceSchedule, UpdateOrder};
+use jaco_api::model::{DeploymentName, Intent, ServiceName, Slot};
 
-/// How many of `desired` replicas a rollout leaves running at any moment: all of them start-first,
-/// all but `parallelism` stop-first and for `global` services, none of a job.
+use super::State;
+
+/// A service's running replicas against what its rollout must leave of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolloutFloor {
+    /// Replicas that run and are healthy, of whatever content.
+    pub running: u32,
+    /// How many must be left.
+    pub floor: u32,
+}
+
+/// What the rollout of a service must leave running; absent when the revision in force has no such
+/// service. A `global` service wants the replicas it has on nodes, whichever those are.
 #[must_use]
-pub fn rollout_floor(schedule: &ServiceSchedule, desired: u32) -> u32 {
-    let in_place = schedule.placement == Some(Placement::Global)
-        || schedule.update.order == UpdateOrder::StopFirst;
-    match (schedule.mode, in_place, schedule.update.parallelism) {
-        (Mode::Job, ..) | (Mode::Service, true, 0) => 0,
-        (Mode::Service, true, parallelism) => desired.saturating_sub(parallelism),
-        (Mode::Service, false, _) => desired,
+pub fn rollout_floor(
+    state: &State,
+    deployment: &DeploymentName,
+    service: &ServiceName,
+) -> Option<RolloutFloor> {
+    let schedule = &state.service(deployment, service)?.schedule;
+    let (mut covered, mut running) = (0, 0);
+    for replica in state.replicas_of_service(deployment, service) {
+        let on_node = matches!(replica.id.slot, Slot::Node(_));
+        covered += u32::from(on_node && replica.intent == Intent::Run);
+        running += u32::from(replica.is_running());
     }
+    let desired = if schedule.is_global() { covered } else { schedule.replicas };
+    Some(RolloutFloor { running, floor: schedule.floor(desired) })
 }
