@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod container;
+pub mod health;
+pub mod reconcile;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use container::{ContainerRuntime, RuntimeError};
+pub use reconcile::{AgentOptions, AgentReplicaReport, AgentReport, EngineStatus, RuntimeAgent};

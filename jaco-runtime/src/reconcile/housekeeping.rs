@@ -1,0 +1,207 @@
+//! Networks and volumes of the node: made before they are used, removed when nothing needs them.
+//!
+//! What is not labelled as this cluster's is never changed, except for a network that another
+//! JACO cluster left behind under a name that is needed here: it is replaced when nothing uses it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jaco_api::model::{
+    AssignedNetwork, AssignedReplica, Assignment, ClusterId, ContainerSpec, NetworkSpec,
+};
+
+use super::{engine::Engine, report::Board};
+use crate::{
+    container::{Labels, Network, NetworkRequest, RuntimeError, label},
+    spec,
+};
+
+/// What to do so that a network is as wanted.
+#[derive(Debug, PartialEq, Eq)]
+enum NetworkStep {
+    /// It is there.
+    Keep,
+    /// Make it.
+    Make,
+    /// Remove another cluster's, by id, then make it.
+    Replace(String),
+    /// It belongs to somebody else.
+    Refuse,
+}
+
+/// Decides about one network. Pure.
+fn network_step(existing: &[Network], wanted: &NetworkRequest) -> NetworkStep {
+    let same = |labels: &Labels, key: &str| labels.get(key) == wanted.labels.get(key);
+    let named: Vec<&Network> = existing.iter().filter(|n| n.name == wanted.name).collect();
+    let ours = |n: &&&Network| {
+        [label::CLUSTER, label::DEPLOYMENT, label::NETWORK].iter().all(|key| same(&n.labels, key))
+    };
+    let left =
+        |n: &&&Network| n.labels.contains_key(label::CLUSTER) && !same(&n.labels, label::CLUSTER);
+    match named.as_slice() {
+        [] => NetworkStep::Make,
+        named if named.iter().any(|n| ours(&n)) => NetworkStep::Keep,
+        named => match named.iter().find(left) {
+            Some(left) => NetworkStep::Replace(left.id.clone()),
+            None => NetworkStep::Refuse,
+        },
+    }
+}
+
+impl Engine {
+    /// Makes the networks of a replica that are not there.
+    pub(super) async fn ensure_networks(
+        &self,
+        cluster: ClusterId,
+        replica: &AssignedReplica,
+        container: &ContainerSpec,
+    ) -> Result<(), RuntimeError> {
+        if container.networks.is_empty() {
+            return Ok(());
+        }
+        let _alone = self.networks.lock().await;
+        let existing = self.runtime.networks(&Labels::new()).await?;
+        let newest = self.newest();
+        for attachment in &container.networks {
+            let deployment = &replica.id.deployment;
+            let name = NetworkSpec::engine_name(deployment, &attachment.network);
+            let assigned = newest.as_ref().and_then(|a| a.networks.get(&name)).cloned();
+            let assigned = assigned.unwrap_or_else(|| AssignedNetwork {
+                deployment: deployment.clone(),
+                network: attachment.network.clone(),
+                spec: NetworkSpec::default(),
+            });
+            let wanted = spec::network(cluster, &name, &assigned);
+            match network_step(&existing, &wanted) {
+                NetworkStep::Keep => continue,
+                NetworkStep::Make => {}
+                NetworkStep::Replace(id) => self.runtime.remove_network(&id).await?,
+                NetworkStep::Refuse => {
+                    let message = format!("a network {name} exists that is not of this cluster");
+                    return Err(RuntimeError::Conflict { message });
+                }
+            }
+            self.runtime.create_network(&wanted).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the volumes of a replica that are not there.
+    pub(super) async fn ensure_volumes(
+        &self,
+        cluster: ClusterId,
+        replica: &AssignedReplica,
+        container: &ContainerSpec,
+    ) -> Result<(), RuntimeError> {
+        let (made, awaited) = spec::volumes(cluster, &replica.id, container);
+        for request in made {
+            if self.runtime.volume(&request.name).await?.is_none() {
+                self.runtime.create_volume(&request).await?;
+            }
+        }
+        for name in awaited {
+            if self.runtime.volume(&name).await?.is_none() {
+                let message = format!("external volume {name} does not exist on this node");
+                return Err(RuntimeError::NotFound { message });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what the newest assignment does not need any more; what is in use stays.
+    async fn tidy(&self, board: &Board) -> Result<(), RuntimeError> {
+        let Some(assignment) = self.newest().filter(|a| a.caught_up) else { return Ok(()) };
+        self.tidy_networks(&assignment).await?;
+        board.post_volumes(self.tidy_volumes(&assignment).await?);
+        Ok(())
+    }
+
+    async fn tidy_networks(&self, assignment: &Assignment) -> Result<(), RuntimeError> {
+        let _alone = self.networks.lock().await;
+        let ours = self.runtime.networks(&spec::cluster_labels(assignment.cluster)).await?;
+        let newest = self.newest();
+        let needed = |n: &Network| newest.as_ref().is_none_or(|a| a.networks.contains_key(&n.name));
+        for network in ours.iter().filter(|n| !needed(n)) {
+            match self.runtime.remove_network(&network.id).await {
+                Ok(()) => tracing::info!(network = network.name, "removed network"),
+                Err(RuntimeError::NotFound { .. } | RuntimeError::Conflict { .. }) => {}
+                Err(RuntimeError::Refused { message, .. }) => {
+                    tracing::debug!(network = network.name, message, "network stays");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The volumes that were to be removed and are gone. Another's volume of that name is left
+    /// alone and counts as gone.
+    async fn tidy_volumes(&self, a: &Assignment) -> Result<BTreeSet<String>, RuntimeError> {
+        let mut gone = BTreeSet::new();
+        for name in &a.remove_volumes {
+            let ours = match self.runtime.volume(name).await? {
+                Some(v) => v.labels.get(label::CLUSTER) == Some(&a.cluster.to_string()),
+                None => false,
+            };
+            let removed = match ours {
+                false => true,
+                true => match self.runtime.remove_volume(name).await {
+                    Ok(()) => true,
+                    Err(error) if error.is_not_found() => true,
+                    Err(RuntimeError::Conflict { .. } | RuntimeError::Refused { .. }) => false,
+                    Err(error) => return Err(error),
+                },
+            };
+            if removed {
+                gone.insert(name.clone());
+            }
+        }
+        Ok(gone)
+    }
+}
+
+/// The task that tidies whenever something may have become free.
+pub(crate) async fn run(engine: Arc<Engine>, board: Arc<Board>) {
+    let mut link = engine.link();
+    loop {
+        engine.freed.notified().await;
+        let up = |l: &super::engine::Link| matches!(l.status, super::EngineStatus::Up(_));
+        if link.wait_for(up).await.is_err() {
+            return;
+        }
+        match engine.tidy(&board).await {
+            Ok(()) => {}
+            Err(error) if error.is_unreachable() => engine.lost(&error.to_string()),
+            Err(error) => tracing::warn!(%error, "cannot tidy networks and volumes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::sample;
+
+    fn wanted() -> NetworkRequest {
+        let assignment = sample::assignment([sample::replica("shop.web.1", 1)]);
+        let (name, assigned) = assignment.networks.first_key_value().unwrap();
+        spec::network(assignment.cluster, name, assigned)
+    }
+    fn existing(labels: &[(&str, &str)]) -> Network {
+        let mut all = wanted().labels;
+        all.extend(labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        Network { id: "n1".into(), name: wanted().name, labels: all }
+    }
+
+    #[test]
+    fn only_our_own_network_is_used_and_only_another_clusters_is_replaced() {
+        let step = |networks: &[Network]| network_step(networks, &wanted());
+        let unlabelled = Network { labels: Labels::new(), ..existing(&[]) };
+        assert_eq!(step(&[]), NetworkStep::Make);
+        assert_eq!(step(&[existing(&[])]), NetworkStep::Keep);
+        assert_eq!(step(&[existing(&[("user", "x")])]), NetworkStep::Keep);
+        assert_eq!(step(&[existing(&[(label::CLUSTER, "x")])]), NetworkStep::Replace("n1".into()));
+        assert_eq!(step(&[existing(&[(label::DEPLOYMENT, "x")])]), NetworkStep::Refuse);
+        assert_eq!(step(&[unlabelled.clone()]), NetworkStep::Refuse);
+        assert_eq!(step(&[unlabelled, existing(&[])]), NetworkStep::Keep);
+    }
+}

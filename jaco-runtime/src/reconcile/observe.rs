@@ -1,0 +1,105 @@
+//! What is reported of one replica. Pure.
+//!
+//! Inputs: what is assigned, what containers there are, what the worker remembers. Output: an
+//! observation of the assigned generation, equal whenever nothing changed.
+
+use std::time::Duration;
+
+use jaco_api::model::{AssignedReplica, Health, Intent, Observation, Reason, ReplicaState};
+
+use super::{
+    images::Image,
+    memory::{End, Memory, health_of},
+};
+use crate::{
+    container::{Container, ContainerStatus, ImageRef},
+    health::{self, Verdict},
+};
+
+/// The observation of a replica; none when it was to go and is gone.
+pub(crate) fn observation(
+    replica: &AssignedReplica,
+    current: Option<&Container>,
+    others: &[&Container],
+    memory: &Memory,
+    at: Duration,
+) -> Option<Observation> {
+    let started = current.filter(|c| c.status != ContainerStatus::Created);
+    let blank = Observation {
+        generation: replica.generation,
+        container: started.map(|c| c.id.clone()),
+        started_at: started.and_then(|c| c.started_at),
+        health: started.map_or(Health::None, health_of),
+        exit_code: memory.last_exit.0,
+        oom_killed: memory.last_exit.1,
+        restarts: memory.restarts,
+        ..Observation::default()
+    };
+    if replica.intent == Intent::Remove {
+        let left = current.or(others.first().copied())?;
+        let container = Some(left.id.clone());
+        return Some(Observation { state: ReplicaState::Stopping, container, ..blank });
+    }
+    let (state, reason) = state(replica, current, others, memory, at);
+    let spec_image = replica.spec.as_deref().map(ImageRef::of);
+    let image = spec_image.and_then(|i| memory.images.get(&i));
+    let pull_failures = if started.is_some() { 0 } else { image.map_or(0, |i| i.failures) };
+    Some(Observation { state, reason, pull_failures, ..blank })
+}
+
+/// Where it is and why.
+fn state(
+    replica: &AssignedReplica,
+    current: Option<&Container>,
+    others: &[&Container],
+    memory: &Memory,
+    at: Duration,
+) -> (ReplicaState, Option<Reason>) {
+    match &memory.end {
+        Some(End::Completed) => return (ReplicaState::Completed, None),
+        Some(End::Failed(why)) => return (ReplicaState::Failed, Some(why.clone())),
+        None => {}
+    }
+    let failure = memory.failure.clone();
+    match current {
+        Some(c) if c.status.is_alive() => match health::verdict(c, memory.age(at)) {
+            Verdict::Healthy => (ReplicaState::Running, None),
+            Verdict::Starting(_) => (ReplicaState::Starting, None),
+            Verdict::Unhealthy => (ReplicaState::Degraded, failure),
+        },
+        _ if !replica.waiting_on.is_empty() => (ReplicaState::Pending, Some(waiting(replica))),
+        Some(c) if c.status != ContainerStatus::Created => (ReplicaState::Degraded, failure),
+        _ if failure.is_some() => (ReplicaState::Degraded, failure),
+        Some(_) => (ReplicaState::Pending, None),
+        None => absent(replica, others, memory),
+    }
+}
+
+/// There is no container of this generation yet.
+fn absent(
+    replica: &AssignedReplica,
+    others: &[&Container],
+    memory: &Memory,
+) -> (ReplicaState, Option<Reason>) {
+    let spec_image = replica.spec.as_deref().map(ImageRef::of);
+    match spec_image.and_then(|i| memory.images.get(&i)) {
+        Some(image) if image.reason.is_some() => (ReplicaState::Pulling, image.reason.clone()),
+        Some(image) if image.is_fetching() => (ReplicaState::Pulling, None),
+        _ if !others.is_empty() => (ReplicaState::Updating, None),
+        _ => (ReplicaState::Pending, None),
+    }
+}
+
+fn waiting(replica: &AssignedReplica) -> Reason {
+    Reason { code: None, message: format!("waiting for {}", replica.waiting_on.join(", ")) }
+}
+
+/// The result of fetching the image of the next generation, once there is one.
+pub(crate) fn prepared(replica: &AssignedReplica, memory: &Memory) -> Option<Result<(), Reason>> {
+    let image = memory.images.get(&ImageRef::of(replica.prepare.as_deref()?))?;
+    match &image.reason {
+        _ if image.is_present() => Some(Ok(())),
+        Some(why) if Image::is_given_up(image) => Some(Err(why.clone())),
+        _ => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! The next step for one replica. Pure.
+//!
+//! Inputs: what is wanted, what containers there are, what the worker remembers, the time. Output:
+//! one step. The worker takes it and looks again, so a step never assumes that an earlier one
+//! worked.
+
+use std::time::Duration;
+
+use jaco_api::model::{AssignedReplica, ContainerSpec, Intent};
+
+use super::{
+    images::{Image, Next},
+    memory::Memory,
+};
+use crate::{
+    container::{Container, ContainerStatus, ImageRef, label},
+    health::{self, Verdict},
+};
+
+/// What a worker is to bring about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// Nothing may be done: the assignment has not caught up.
+    Unknown,
+    /// No container of this replica.
+    Gone,
+    /// A running container of this generation.
+    Running(&'a AssignedReplica, &'a ContainerSpec),
+}
+
+/// One step of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing to do until something happens, or until then.
+    Hold(Option<Duration>),
+    /// Ask whether the engine has an image.
+    LookForImage(ImageRef),
+    /// Begin to fetch an image.
+    Fetch(ImageRef),
+    /// Make the container, its networks and volumes.
+    Create,
+    /// Start this container.
+    Start(String),
+    /// Stop this container.
+    Stop(String),
+    /// Remove this container.
+    Remove(String),
+}
+
+/// What a replica that is assigned is to come to.
+pub(crate) fn wanted(replica: Option<&AssignedReplica>, caught_up: bool) -> Wanted<'_> {
+    match replica {
+        _ if !caught_up => Wanted::Unknown,
+        Some(r) if r.intent == Intent::Run => match &r.spec {
+            Some(spec) => Wanted::Running(r, spec),
+            None => Wanted::Unknown,
+        },
+        _ => Wanted::Gone,
+    }
+}
+
+/// Splits the containers of a replica into the one to keep and the others.
+///
+/// Of several of the present generation, one that runs is kept, else the one with the right name,
+/// else the newest.
+pub(crate) fn split<'a>(
+    generation: u64,
+    name: &str,
+    containers: &'a [Container],
+) -> (Option<&'a Container>, Vec<&'a Container>) {
+    let is_current = |c: &Container| {
+        c.labels.get(label::GENERATION).and_then(|g| g.parse().ok()) == Some(generation)
+            && c.status != ContainerStatus::Removing
+    };
+    let rank = |c: &Container| (c.status.is_alive(), c.name == name, c.created_at, c.id.clone());
+    let kept = containers.iter().filter(|c| is_current(c)).max_by_key(|c| rank(c));
+    let others = containers.iter().filter(|c| kept.is_none_or(|k| !std::ptr::eq(k, *c))).collect();
+    (kept, others)
+}
+
+/// The next step.
+pub(crate) fn next(
+    wanted: Wanted<'_>,
+    current: Option<&Container>,
+    others: &[&Container],
+    memory: &Memory,
+    at: Duration,
+) -> Step {
+    if let Some(until) = memory.pause_until.filter(|until| at < *until) {
+        return Step::Hold(Some(until));
+    }
+    match wanted {
+        Wanted::Unknown => Step::Hold(None),
+        Wanted::Gone => {
+            let first = current.into_iter().chain(others.iter().copied()).next();
+            first.map_or(Step::Hold(None), dispose)
+        }
+        Wanted::Running(replica, spec) => {
+            let step = match current {
+                Some(current) => keep(replica, current, others, memory, at),
+                None => make(replica, spec, others, memory, at),
+            };
+            match (&step, &replica.prepare) {
+                (Step::Hold(until), Some(next)) => prepare(replica, next, memory, at, *until),
+                _ => step,
+            }
+        }
+    }
+}
+
+/// One step towards a container's end.
+fn dispose(c: &Container) -> Step {
+    match c.status {
+        ContainerStatus::Removing => Step::Hold(None),
+        status if status.is_alive() => Step::Stop(c.id.clone()),
+        _ => Step::Remove(c.id.clone()),
+    }
+}
+
+/// The container of the present generation exists.
+fn keep(
+    replica: &AssignedReplica,
+    current: &Container,
+    others: &[&Container],
+    memory: &Memory,
+    at: Duration,
+) -> Step {
+    if let Some(other) = others.iter().find(|c| c.status != ContainerStatus::Removing) {
+        return dispose(other);
+    }
+    let id = || current.id.clone();
+    if current.status.is_alive() {
+        return match health::verdict(current, memory.age(at)) {
+            // Its failure is counted: it is stopped now and started when its pause is over.
+            Verdict::Unhealthy if memory.is_counted(current) => Step::Stop(id()),
+            Verdict::Starting(Some(left)) => Step::Hold(Some(at + left)),
+            _ => Step::Hold(None),
+        };
+    }
+    if memory.end.is_some() || !replica.waiting_on.is_empty() {
+        return Step::Hold(None);
+    }
+    if current.status == ContainerStatus::Created && !memory.made.contains(&current.id) {
+        // Whoever made it did not get to start it: it may lack a network.
+        return Step::Remove(id());
+    }
+    match memory.retry_at.filter(|retry| at < *retry) {
+        Some(retry) => Step::Hold(Some(retry)),
+        None => Step::Start(id()),
+    }
+}
+
+/// There is no container of the present generation.
+fn make(
+    replica: &AssignedReplica,
+    spec: &ContainerSpec,
+    others: &[&Container],
+    memory: &Memory,
+    at: Duration,
+) -> Step {
+    if memory.end.is_some() || !replica.waiting_on.is_empty() {
+        return Step::Hold(None);
+    }
+    if let Some(retry) = memory.retry_at.filter(|retry| at < *retry) {
+        return Step::Hold(Some(retry));
+    }
+    // The image comes first, so that a wrong one never takes down what runs.
+    let image = ImageRef::of(spec);
+    match memory.images.get(&image).unwrap_or(&Image::default()).next(spec.pull_policy, at) {
+        Next::Look => Step::LookForImage(image),
+        Next::Fetch => Step::Fetch(image),
+        Next::Busy => Step::Hold(None),
+        Next::Wait(until) => Step::Hold(Some(until)),
+        Next::Use => others.first().map_or(Step::Create, |other| dispose(other)),
+    }
+}
+
+/// Nothing else is to be done: the image of the next generation is fetched.
+fn prepare(
+    replica: &AssignedReplica,
+    next: &ContainerSpec,
+    memory: &Memory,
+    at: Duration,
+    until: Option<Duration>,
+) -> Step {
+    let image = ImageRef::of(next);
+    let known = memory.images.get(&image).cloned().unwrap_or_default();
+    let own = replica.spec.as_deref().map(ImageRef::of);
+    let own_is_fetched = own
+        .filter(|own| *own != image)
+        .and_then(|own| memory.images.get(&own))
+        .is_some_and(Image::is_fetching);
+    if own_is_fetched || known.is_given_up() || replica.prepared.is_some() {
+        return Step::Hold(until);
+    }
+    let earlier = |then: Duration| Some(until.map_or(then, |until| until.min(then)));
+    match known.next(next.pull_policy, at) {
+        Next::Look => Step::LookForImage(image),
+        Next::Fetch => Step::Fetch(image),
+        Next::Wait(then) => Step::Hold(earlier(then)),
+        Next::Use | Next::Busy => Step::Hold(until),
+    }
+}

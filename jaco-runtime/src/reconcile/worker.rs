@@ -1,0 +1,454 @@
+//! The actor of one replica: looks, decides, takes one step, looks again.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use jaco_api::model::{
+    AssignedReplica, ContainerSpec, Health, Intent, Observation, PullPolicy, ReplicaId,
+    ReplicaState, Timestamp,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    EngineStatus,
+    diff::Order,
+    engine::{Engine, Link},
+    memory::{Memory, Now},
+    observe,
+    report::{Board, Sight, at},
+    step::{self, Step, Wanted},
+};
+use crate::{
+    container::{Container, ContainerStatus, ImageRef, LogQuery, RuntimeError, label},
+    spec,
+};
+
+/// So many of the last lines of output are kept of a container that failed.
+const TAIL: u32 = 20;
+/// Reading them may take so long.
+const TAIL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a worker saw last, for whoever wonders whether it should look again.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Status by container id.
+    pub(crate) statuses: BTreeMap<String, ContainerStatus>,
+    /// Whether one of them has a health check, whose verdict a list may not show.
+    pub(crate) checked: bool,
+}
+
+/// Shared between a worker and the agent.
+#[derive(Default)]
+pub(crate) struct Bell {
+    /// Rung when the containers may have changed.
+    pub(crate) ring: Notify,
+    /// What the worker saw last.
+    pub(crate) seen: Mutex<Seen>,
+}
+
+/// The actor of one replica.
+pub(crate) struct Worker {
+    key: String,
+    orders: watch::Receiver<Order>,
+    bell: Arc<Bell>,
+    engine: Arc<Engine>,
+    board: Arc<Board>,
+    link: watch::Receiver<Link>,
+    memory: Option<Memory>,
+    session: u64,
+    fetch: Option<(ImageRef, AbortOnDropHandle<Result<(), RuntimeError>>)>,
+    tail: Option<Vec<String>>,
+    began: (Instant, Timestamp),
+}
+
+/// What a turn came to.
+enum Turn {
+    /// Look again at once.
+    Again,
+    /// Look again when something happens, or then.
+    Wait(Option<Duration>),
+    /// There is nothing left to care for.
+    Over,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        key: String,
+        orders: watch::Receiver<Order>,
+        bell: Arc<Bell>,
+        engine: Arc<Engine>,
+        board: Arc<Board>,
+        began: (Instant, Timestamp),
+    ) -> Self {
+        let link = engine.link();
+        let (memory, fetch, tail) = (None, None, None);
+        Self { key, orders, bell, engine, board, link, memory, session: 0, fetch, tail, began }
+    }
+
+    /// Works until its replica is not assigned any more and has no container.
+    pub(crate) async fn run(mut self) {
+        loop {
+            if !self.wait_for_engine().await {
+                return;
+            }
+            match self.turn().await {
+                Ok(Turn::Again) => {}
+                Ok(Turn::Wait(until)) => self.wait(until).await,
+                Ok(Turn::Over) => return,
+                Err(error) if error.is_unreachable() => self.engine.lost(&error.to_string()),
+                Err(error) => {
+                    let now = self.now().at;
+                    let pause = self.memory.get_or_insert_default().pause(now);
+                    tracing::warn!(replica = self.key, %error, ?pause, "trying again");
+                    self.wait(Some(now + pause)).await;
+                }
+            }
+        }
+    }
+
+    /// False when the agent is gone.
+    async fn wait_for_engine(&mut self) -> bool {
+        let up = |link: &Link| matches!(link.status, EngineStatus::Up(_));
+        let Ok(session) = self.link.wait_for(up).await.map(|link| link.session) else {
+            return false;
+        };
+        if std::mem::replace(&mut self.session, session) != session {
+            if let Some(memory) = &mut self.memory {
+                memory.engine_was_away();
+            }
+        }
+        true
+    }
+
+    fn now(&self) -> Now {
+        let at = self.began.0.elapsed();
+        Now { at, wall: self.began.1.after(at) }
+    }
+
+    /// Looks, reports, takes one step.
+    async fn turn(&mut self) -> Result<Turn, RuntimeError> {
+        let order = self.orders.borrow_and_update().clone();
+        let replica = order.replica.clone();
+        match (&replica, &mut self.memory) {
+            (Some(replica), None) => self.memory = Some(Memory::seeded(replica)),
+            (Some(replica), Some(memory)) => {
+                if memory.align(replica) {
+                    self.tail = None;
+                }
+            }
+            (None, _) => {}
+        }
+        let containers = self.look(&order).await?;
+        let now = self.now();
+        let generation = replica.as_ref().map_or(0, |r| r.generation);
+        let (current, others) = step::split(generation, &format!("jaco.{}", self.key), &containers);
+        let mut memory = self.memory.take().unwrap_or_default();
+        if let Some(replica) = replica.as_deref().filter(|_| order.caught_up) {
+            memory.look(replica, current, now);
+            self.call_off_fetch(replica, &mut memory);
+            self.post(replica, current, &others, &memory, now.at).await;
+        }
+        let wanted = step::wanted(replica.as_deref(), order.caught_up);
+        let next = step::next(wanted, current, &others, &memory, now.at);
+        self.memory = Some(memory);
+        if replica.is_none() && order.caught_up && containers.is_empty() {
+            return Ok(Turn::Over);
+        }
+        self.take(&order, wanted, next, current).await
+    }
+
+    /// All containers of the replica, in full.
+    async fn look(&self, order: &Order) -> Result<Vec<Container>, RuntimeError> {
+        let runtime = &self.engine.runtime;
+        let mut containers = Vec::new();
+        for found in runtime.list(&spec::replica_labels(order.cluster, &self.key)).await? {
+            match runtime.inspect(&found.id).await {
+                Ok(container) => containers.push(container),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        *self.bell.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen {
+            statuses: containers.iter().map(|c| (c.id.clone(), c.status)).collect(),
+            checked: containers.iter().any(|c| c.health != Health::None),
+        };
+        Ok(containers)
+    }
+
+    /// Shows what is seen.
+    async fn post(
+        &mut self,
+        replica: &AssignedReplica,
+        current: Option<&Container>,
+        others: &[&Container],
+        memory: &Memory,
+        at: Duration,
+    ) {
+        let observation = observe::observation(replica, current, others, memory, at);
+        let failed = |o: &Observation| o.state == ReplicaState::Failed && *o != replica.observed;
+        if observation.as_ref().is_some_and(failed) && self.tail.is_none() {
+            let read = async { self.read_tail(&current?.id).await.ok() };
+            let tail = tokio::time::timeout(TAIL_PATIENCE, read).await;
+            self.tail = Some(tail.ok().flatten().unwrap_or_default());
+        }
+        let prepared = observe::prepared(replica, memory);
+        let sight = Sight {
+            log_tail: match &observation {
+                Some(o) if o.state == ReplicaState::Failed => self.tail.clone().unwrap_or_default(),
+                _ => Vec::new(),
+            },
+            observation,
+            prepared: replica.prepare.clone().zip(prepared),
+        };
+        self.board.post(&replica.id, sight);
+    }
+
+    async fn read_tail(&self, id: &str) -> Result<Vec<String>, RuntimeError> {
+        let query = LogQuery { tail: Some(TAIL), ..LogQuery::default() };
+        let mut lines = self.engine.runtime.logs(id, &query).await?;
+        let mut tail = Vec::new();
+        while let Some(line) = lines.next().await {
+            tail.push(line?.text);
+        }
+        tail.drain(..tail.len().saturating_sub(TAIL as usize));
+        Ok(tail)
+    }
+
+    /// Takes one step.
+    async fn take(
+        &mut self,
+        order: &Order,
+        wanted: Wanted<'_>,
+        step: Step,
+        current: Option<&Container>,
+    ) -> Result<Turn, RuntimeError> {
+        if !matches!(step, Step::Hold(_)) {
+            tracing::debug!(replica = self.key, ?step, "step");
+        }
+        let runtime = self.engine.runtime.clone();
+        match (step, wanted) {
+            (Step::Hold(until), _) => return Ok(Turn::Wait(until)),
+            (Step::LookForImage(image), Wanted::Running(replica, _)) => {
+                let present = runtime.image_present(&image).await?;
+                let (policy, at) = (policy_for(replica, &image), self.now().at);
+                let known = self.memory().images.entry(image.clone()).or_default();
+                if present { known.found() } else { known.missing(&image.name, policy, at) }
+            }
+            (Step::Fetch(image), Wanted::Running(replica, _)) => {
+                let anew = policy_for(replica, &image) == PullPolicy::Always;
+                self.begin_fetch(image, anew);
+            }
+            (Step::Create, Wanted::Running(replica, spec)) => {
+                self.create(order, replica, spec).await?;
+            }
+            (Step::Start(id), Wanted::Running(replica, spec)) => {
+                let again = current.is_some_and(|c| c.status != ContainerStatus::Created);
+                self.start(order, replica, spec, &id, again).await?;
+            }
+            (Step::Stop(id), _) => ignore_missing(runtime.stop(&id).await)?,
+            (Step::Remove(id), _) => {
+                ignore_missing(runtime.remove(&id).await)?;
+                self.engine.freed.notify_one();
+            }
+            // Only a running replica has images, a container to make and one to start.
+            (_, Wanted::Gone | Wanted::Unknown) => return Ok(Turn::Wait(None)),
+        }
+        self.memory().went_well();
+        Ok(Turn::Again)
+    }
+
+    fn memory(&mut self) -> &mut Memory {
+        self.memory.get_or_insert_default()
+    }
+
+    async fn create(
+        &mut self,
+        order: &Order,
+        replica: &AssignedReplica,
+        spec: &ContainerSpec,
+    ) -> Result<(), RuntimeError> {
+        let made = self.try_create(order, replica, spec).await;
+        let now = self.now().at;
+        match made {
+            Ok(id) => {
+                let memory = self.memory();
+                memory.made.insert(id);
+                // The next container wants a fresh look at it.
+                memory.images.remove(&ImageRef::of(spec));
+                Ok(())
+            }
+            Err(error @ RuntimeError::Conflict { .. }) if self.is_mine(order).await => {
+                tracing::debug!(replica = self.key, %error, "the container is there already");
+                Ok(())
+            }
+            Err(error) => {
+                if error.is_definitive_for_image() {
+                    self.memory().images.remove(&ImageRef::of(spec));
+                }
+                self.refused(replica, error, now)
+            }
+        }
+    }
+
+    async fn try_create(
+        &self,
+        order: &Order,
+        replica: &AssignedReplica,
+        spec: &ContainerSpec,
+    ) -> Result<String, RuntimeError> {
+        self.engine.ensure_networks(order.cluster, replica, spec).await?;
+        self.engine.ensure_volumes(order.cluster, replica, spec).await?;
+        let spec = Arc::new(spec.clone());
+        self.engine.runtime.create(&spec::container(order.cluster, replica, &spec)).await
+    }
+
+    /// Whether the container with our name is this replica's.
+    async fn is_mine(&self, order: &Order) -> bool {
+        let name = format!("jaco.{}", self.key);
+        let wanted = spec::replica_labels(order.cluster, &self.key);
+        match self.engine.runtime.inspect(&name).await {
+            Ok(found) => wanted.iter().all(|(k, v)| found.labels.get(k) == Some(v)),
+            Err(_) => false,
+        }
+    }
+
+    async fn start(
+        &mut self,
+        order: &Order,
+        replica: &AssignedReplica,
+        spec: &ContainerSpec,
+        id: &str,
+        again: bool,
+    ) -> Result<(), RuntimeError> {
+        let started = match self.engine.ensure_networks(order.cluster, replica, spec).await {
+            Ok(()) => self.engine.runtime.start(id).await,
+            Err(error) => Err(error),
+        };
+        let now = self.now().at;
+        match started {
+            Ok(()) => {
+                self.memory().made.insert(id.to_owned());
+                self.memory().restarts += u32::from(again);
+                Ok(())
+            }
+            Err(error) => self.refused(replica, error, now),
+        }
+    }
+
+    /// A refusal counts as a failure of the replica; an engine that is away or silent does not.
+    fn refused(
+        &mut self,
+        replica: &AssignedReplica,
+        error: RuntimeError,
+        now: Duration,
+    ) -> Result<(), RuntimeError> {
+        match error {
+            RuntimeError::TimedOut { .. } | RuntimeError::NotUnderstood { .. } => Err(error),
+            _ if error.is_unreachable() => Err(error),
+            _ => {
+                tracing::info!(replica = self.key, %error, "the engine refused");
+                self.memory().refused(&replica.restart, &error, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_fetch(&mut self, image: ImageRef, anew: bool) {
+        let (engine, wanted) = (self.engine.clone(), image.clone());
+        let task = tokio::spawn(async move { engine.fetch(&wanted, anew).await });
+        if let Some((old, _)) = self.fetch.replace((image.clone(), AbortOnDropHandle::new(task))) {
+            self.memory().images.entry(old).or_default().called_off();
+        }
+        self.memory().images.entry(image).or_default().fetching();
+    }
+
+    /// Drops a fetch that nobody wants any more.
+    fn call_off_fetch(&mut self, replica: &AssignedReplica, memory: &mut Memory) {
+        let wants = |spec: &Option<Arc<ContainerSpec>>, image: &ImageRef| {
+            spec.as_deref().is_some_and(|s| ImageRef::of(s) == *image)
+        };
+        let Some((image, _)) = &self.fetch else { return };
+        let run = replica.intent == Intent::Run;
+        if !(run && (wants(&replica.spec, image) || wants(&replica.prepare, image))) {
+            memory.images.remove(image);
+            self.fetch = None;
+        } else {
+            // A new generation has forgotten that it is under way.
+            memory.images.entry(image.clone()).or_default().fetching();
+        }
+    }
+
+    fn fetched(&mut self, result: Result<(), RuntimeError>) {
+        let now = self.now().at;
+        let Some((image, _)) = self.fetch.take() else { return };
+        match result {
+            Ok(()) => self.memory().images.entry(image).or_default().found(),
+            Err(error) if error.is_unreachable() => {
+                self.memory().images.entry(image).or_default().called_off();
+                self.engine.lost(&error.to_string());
+            }
+            Err(error) => {
+                tracing::info!(replica = self.key, %image, %error, "cannot fetch the image");
+                self.memory().images.entry(image).or_default().failed(&error, now);
+            }
+        }
+    }
+
+    /// Waits for an order, a bell, the end of a fetch, the engine's going, or until then.
+    async fn wait(&mut self, until: Option<Duration>) {
+        let until = until.map(|at| self.began.0 + at);
+        let fetched = async {
+            match &mut self.fetch {
+                Some((_, task)) => task.await,
+                None => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            changed = self.orders.changed() => {
+                if changed.is_err() {
+                    // The agent is gone; it ends this task.
+                    std::future::pending::<()>().await;
+                }
+                return;
+            }
+            () = self.bell.ring.notified() => return,
+            _ = self.link.changed() => return,
+            () = at(until) => return,
+            result = fetched => result,
+        };
+        match result {
+            Ok(result) => self.fetched(result),
+            Err(stopped) => self.fetched(Err(RuntimeError::NotUnderstood {
+                operation: "fetching an image",
+                source: stopped.into(),
+            })),
+        }
+    }
+}
+
+/// The pull policy that applies to an image of this replica.
+fn policy_for(replica: &AssignedReplica, image: &ImageRef) -> PullPolicy {
+    let specs = replica.spec.iter().chain(&replica.prepare);
+    specs.filter(|s| ImageRef::of(s) == *image).map(|s| s.pull_policy).next().unwrap_or_default()
+}
+
+fn ignore_missing(result: Result<(), RuntimeError>) -> Result<(), RuntimeError> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
+/// The replica a container's labels name.
+pub(crate) fn replica_of(labels: &BTreeMap<String, String>) -> Option<&str> {
+    let text = labels.get(label::REPLICA)?;
+    text.parse::<ReplicaId>().ok().map(|_| text.as_str())
+}
