@@ -1,7 +1,18 @@
 //! The promises of JACO on a real engine. Run by `cargo xtask test`; names on the command line select.
 #![allow(clippy::unwrap_used, reason = "a panic is how a scenario fails")]
 
+mod access;
+mod bad_input;
+mod crash;
+mod faults;
 mod harness;
+mod idle;
+mod lifecycle;
+mod restart;
+mod rollouts;
+mod secrets;
+mod speed;
+mod stacks;
 
 use std::process::ExitCode;
 
@@ -13,7 +24,30 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: &[Scenario] = scenarios![harness::the_rig_runs_containers,];
+const SCENARIOS: &[Scenario] = scenarios![
+    harness::the_rig_runs_containers,
+    lifecycle::nothing_answers_before_init_but_status,
+    lifecycle::a_stack_lives_and_dies_over_the_socket,
+    lifecycle::a_stack_lives_and_dies_over_tls,
+    rollouts::an_edit_rolls_one_by_one,
+    rollouts::a_wrong_image_rolls_back_by_itself,
+    rollouts::revisions_can_be_restored,
+    access::every_token_gets_the_right_answer,
+    access::strangers_are_refused,
+    secrets::no_secret_is_on_disk_in_the_clear,
+    restart::restarts_and_upgrades_leave_containers_alone,
+    restart::an_engine_that_comes_back_is_used_again,
+    faults::a_container_that_exits_is_given_up_after_three_times,
+    faults::a_container_that_eats_memory_is_reported_as_such,
+    faults::a_container_that_is_never_healthy_is_given_up,
+    faults::a_flapping_health_check_is_seen,
+    bad_input::bad_manifests_are_refused_without_change,
+    bad_input::a_daemon_that_cannot_start_says_why,
+    bad_input::a_full_disk_is_survived,
+    speed::ten_replicas_run_soon,
+    idle::fifty_replicas_cost_nothing,
+    crash::nothing_acknowledged_is_lost_when_killed,
+];
 
 fn main() -> ExitCode {
     jaco_e2e::main(SCENARIOS)
