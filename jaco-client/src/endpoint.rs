@@ -80,7 +80,7 @@ impl Endpoint {
                         Ok::<_, Error>(TokioIo::new(stream))
                     }
                 });
-                self.channel("http://jaco.local", connector).await
+                self.channel(connector).await
             }
             Self::Tls(addr, config) => {
                 let (addr, config) = (addr.clone(), Arc::clone(config));
@@ -96,18 +96,19 @@ impl Endpoint {
                         Ok::<_, Error>(TokioIo::new(stream))
                     }
                 });
-                self.channel("https://jaco.local", connector).await
+                self.channel(connector).await
             }
         }
     }
 
-    async fn channel<C, S>(&self, uri: &'static str, connector: C) -> Result<Channel, Error>
+    async fn channel<C, S>(&self, connector: C) -> Result<Channel, Error>
     where
         C: tower::Service<Uri, Response = TokioIo<S>, Error = Error> + Send + 'static,
         C::Future: Send,
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
-        tonic::transport::Endpoint::from_static(uri)
+        // The scheme says nothing of the connection: the connector has secured it already.
+        tonic::transport::Endpoint::from_static("http://jaco.local")
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_while_idle(true)
             .connect_with_connector(connector)

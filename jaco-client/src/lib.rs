@@ -10,10 +10,13 @@ mod cluster;
 mod deploy;
 mod endpoint;
 mod error;
+mod follow;
 mod logs;
 mod node;
 mod retry;
 mod status_view;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token;
 mod trust;
 mod wait;

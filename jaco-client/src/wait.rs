@@ -1,18 +1,15 @@
 //! Waiting until a deployment is what it was asked to be.
 //!
-//! [`judge`] decides from one consistent view and is pure; the rest keeps a view up to date, across
-//! broken streams and elections.
+//! [`Wait::judge`] decides from one consistent view and is pure.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::ControlFlow, time::Duration};
 
-use futures::TryStreamExt as _;
 use jaco_api::model::{
     DeploymentName, DeploymentState, DeploymentStatus, ReplicaState, ReplicaStatus, RolloutPhase,
     ServiceName,
 };
-use tokio::time::Instant;
 
-use crate::{Client, Error, ErrorCode, StatusQuery, StatusView, retry};
+use crate::{Client, Error, ErrorCode, StatusQuery, StatusView};
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,76 +197,30 @@ impl Client {
         wait: &Wait,
         mut progress: impl FnMut(&StatusView) + Send,
     ) -> Result<WaitResult, Error> {
+        let query =
+            StatusQuery { deployment: Some(wait.deployment.clone()), ..StatusQuery::default() };
         let mut last = Vec::new();
-        let watching = self.watch_until(wait, &mut progress, &mut last);
-        match tokio::time::timeout(wait.timeout, watching).await {
+        let following = self.follow(&query, |view| {
+            progress(view);
+            match wait.judge(view) {
+                Verdict::Reached => ControlFlow::Break(WaitResult::Reached),
+                Verdict::Failed(reasons) => ControlFlow::Break(WaitResult::Failed(reasons)),
+                Verdict::Waiting(reasons) => {
+                    last = reasons;
+                    ControlFlow::Continue(())
+                }
+            }
+        });
+        match tokio::time::timeout(wait.timeout, following).await {
+            Ok(Err(Error::Api(e))) if e.code == ErrorCode::DeploymentNotFound => {
+                // The view of a deployment that is gone.
+                match wait.judge(&StatusView::default()) {
+                    Verdict::Reached => Ok(WaitResult::Reached),
+                    Verdict::Failed(_) | Verdict::Waiting(_) => Err(Error::Api(e)),
+                }
+            }
             Ok(result) => result,
             Err(_) => Ok(WaitResult::TimedOut(last)),
         }
-    }
-
-    async fn watch_until(
-        &self,
-        wait: &Wait,
-        progress: &mut (impl FnMut(&StatusView) + Send),
-        last: &mut Vec<String>,
-    ) -> Result<WaitResult, Error> {
-        let query =
-            StatusQuery { deployment: Some(wait.deployment.clone()), ..StatusQuery::default() };
-        let mut view = StatusView::default();
-        let (mut broken, mut since) = (0, Instant::now());
-        loop {
-            let outcome = self.watch_once(wait, &query, &mut view, progress, last).await;
-            let error = match outcome {
-                Ok(Some(result)) => return Ok(result),
-                Ok(None) => Error::Transport {
-                    status: Box::new(tonic::Status::unavailable("the stream ended")),
-                },
-                Err(Error::Api(e)) if e.code == ErrorCode::DeploymentNotFound => {
-                    // The view of a deployment that is gone.
-                    return Ok(match wait.judge(&StatusView::default()) {
-                        Verdict::Reached => WaitResult::Reached,
-                        Verdict::Failed(why) | Verdict::Waiting(why) => WaitResult::Failed(why),
-                    });
-                }
-                Err(e) => e,
-            };
-            if retry::after(&error, retry::Repeat::Harmless) == retry::Next::GiveUp {
-                return Err(error);
-            }
-            if view.is_synced() && broken == 0 {
-                since = Instant::now();
-            }
-            if since.elapsed() > self.inner.retry_for {
-                return Err(error);
-            }
-            tokio::time::sleep(retry::pause(broken)).await;
-            broken += 1;
-            view.restart();
-        }
-    }
-
-    /// Follows one stream. `None` when it ended before the goal was decided.
-    async fn watch_once(
-        &self,
-        wait: &Wait,
-        query: &StatusQuery,
-        view: &mut StatusView,
-        progress: &mut (impl FnMut(&StatusView) + Send),
-        last: &mut Vec<String>,
-    ) -> Result<Option<WaitResult>, Error> {
-        let mut batches = self.watch(query).await?;
-        while let Some(batch) = batches.try_next().await? {
-            if !view.apply(batch) {
-                continue;
-            }
-            progress(view);
-            match wait.judge(view) {
-                Verdict::Reached => return Ok(Some(WaitResult::Reached)),
-                Verdict::Failed(reasons) => return Ok(Some(WaitResult::Failed(reasons))),
-                Verdict::Waiting(reasons) => *last = reasons,
-            }
-        }
-        Ok(None)
     }
 }

@@ -1,0 +1,364 @@
+//! The services of the fake.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::{DeploymentName, Timestamp},
+    pb::*,
+};
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status};
+
+use super::{FakeCluster, Tables};
+
+type Answer<T> = Result<Response<T>, Status>;
+type Rows<T> = BoxStream<'static, Result<T, Status>>;
+
+impl FakeCluster {
+    /// Notes the call and answers it from the tables, unless a refusal is due.
+    fn answer<Req, T>(
+        &self,
+        request: &Request<Req>,
+        call: String,
+        from: impl FnOnce(&mut Tables) -> Result<T, ApiError>,
+    ) -> Answer<T> {
+        let header = request.metadata().get("authorization");
+        let header = header.and_then(|v| v.to_str().ok()).map(str::to_owned);
+        self.edit(|t| {
+            t.calls.push(call);
+            t.authorizations.push(header);
+            match t.refusals.pop_front() {
+                Some(error) => Err(error),
+                None => from(t),
+            }
+        })
+        .map(Response::new)
+        .map_err(Status::from)
+    }
+
+    /// What changed since `seen`, as one round.
+    fn round(&self, query: &StatusRequest, seen: &mut Seen) -> Option<StatusBatch> {
+        self.read(|t| {
+            let wanted =
+                |d: &DeploymentName| query.deployment.is_empty() || *d == *query.deployment;
+            let deployments: BTreeMap<String, DeploymentStatus> = t
+                .deployments
+                .values()
+                .filter(|d| wanted(&d.name))
+                .map(|d| (d.name.to_string(), d.clone().into()))
+                .collect();
+            let replicas: BTreeMap<String, ReplicaStatus> = t
+                .replicas
+                .values()
+                .filter(|r| wanted(&r.id.deployment))
+                .filter(|r| query.service.is_empty() || r.id.service == *query.service)
+                .map(|r| (r.id.to_string(), r.clone().into()))
+                .collect();
+            let batch = StatusBatch {
+                deployments: changed(&seen.deployments, &deployments),
+                replicas: changed(&seen.replicas, &replicas),
+                removed_deployments: gone(&seen.deployments, &deployments),
+                removed_replicas: gone(&seen.replicas, &replicas),
+                synced: true,
+                index: t.cluster.applied_index,
+                stale: false,
+            };
+            let news = batch.deployments.len()
+                + batch.replicas.len()
+                + batch.removed_deployments.len()
+                + batch.removed_replicas.len();
+            let first = !std::mem::replace(&mut seen.any, true);
+            (seen.deployments, seen.replicas) = (deployments, replicas);
+            (first || news > 0).then_some(batch)
+        })
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    any: bool,
+    deployments: BTreeMap<String, DeploymentStatus>,
+    replicas: BTreeMap<String, ReplicaStatus>,
+}
+
+fn changed<T: Clone + PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> Vec<T> {
+    new.iter().filter(|(k, v)| old.get(*k) != Some(v)).map(|(_, v)| v.clone()).collect()
+}
+
+fn gone<T>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> Vec<String> {
+    old.keys().filter(|k| !new.contains_key(*k)).cloned().collect()
+}
+
+fn rows<T: Send + 'static>(rows: Vec<T>) -> Rows<T> {
+    stream::iter(rows).map(Ok).boxed()
+}
+
+fn missing(code: ErrorCode, what: &str) -> ApiError {
+    ApiError::new(code, format!("there is no {what}"))
+}
+
+fn deployment<'a>(
+    t: &'a mut Tables,
+    name: &str,
+) -> Result<&'a mut jaco_api::model::DeploymentStatus, ApiError> {
+    t.deployments
+        .values_mut()
+        .find(|d| d.name == *name)
+        .ok_or_else(|| missing(ErrorCode::DeploymentNotFound, &format!("deployment {name}")))
+}
+
+/// The next revision, as every change makes it.
+fn bump(t: &mut Tables, name: &str) -> Result<ChangeResponse, ApiError> {
+    let deployment = deployment(t, name)?;
+    deployment.revision += 1;
+    Ok(ChangeResponse { revision: deployment.revision, changed: true })
+}
+
+#[tonic::async_trait]
+impl cluster_server::Cluster for FakeCluster {
+    async fn init(&self, r: Request<InitRequest>) -> Answer<InitResponse> {
+        self.answer(&r, "init".into(), |t| {
+            if t.cluster.initialized {
+                let code = ErrorCode::ClusterAlreadyInitialized;
+                return Err(ApiError::new(code, "this node belongs to a cluster already"));
+            }
+            t.cluster.initialized = true;
+            Ok(InitResponse {
+                cluster_id: "0f0e0d0c-0b0a-4009-8807-060504030201".into(),
+                token: "ab".repeat(32),
+                ca_fingerprint: format!("sha256:{}", "cd".repeat(32)),
+                ca_pem: "-----BEGIN CERTIFICATE-----".into(),
+                node: "node-a".into(),
+                api_addr: "10.0.0.1:7000".into(),
+            })
+        })
+    }
+    async fn status(&self, r: Request<ClusterStatusRequest>) -> Answer<ClusterStatusResponse> {
+        self.answer(&r, "cluster status".into(), |t| Ok(t.cluster.clone().into()))
+    }
+    async fn get_settings(&self, r: Request<GetSettingsRequest>) -> Answer<GetSettingsResponse> {
+        self.answer(&r, "get settings".into(), |t| {
+            Ok(GetSettingsResponse { settings: t.settings.clone() })
+        })
+    }
+    async fn set_setting(&self, r: Request<SetSettingRequest>) -> Answer<GetSettingsResponse> {
+        let SetSettingRequest { key, value } = r.get_ref().clone();
+        self.answer(&r, format!("set {key}={value}"), |t| {
+            t.settings.insert(key, value);
+            Ok(GetSettingsResponse { settings: t.settings.clone() })
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl nodes_server::Nodes for FakeCluster {
+    type ListStream = Rows<NodeSummary>;
+    async fn list(&self, r: Request<ListNodesRequest>) -> Answer<Self::ListStream> {
+        self.answer(&r, "nodes".into(), |t| Ok(rows(t.nodes.clone())))
+    }
+}
+
+#[tonic::async_trait]
+impl deploy_server::Deploy for FakeCluster {
+    async fn apply(&self, r: Request<ApplyRequest>) -> Answer<ApplyResponse> {
+        let request = r.get_ref().clone();
+        self.answer(&r, format!("apply {}", request.request_id), |t| {
+            // The fake reads no manifest: it takes the first word after `deployment:`.
+            let name = request.jaco.split("deployment:").nth(1).unwrap_or_default();
+            let name = name.split_whitespace().next().unwrap_or_default().to_owned();
+            let known = deployment(t, &name).map(|d| d.revision).unwrap_or_default();
+            let response = ApplyResponse {
+                deployment: name.clone(),
+                revision: known,
+                changed: true,
+                differences: t.differences.clone(),
+                warnings: Vec::new(),
+            };
+            if request.dry_run {
+                return Ok(response);
+            }
+            Ok(ApplyResponse {
+                revision: if known == 0 { 1 } else { bump(t, &name)?.revision },
+                ..response
+            })
+        })
+    }
+    async fn rollback(&self, r: Request<RollbackRequest>) -> Answer<RollbackResponse> {
+        let request = r.get_ref().clone();
+        self.answer(&r, format!("rollback {} {}", request.deployment, request.to), |t| {
+            let deployment = deployment(t, &request.deployment)?;
+            let restored = if request.to == 0 { deployment.revision - 1 } else { request.to };
+            deployment.revision += 1;
+            Ok(RollbackResponse { restored, revision: deployment.revision })
+        })
+    }
+    async fn delete(&self, r: Request<DeleteRequest>) -> Answer<DeleteResponse> {
+        let request = r.get_ref().clone();
+        self.answer(&r, format!("delete {} {}", request.deployment, request.volumes), |t| {
+            deployment(t, &request.deployment)?.state = jaco_api::model::DeploymentState::Deleting;
+            Ok(DeleteResponse { volumes: vec![format!("jaco_{}_data", request.deployment)] })
+        })
+    }
+    async fn scale(&self, r: Request<ScaleRequest>) -> Answer<ChangeResponse> {
+        let request = r.get_ref().clone();
+        self.answer(&r, format!("scale {} {:?}", request.deployment, request.replicas), |t| {
+            bump(t, &request.deployment)
+        })
+    }
+    async fn restart(&self, r: Request<RestartRequest>) -> Answer<ChangeResponse> {
+        let request = r.get_ref().clone();
+        self.answer(&r, format!("restart {} {:?}", request.deployment, request.services), |t| {
+            bump(t, &request.deployment)
+        })
+    }
+    async fn stop(&self, r: Request<StopRequest>) -> Answer<ChangeResponse> {
+        let name = r.get_ref().deployment.clone();
+        self.answer(&r, format!("stop {name}"), |t| {
+            let deployment = deployment(t, &name)?;
+            let changed = deployment.state != jaco_api::model::DeploymentState::Stopped;
+            deployment.state = jaco_api::model::DeploymentState::Stopped;
+            Ok(ChangeResponse { revision: deployment.revision, changed })
+        })
+    }
+    async fn start(&self, r: Request<StartRequest>) -> Answer<ChangeResponse> {
+        let name = r.get_ref().deployment.clone();
+        self.answer(&r, format!("start {name}"), |t| {
+            let revision = deployment(t, &name)?.revision;
+            Ok(ChangeResponse { revision, changed: true })
+        })
+    }
+    async fn get(&self, r: Request<GetDeploymentRequest>) -> Answer<GetDeploymentResponse> {
+        let request = r.get_ref().clone();
+        self.answer(&r, format!("get {} {}", request.deployment, request.revision), |t| {
+            let status = deployment(t, &request.deployment)?.clone();
+            Ok(GetDeploymentResponse {
+                revision: if request.revision == 0 { status.revision } else { request.revision },
+                document: t.documents.get(&status.name).cloned().unwrap_or_default(),
+                status: Some(status.into()),
+            })
+        })
+    }
+    async fn history(&self, r: Request<HistoryRequest>) -> Answer<HistoryResponse> {
+        let name = r.get_ref().deployment.clone();
+        self.answer(&r, format!("history {name}"), |t| {
+            let name = deployment(t, &name)?.name.clone();
+            Ok(HistoryResponse { revisions: t.history.get(&name).cloned().unwrap_or_default() })
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl watch_server::Watch for FakeCluster {
+    type StatusStream = Rows<StatusBatch>;
+    type EventsStream = Rows<ReplicaEvent>;
+
+    async fn status(&self, r: Request<StatusRequest>) -> Answer<Self::StatusStream> {
+        let query = r.get_ref().clone();
+        let cut = self.answer(&r, format!("status {}", query.deployment), |t| {
+            if !query.deployment.is_empty() {
+                deployment(t, &query.deployment)?;
+            }
+            Ok(t.cut)
+        })?;
+        let cut = cut.into_inner();
+        let fake = self.clone();
+        let mut seen = Seen::default();
+        if !query.follow {
+            let first = fake.round(&query, &mut seen).into_iter().collect();
+            return Ok(Response::new(rows(first)));
+        }
+        let wakes = WatchStream::new(self.version.subscribe());
+        let live = {
+            let fake = fake.clone();
+            wakes.take_while(move |_| std::future::ready(fake.read(|t| t.cut == cut)))
+        };
+        let batches = live
+            .filter_map(move |_| std::future::ready(fake.round(&query, &mut seen)))
+            .map(Ok)
+            .boxed();
+        Ok(Response::new(batches))
+    }
+    async fn events(&self, r: Request<EventsRequest>) -> Answer<Self::EventsStream> {
+        self.answer(&r, "events".into(), |t| {
+            Ok(rows(t.events.iter().cloned().map(Into::into).collect()))
+        })
+    }
+    async fn replica(&self, r: Request<ReplicaRequest>) -> Answer<ReplicaStatus> {
+        let id = r.get_ref().id.clone();
+        self.answer(&r, format!("replica {id}"), |t| {
+            t.replicas
+                .values()
+                .find(|row| row.id.to_string() == id)
+                .cloned()
+                .map(Into::into)
+                .ok_or_else(|| missing(ErrorCode::ReplicaNotFound, &format!("replica {id}")))
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl logs_server::Logs for FakeCluster {
+    type StreamStream = Rows<LogBatch>;
+    async fn stream(&self, r: Request<LogsRequest>) -> Answer<Self::StreamStream> {
+        let q = r.get_ref().clone();
+        let call =
+            format!("logs {}/{} {} {} {:?}", q.deployment, q.service, q.replica, q.since, q.tail);
+        self.answer(&r, call, |t| Ok(rows(t.logs.clone())))
+    }
+}
+
+#[tonic::async_trait]
+impl token_server::Token for FakeCluster {
+    async fn issue(&self, r: Request<IssueTokenRequest>) -> Answer<IssueTokenResponse> {
+        let request = r.get_ref().clone();
+        self.answer(&r, format!("issue {}", request.identity), |t| {
+            let taken = t.tokens.iter().any(|x| x.identity == *request.identity);
+            if taken && !request.rotate {
+                return Err(ApiError::new(ErrorCode::Conflict, "this identity has a token"));
+            }
+            let token = OperatorToken {
+                identity: request.identity.clone(),
+                role: request.role,
+                deployments: request.deployments.clone(),
+                allow_privileged: request.allow_privileged,
+                issued_at: 0,
+                expires_at: (request.ttl > 0).then_some(request.ttl),
+                revoked_at: None,
+            };
+            t.tokens.retain(|x| x.identity != *request.identity);
+            t.tokens.push(token.clone().try_into()?);
+            Ok(IssueTokenResponse { token: "ef".repeat(32), issued: Some(token) })
+        })
+    }
+    async fn revoke(&self, r: Request<RevokeTokenRequest>) -> Answer<RevokeTokenResponse> {
+        let name = r.get_ref().identity.clone();
+        self.answer(&r, format!("revoke {name}"), |t| {
+            let token = t.tokens.iter_mut().find(|x| x.identity == *name);
+            let token = token.ok_or_else(|| missing(ErrorCode::TokenInvalid, "such token"))?;
+            token.revoked_at = Some(Timestamp(1));
+            Ok(RevokeTokenResponse {})
+        })
+    }
+    async fn list(&self, r: Request<ListTokensRequest>) -> Answer<ListTokensResponse> {
+        self.answer(&r, "tokens".into(), |t| {
+            Ok(ListTokensResponse { tokens: t.tokens.iter().cloned().map(Into::into).collect() })
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl audit_server::Audit for FakeCluster {
+    type StreamStream = Rows<AuditEvent>;
+    async fn stream(&self, r: Request<AuditRequest>) -> Answer<Self::StreamStream> {
+        let q = r.get_ref().clone();
+        self.answer(&r, format!("audit {:?} {}", q.types, q.identity), |t| {
+            let wanted = t
+                .audit
+                .iter()
+                .filter(|e| q.types.is_empty() || q.types.iter().any(|k| k == e.kind.as_str()));
+            Ok(rows(wanted.cloned().map(Into::into).collect()))
+        })
+    }
+}
