@@ -1,8 +1,222 @@
 //! The manifest language: `jaco.yaml` and the compose file, read, checked and resolved.
 //!
-//! Pure: files come in as text, a [`ManifestDocument`](crate::model::ManifestDocument) or every
-//! problem of both files comes out.
+//! Pure: files come in as text, a [`ManifestDocument`] or every problem of both files comes out.
+//! The client calls [`resolve`], which fills variables, folds env files and says what to send; the
+//! daemon calls [`check`] on what was sent and gets the same document. Neither reads a file, a
+//! clock or the process environment.
+//!
+//! ```text
+//! text ─ yaml ─► tree ─ fold (client) ─► tree ─ compose, jaco ─► drafts ─ merge ─► document
+//! ```
 
+mod compose;
 mod diagnose;
+mod diff;
+mod dotenv;
+mod fields;
+mod fold;
+mod interpolate;
+mod jaco;
+mod merge;
+mod privilege;
+mod render;
+mod report;
+mod suggest;
+mod values;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use diagnose::{Diagnostic, Severity};
+pub use diff::{diff, mask};
+pub use privilege::privileges;
+pub use render::render;
+use report::Report;
+
+use crate::{
+    error::ErrorCode,
+    model::{ManifestDocument, NodeName},
+};
+
+/// A file as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// How messages name it.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
+}
+
+/// One of the two files of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestFile {
+    /// `jaco.yaml`.
+    Jaco,
+    /// The compose file.
+    Compose,
+}
+
+/// The files beside the manifest, which only the client has.
+pub trait Files {
+    /// Reads a text file. `path` is absolute when [`Files::directory`] knows the directory of the
+    /// manifest file that names it; else it is as written there.
+    ///
+    /// # Errors
+    /// [`FileProblem`] says why it cannot be read.
+    fn read(&self, path: &str) -> Result<String, FileProblem>;
+
+    /// The absolute path of the directory of a manifest file. Without it the paths of bind mounts
+    /// must be absolute.
+    fn directory(&self, _of: ManifestFile) -> Option<String> {
+        None
+    }
+}
+
+/// Why a file beside the manifest cannot be read; the end of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileProblem {
+    /// There is none.
+    #[error("does not exist")]
+    NotFound,
+    /// It is not UTF-8.
+    #[error("is not a UTF-8 text")]
+    NotText,
+    /// The system says no.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// No files: every one is missing.
+impl Files for () {
+    fn read(&self, _: &str) -> Result<String, FileProblem> {
+        Err(FileProblem::NotFound)
+    }
+}
+
+/// A manifest that depends on nothing of the client any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// What it means.
+    pub document: ManifestDocument,
+    /// The `jaco.yaml` to send.
+    pub jaco: String,
+    /// The compose file to send: variables filled, env files folded, no aliases.
+    pub compose: String,
+    /// What is accepted but probably not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A manifest that was found valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What it means.
+    pub document: ManifestDocument,
+    /// What is accepted but probably not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Resolves a manifest, on the client.
+///
+/// # Errors
+/// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
+pub fn resolve(
+    jaco: &Source,
+    compose: &Source,
+    files: &dyn Files,
+) -> Result<Resolved, Vec<Diagnostic>> {
+    let mut folded = None;
+    let checked = run(jaco, compose, |draft, root, jaco_report, report| {
+        let variables = draft.environment.as_ref().map_or_else(BTreeMap::new, |(path, mark)| {
+            fold::environment(path, *mark, files, jaco_report)
+        });
+        fold::fold(root, &variables, files, report);
+        let text = yaml::to_json(root);
+        if text.len() > yaml::MOST_BYTES {
+            let message = "with its aliases, variables and env files, the file is above 4 MiB";
+            report.coded(ErrorCode::ParseFailed, root.mark, message, None);
+        }
+        folded = Some(text);
+    })?;
+    Ok(Resolved {
+        document: checked.document,
+        jaco: jaco.text.clone(),
+        compose: folded.unwrap_or_default(),
+        warnings: checked.warnings,
+    })
+}
+
+/// Checks a manifest that was resolved before, on the daemon. A `$` is a `$`; `env_file` is
+/// refused.
+///
+/// # Errors
+/// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
+pub fn check(jaco: &Source, compose: &Source) -> Result<Checked, Vec<Diagnostic>> {
+    run(jaco, compose, |_, _, _, _| {})
+}
+
+/// The hosts that `jaco.yaml` names and the cluster does not have.
+#[must_use]
+pub fn unknown_hosts(jaco: &Source, members: &BTreeSet<NodeName>) -> Vec<Diagnostic> {
+    let text = without_bom(&jaco.text);
+    let mut found = Report::new(&jaco.name, text);
+    let mut ignored = Report::new(&jaco.name, text);
+    let Some(root) = yaml::read(text, &mut ignored) else { return Vec::new() };
+    let Some(yaml::Value::List(services)) = root.get("services").map(|n| &n.value) else {
+        return Vec::new();
+    };
+    for (index, service) in services.iter().enumerate() {
+        let Some(yaml::Value::List(hosts)) = service.get("hosts").map(|n| &n.value) else {
+            continue;
+        };
+        for (at, host) in hosts.iter().enumerate() {
+            let name = host.as_text().unwrap_or_default();
+            if NodeName::new(name).is_ok_and(|n| !members.contains(&n)) {
+                found.within(&format!("services[{index}].hosts[{at}]"), |report| {
+                    let message = format!("no member of the cluster is named `{name}`");
+                    let hint =
+                        suggest::hint(name, "the members", members.iter().map(NodeName::as_str));
+                    report.coded(ErrorCode::UnknownHost, host.mark, message, hint);
+                });
+            }
+        }
+    }
+    found.finish()
+}
+
+fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Reads both files, lets `fold` change the tree of the compose file, decodes and merges.
+fn run(
+    jaco: &Source,
+    compose: &Source,
+    fold: impl FnOnce(&jaco::JacoDraft, &mut yaml::Node, &mut Report<'_>, &mut Report<'_>),
+) -> Result<Checked, Vec<Diagnostic>> {
+    let (jaco_text, compose_text) = (without_bom(&jaco.text), without_bom(&compose.text));
+    let mut jaco_report = Report::new(&jaco.name, jaco_text);
+    let mut compose_report = Report::new(&compose.name, compose_text);
+    let jaco_draft =
+        yaml::read(jaco_text, &mut jaco_report).map(|root| jaco::decode(&root, &mut jaco_report));
+    let compose_root = yaml::read(compose_text, &mut compose_report);
+    let compose_draft = compose_root.map(|mut root| {
+        let nothing = jaco::JacoDraft::default();
+        let known = jaco_draft.as_ref().unwrap_or(&nothing);
+        fold(known, &mut root, &mut jaco_report, &mut compose_report);
+        compose::decode(&root, &mut compose_report)
+    });
+    let document = match (&jaco_draft, &compose_draft) {
+        (Some(jaco), Some(compose)) => {
+            merge::merge(jaco, compose, &mut jaco_report, &mut compose_report)
+        }
+        _ => None,
+    };
+    let mut found = jaco_report.finish();
+    found.extend(compose_report.finish());
+    match document {
+        Some(document) if found.iter().all(|d| d.severity == Severity::Warning) => {
+            Ok(Checked { document, warnings: found })
+        }
+        _ => Err(found),
+    }
+}

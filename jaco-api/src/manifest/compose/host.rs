@@ -1,0 +1,129 @@
+//! Names, rights and limits of a container on its host.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{named, toplevel::texts};
+use crate::{
+    manifest::{
+        fields::{Schema, accepted},
+        report::{Report, cut},
+        values,
+        yaml::{Node, Value},
+    },
+    model::{Logging, Ulimit},
+};
+
+static LOGGING: Schema<Logging> = Schema {
+    what: "the logging of a service",
+    extensions: true,
+    attributes: &[
+        accepted("driver", |l, n, r| l.driver = values::some_text(n, r).unwrap_or_default()),
+        accepted("options", |l, n, r| l.options = texts(n, r)),
+    ],
+};
+
+static ULIMIT: Schema<(Option<i64>, Option<i64>)> = Schema {
+    what: "a limit",
+    extensions: true,
+    attributes: &[
+        accepted("soft", |u, n, r| u.0 = values::integer(n, -1..=i64::MAX, r)),
+        accepted("hard", |u, n, r| u.1 = values::integer(n, -1..=i64::MAX, r)),
+    ],
+};
+
+/// Decodes `logging`.
+pub(super) fn logging(node: &Node, report: &mut Report<'_>) -> Option<Logging> {
+    let mut logging = Logging { driver: String::new(), options: BTreeMap::new() };
+    LOGGING.decode(node, &mut logging, report);
+    (!logging.driver.is_empty() || !logging.options.is_empty()).then_some(logging)
+}
+
+/// Decodes `ulimits`.
+pub(super) fn ulimits(node: &Node, report: &mut Report<'_>) -> BTreeMap<String, Ulimit> {
+    let mut out = BTreeMap::new();
+    named(node, report, |key, mark, value, report| {
+        let (soft, hard) = if let Value::Map(_) = value.value {
+            let mut limit = (None, None);
+            ULIMIT.decode(value, &mut limit, report);
+            let (Some(soft), Some(hard)) = limit else {
+                if value.get("soft").is_none() || value.get("hard").is_none() {
+                    report.error(mark, "a limit needs `soft` and `hard`");
+                }
+                return;
+            };
+            (soft, hard)
+        } else {
+            let Some(both) = values::integer(value, -1..=i64::MAX, report) else { return };
+            (both, both)
+        };
+        if hard >= 0 && (soft < 0 || soft > hard) {
+            return report.error(mark, "the soft limit is above the hard limit");
+        }
+        out.insert(key.to_owned(), Ulimit { soft, hard });
+    });
+    out
+}
+
+/// Decodes `extra_hosts`: `host=address` (or `host:address`) in a list, or a mapping.
+pub(super) fn extra_hosts(node: &Node, report: &mut Report<'_>) -> BTreeMap<String, Vec<String>> {
+    let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut add = |host: &str, address: &str, at: &Node, report: &mut Report<'_>| {
+        let address = address.trim().trim_start_matches('[').trim_end_matches(']');
+        if address != "host-gateway" && address.parse::<IpAddr>().is_err() {
+            return report.error(at.mark, format!("`{}` is no address", cut(address)));
+        }
+        out.entry(host.to_owned()).or_default().push(address.to_owned());
+    };
+    if let Value::List(_) = node.value {
+        values::items(node, report, |item, report| {
+            let Some(text) = values::text(item, report) else { return };
+            match text.split_once('=').or_else(|| text.split_once(':')) {
+                Some((host, address)) if !host.is_empty() => add(host, address, item, report),
+                _ => drop(values::wrong::<()>(item, "of the form host=address", report)),
+            }
+        });
+    } else {
+        named(node, report, |host, _, value, report| {
+            for address in values::string_or_list(value, report).unwrap_or_default() {
+                add(host, &address, value, report);
+            }
+        });
+    }
+    out
+}
+
+/// Decodes `dns`.
+pub(super) fn dns(node: &Node, report: &mut Report<'_>) -> Vec<IpAddr> {
+    let mut out = Vec::new();
+    for text in values::string_or_list(node, report).unwrap_or_default() {
+        match text.parse() {
+            Ok(address) => out.push(address),
+            Err(_) => report.error(node.mark, format!("`{}` is no IP address", cut(&text))),
+        }
+    }
+    out
+}
+
+/// A host or domain name.
+pub(super) fn name(node: &Node, report: &mut Report<'_>) -> Option<String> {
+    let name = values::some_text(node, report)?;
+    let fits = name.len() <= 253
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        && !name.starts_with(['-', '.']);
+    if fits { Some(name) } else { values::wrong(node, "a host name", report) }
+}
+
+/// Capabilities in upper case and without `CAP_`, as a set.
+pub(super) fn capabilities(node: &Node, report: &mut Report<'_>) -> Vec<String> {
+    let mut out: Vec<String> = values::string_list(node, report)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|c| {
+            let upper = c.to_ascii_uppercase();
+            upper.strip_prefix("CAP_").map(str::to_owned).unwrap_or(upper)
+        })
+        .collect();
+    out.sort_unstable();
+    out.dedup();
+    out
+}

@@ -1,0 +1,80 @@
+//! The compose file: from the tree to drafts of services, networks and volumes.
+//!
+//! One file decodes one group of attributes. What depends on more than one service, on
+//! `jaco.yaml` or on the deployment's name is decided later, in `merge`.
+
+mod attach;
+mod depends;
+mod deploy;
+mod health;
+mod host;
+mod mounts;
+mod ports;
+mod service;
+mod toplevel;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use attach::AttachmentDraft;
+pub(super) use depends::{DependencyDraft, LinkDraft};
+pub(super) use deploy::{DeployDraft, constraints, replicas};
+pub(super) use mounts::MountDraft;
+pub(super) use service::ServiceDraft;
+pub(super) use toplevel::VolumeDraft;
+
+use super::{
+    report::{Mark, Report},
+    yaml::Node,
+};
+use crate::model::{NetworkName, NetworkSpec, ServiceName, VolumeName};
+
+/// Most services of a deployment.
+const MOST_SERVICES: usize = 1_000;
+
+/// A decoded compose file.
+#[derive(Default)]
+pub(super) struct ComposeDraft {
+    /// Services by name.
+    pub(super) services: BTreeMap<ServiceName, ServiceDraft>,
+    /// Every key below `services`, those that could not be decoded included.
+    pub(super) service_names: BTreeSet<String>,
+    /// Networks with the place of their key.
+    pub(super) networks: BTreeMap<NetworkName, (NetworkSpec, Mark)>,
+    /// Volumes.
+    pub(super) volumes: BTreeMap<VolumeName, VolumeDraft>,
+    /// Every key below `networks` and `volumes`, those that could not be decoded included.
+    pub(super) other_names: BTreeSet<(&'static str, String)>,
+}
+
+/// Decodes a compose file and reports every problem of it.
+pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
+    let mut draft = ComposeDraft::default();
+    if root.is_null() {
+        report.error_hint(
+            root.mark,
+            "the compose file is empty",
+            "it needs at least `services:` with one service",
+        );
+        return draft;
+    }
+    toplevel::COMPOSE.decode(root, &mut draft, report);
+    if root.get("services").is_none_or(Node::is_null) {
+        report.error(root.mark, "the compose file has no `services`");
+    }
+    draft
+}
+
+/// Calls `f` for every entry of a mapping of names.
+fn named(
+    node: &Node,
+    report: &mut Report<'_>,
+    mut f: impl FnMut(&str, Mark, &Node, &mut Report<'_>),
+) {
+    let super::yaml::Value::Map(entries) = &node.value else {
+        let message = format!("{} must be a mapping, not {}", report.subject(), node.kind());
+        return report.error(node.mark, message);
+    };
+    for entry in entries.iter().filter(|e| !e.key.starts_with("x-")) {
+        report.within(&entry.key, |report| f(&entry.key, entry.mark, &entry.value, report));
+    }
+}

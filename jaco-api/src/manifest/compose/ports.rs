@@ -1,0 +1,194 @@
+//! Published and exposed ports.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    error::ErrorCode,
+    manifest::{
+        fields::{Schema, accepted, ignored},
+        report::{Mark, Report, cut},
+        values::{self, PortRange, port_range},
+        yaml::{Node, Value},
+    },
+    model::{Protocol, PublishedPort},
+};
+
+/// One entry of `ports`.
+#[derive(Default)]
+struct Entry {
+    host_ip: Option<(String, Mark)>,
+    published: Option<(PortRange, Mark)>,
+    target: Option<PortRange>,
+    protocol: Protocol,
+    broken: bool,
+}
+
+static LONG: Schema<Entry> = Schema {
+    what: "a port",
+    extensions: true,
+    attributes: &[
+        accepted("target", |e, n, r| e.target = range(e, n, r)),
+        accepted("published", |e, n, r| e.published = range(e, n, r).map(|p| (p, n.mark))),
+        accepted("protocol", |e, n, r| {
+            let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+            e.protocol = values::one_of(n, &words, r).unwrap_or_default();
+        }),
+        accepted("host_ip", |e, n, r| {
+            e.host_ip = values::some_text(n, r).map(|ip| (ip, n.mark));
+        }),
+        accepted("mode", |_, n, r| {
+            if values::one_of(n, &[("ingress", false), ("host", true)], r) == Some(true) {
+                r.notice(n.mark, "mode: host", "a published port is open on every node");
+            }
+        }),
+        ignored("name", "ports are known by their number"),
+        ignored("app_protocol", "published ports carry TCP or UDP as it comes"),
+    ],
+};
+
+/// Decodes `ports`.
+pub(super) fn decode(node: &Node, report: &mut Report<'_>) -> Vec<(PublishedPort, Mark)> {
+    let mut out = Vec::new();
+    values::items(node, report, |item, report| {
+        let mut entry = Entry::default();
+        match &item.value {
+            Value::Map(_) => LONG.decode(item, &mut entry, report),
+            _ => short(&mut entry, item, report),
+        }
+        if !entry.broken {
+            expand(&entry, item.mark, report, &mut out);
+        }
+    });
+    out.sort();
+    out
+}
+
+impl Ord for Mark {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.line, self.column).cmp(&(other.line, other.column))
+    }
+}
+
+impl PartialOrd for Mark {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn range(entry: &mut Entry, node: &Node, report: &mut Report<'_>) -> Option<PortRange> {
+    let text = values::text(node, report).unwrap_or_default();
+    match port_range(text) {
+        Ok(range) => Some(range),
+        Err(problem) => {
+            entry.broken = true;
+            if !text.is_empty() {
+                report.error(node.mark, problem);
+            }
+            None
+        }
+    }
+}
+
+/// `[[ip:][published]:]target[/protocol]`.
+fn short(entry: &mut Entry, node: &Node, report: &mut Report<'_>) {
+    let Some(text) = values::text(node, report) else {
+        entry.broken = true;
+        return;
+    };
+    let result = parse_short(entry, text, node.mark);
+    if let Err(problem) = result {
+        entry.broken = true;
+        let hint = "write `published:target`, for example \"8080:80\"";
+        report.error_hint(node.mark, problem, hint);
+    }
+}
+
+fn parse_short(entry: &mut Entry, text: &str, mark: Mark) -> Result<(), String> {
+    let (text, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
+    entry.protocol = protocol_of(protocol)?;
+    let (rest, target) = text.rsplit_once(':').map_or((None, text), |(r, t)| (Some(r), t));
+    entry.target = Some(port_range(target)?);
+    let Some(rest) = rest else { return Ok(()) };
+    let (ip, published) = rest.rsplit_once(':').map_or((None, rest), |(i, p)| (Some(i), p));
+    if !published.is_empty() {
+        entry.published = Some((port_range(published)?, mark));
+    }
+    entry.host_ip = ip.map(|ip| (ip.trim_matches(['[', ']']).to_owned(), mark));
+    Ok(())
+}
+
+fn protocol_of(text: &str) -> Result<Protocol, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "tcp" => Ok(Protocol::Tcp),
+        "udp" => Ok(Protocol::Udp),
+        other => Err(format!("the protocol `{}` is neither tcp nor udp", cut(other))),
+    }
+}
+
+/// One published port for each port of the entry.
+fn expand(
+    entry: &Entry,
+    mark: Mark,
+    report: &mut Report<'_>,
+    out: &mut Vec<(PublishedPort, Mark)>,
+) {
+    if let Some((ip, at)) = &entry.host_ip
+        && !matches!(ip.as_str(), "0.0.0.0" | "::")
+    {
+        let message = format!("a port cannot be published on one address (`{}`) only", cut(ip));
+        let hint = "every node listens on a published port; services reach each other without one, \
+                    and a route in jaco.yaml needs none";
+        return report.error_hint(*at, message, hint);
+    }
+    let Some(target) = entry.target else {
+        return report.error(mark, "the port has no `target`");
+    };
+    if !report.take_ports(target.len()) {
+        return report.error(mark, "the ranges of this file hold too many ports");
+    }
+    let Some((published, at)) = entry.published else {
+        out.extend((target.first..=target.last).map(|target| {
+            (PublishedPort { published: None, target, protocol: entry.protocol }, mark)
+        }));
+        return;
+    };
+    if [80, 443].iter().any(|p| (published.first..=published.last).contains(p)) {
+        let message = "ports 80 and 443 of the hosts belong to the ingress";
+        return report.coded(ErrorCode::ReservedPort, at, message, None);
+    }
+    if published.len() != target.len() {
+        let message = format!(
+            "{} published ports cannot lead to {} ports of the container",
+            published.len(),
+            target.len()
+        );
+        return report.error_hint(at, message, "both ranges must have the same length");
+    }
+    out.extend((published.first..=published.last).zip(target.first..=target.last).map(
+        |(published, target)| {
+            let published = Some(published);
+            (PublishedPort { published, target, protocol: entry.protocol }, at)
+        },
+    ));
+}
+
+/// Decodes `expose` to `80/tcp`.
+pub(super) fn expose(node: &Node, report: &mut Report<'_>) -> Vec<String> {
+    let mut out = BTreeSet::new();
+    values::items(node, report, |item, report| {
+        let Some(text) = values::text(item, report) else { return };
+        let (ports, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
+        let parsed = port_range(ports).and_then(|p| Ok((p, protocol_of(protocol)?)));
+        match parsed {
+            Err(problem) => report.error(item.mark, problem),
+            Ok((range, _)) if !report.take_ports(range.len()) => {
+                report.error(item.mark, "the ranges of this file hold too many ports");
+            }
+            Ok((range, protocol)) => out.extend((range.first..=range.last).map(|p| {
+                let name = if protocol == Protocol::Tcp { "tcp" } else { "udp" };
+                (p, format!("{p}/{name}"))
+            })),
+        }
+    });
+    out.into_iter().map(|(_, text)| text).collect()
+}

@@ -1,0 +1,207 @@
+//! Brings both files together: follows every reference, applies the overrides and the defaults.
+//!
+//! Input: the drafts of both files. Output: the [`ManifestDocument`], meaningful only when neither
+//! report holds an error.
+
+mod graph;
+mod networks;
+mod routes;
+mod schedule;
+mod storage;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    compose::{ComposeDraft, ServiceDraft},
+    jaco::{JacoDraft, OverrideDraft},
+    privilege::{LABEL, privileges},
+    report::{Report, cut},
+    suggest,
+};
+use crate::{
+    error::ErrorCode,
+    model::{ContainerSpec, DeploymentName, Digest, ManifestDocument, ServiceName},
+};
+
+/// Both files and where their problems go.
+pub(super) struct Merge<'a, 'j, 'c> {
+    deployment: DeploymentName,
+    compose: &'a ComposeDraft,
+    jaco: &'a JacoDraft,
+    overrides: BTreeMap<&'a str, &'a OverrideDraft>,
+    /// Services that are deployed: all but those of a profile that nobody names.
+    enabled: BTreeSet<&'a str>,
+    jaco_report: &'a mut Report<'j>,
+    report: &'a mut Report<'c>,
+}
+
+/// Merges the drafts; `None` when an error was found in any file.
+pub(super) fn merge<'a>(
+    jaco: &'a JacoDraft,
+    compose: &'a ComposeDraft,
+    jaco_report: &'a mut Report<'_>,
+    report: &'a mut Report<'_>,
+) -> Option<ManifestDocument> {
+    // A missing name is reported already; any name serves to find what else is wrong.
+    let deployment = match &jaco.deployment {
+        Some(name) => name.clone(),
+        None => DeploymentName::new("unnamed").ok()?,
+    };
+    let overrides = BTreeMap::new();
+    let enabled = BTreeSet::new();
+    let mut merge = Merge { deployment, compose, jaco, overrides, enabled, jaco_report, report };
+    merge.overrides = merge.overrides();
+    merge.enabled = merge.enabled();
+    let document = merge.document();
+    let failed = merge.jaco_report.failed() || merge.report.failed();
+    (!failed).then_some(document)
+}
+
+impl<'a> Merge<'a, '_, '_> {
+    /// The overrides by service; reports unknown services and repetitions.
+    fn overrides(&mut self) -> BTreeMap<&'a str, &'a OverrideDraft> {
+        let mut out: BTreeMap<&str, &OverrideDraft> = BTreeMap::new();
+        for (index, service) in self.jaco.services.iter().enumerate() {
+            let Some((name, mark)) = &service.name else { continue };
+            self.jaco_report.within(&format!("services[{index}].name"), |report| {
+                if !self.compose.service_names.contains(name) {
+                    unknown_service(name, *mark, self.compose, self.report.file(), report);
+                } else if out.insert(name, service).is_some() {
+                    report.error(*mark, format!("the service `{}` is there twice", cut(name)));
+                }
+            });
+        }
+        out
+    }
+
+    /// The services that are deployed. As with Compose, a service of a profile is left out unless
+    /// it is named; `services` and `routes` of jaco.yaml name it.
+    fn enabled(&mut self) -> BTreeSet<&'a str> {
+        let routed: BTreeSet<&str> =
+            self.jaco.routes.iter().filter_map(|r| Some(r.service.as_ref()?.0.as_str())).collect();
+        let mut out = BTreeSet::new();
+        for (name, draft) in &self.compose.services {
+            let named =
+                self.overrides.contains_key(name.as_str()) || routed.contains(name.as_str());
+            if draft.profiles.is_empty() || named {
+                out.insert(name.as_str());
+                continue;
+            }
+            self.report.within(&format!("services.{name}.profiles"), |report| {
+                let profiles = draft.profiles.join(", ");
+                let message = format!(
+                    "the service `{name}` is left out: it belongs to the profile {profiles}"
+                );
+                let hint = "to deploy it, name it under `services` in jaco.yaml".to_owned();
+                report.warn(draft.mark, message, Some(hint));
+            });
+        }
+        out
+    }
+
+    fn document(&mut self) -> ManifestDocument {
+        let mut document = ManifestDocument {
+            deployment: self.deployment.clone(),
+            services: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            routes: Vec::new(),
+        };
+        let compose = self.compose;
+        let completed = self.awaited_completions();
+        for (name, draft) in &compose.services {
+            if !self.enabled.contains(name.as_str()) {
+                continue;
+            }
+            let path = format!("services.{name}");
+            let mut spec = draft.spec.clone();
+            spec.networks = self.attachments(name, draft, &path, &mut document.networks);
+            let volumes = self.mounts(name, draft, &path, &mut spec, &mut document.volumes);
+            spec.resources = schedule::resources(draft);
+            let schedule =
+                self.schedule(name, draft, &path, volumes, completed.contains(name.as_str()));
+            self.check_privileges(draft, &path, &spec);
+            document.services.insert(name.clone(), (schedule, spec));
+        }
+        self.link_aliases(&mut document.services);
+        for (_, spec) in document.services.values_mut() {
+            reference(spec, &document.networks, &document.volumes);
+        }
+        self.check_dependencies();
+        self.check_published();
+        document.routes = self.routes();
+        document
+    }
+
+    /// Rights that equal access to the host need the label that says somebody meant it.
+    fn check_privileges(&mut self, draft: &ServiceDraft, path: &str, spec: &ContainerSpec) {
+        let reasons = privileges(spec);
+        let labelled = [&spec.labels, &draft.deploy.labels]
+            .iter()
+            .any(|labels| labels.get(LABEL).is_some_and(|v| v == "true"));
+        if reasons.is_empty() || labelled {
+            return;
+        }
+        let mark = draft.privileged_at.first().copied().unwrap_or(draft.mark);
+        self.report.within(path, |report| {
+            let message = format!("this equals access to the host: {}", reasons.join("; "));
+            let hint = format!("if it is meant, add the label `{LABEL}: \"true\"` to the service");
+            report.coded(ErrorCode::PrivilegeDenied, mark, cut_long(&message), Some(hint));
+        });
+    }
+}
+
+/// Puts the digests of what a container references into its document.
+fn reference(
+    spec: &mut ContainerSpec,
+    networks: &BTreeMap<crate::model::NetworkName, crate::model::NetworkSpec>,
+    volumes: &BTreeMap<crate::model::VolumeName, crate::model::VolumeSpec>,
+) {
+    let digest = |value: &dyn erased::Json| Digest::of(value.json().as_bytes());
+    for attachment in &spec.networks {
+        if let Some(network) = networks.get(&attachment.network) {
+            spec.references.insert(format!("network:{}", attachment.network), digest(network));
+        }
+    }
+    for mount in &spec.mounts {
+        let crate::model::MountSource::Volume { name, .. } = &mount.source else { continue };
+        for (key, volume) in volumes.iter().filter(|(_, v)| v.engine_name == *name) {
+            spec.references.insert(format!("volume:{key}"), digest(volume));
+        }
+    }
+}
+
+mod erased {
+    /// The canonical JSON of a value.
+    pub(super) trait Json {
+        fn json(&self) -> String;
+    }
+    impl<T: serde::Serialize> Json for T {
+        fn json(&self) -> String {
+            serde_json::to_string(self).expect("specs have only string keys and finite numbers")
+        }
+    }
+}
+
+/// Reports a service that the compose file does not define.
+fn unknown_service(
+    name: &str,
+    mark: super::report::Mark,
+    compose: &ComposeDraft,
+    file: &str,
+    report: &mut Report<'_>,
+) {
+    let known = compose.service_names.iter().map(String::as_str);
+    let hint = suggest::hint(name, &format!("the services of {file}"), known);
+    let message = format!("the service `{}` is not defined in {file}", cut(name));
+    report.coded(ErrorCode::UnknownService, mark, message, hint);
+}
+
+fn cut_long(text: &str) -> String {
+    text.chars().take(300).collect()
+}
+
+/// The override of a service.
+fn override_of<'a>(merge: &Merge<'a, '_, '_>, name: &ServiceName) -> Option<&'a OverrideDraft> {
+    merge.overrides.get(name.as_str()).copied()
+}

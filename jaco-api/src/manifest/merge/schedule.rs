@@ -1,0 +1,198 @@
+//! How many replicas, where, and how they are replaced.
+
+use std::collections::BTreeMap;
+
+use super::{Merge, override_of, storage::Storage};
+use crate::{
+    error::ErrorCode,
+    manifest::{
+        compose::{DeployDraft, ServiceDraft},
+        jaco::{Kind, OverrideDraft},
+        report::Mark,
+    },
+    model::{
+        Mode, Placement, Resources, RestartCondition, RestartPolicy, ServiceName, ServiceSchedule,
+        UpdateConfig,
+    },
+};
+
+impl Merge<'_, '_, '_> {
+    pub(super) fn schedule(
+        &mut self,
+        name: &ServiceName,
+        draft: &ServiceDraft,
+        path: &str,
+        storage: Storage,
+        awaited: bool,
+    ) -> ServiceSchedule {
+        let deploy = &draft.deploy;
+        let own = override_of(self, name);
+        let placement = self.placement(name, deploy, own);
+        let (replicas, mark) = replicas(deploy, own);
+        self.check_counts(name, path, placement.as_ref(), deploy, own);
+        if let Some(Placement::Hosts(hosts)) = &placement
+            && replicas as usize > hosts.len()
+            && !hosts.is_empty()
+        {
+            let message = format!(
+                "{replicas} replicas of `{name}` are more than the {} pinned hosts",
+                hosts.len()
+            );
+            let at = own.and_then(|o| o.replicas.map(|r| r.1).or(o.hosts.as_ref().map(|h| h.1)));
+            let mark = at.or(mark).unwrap_or_default();
+            let code = ErrorCode::ReplicasExceedPinnedHosts;
+            let hint = Some("add hosts, or want fewer replicas".to_owned());
+            self.jaco_report.within("services", |r| r.coded(code, mark, message, hint));
+        }
+        let restart = restart_policy(deploy, awaited);
+        let job = deploy.job || awaited || restart.condition != RestartCondition::Any;
+        ServiceSchedule {
+            image: draft.spec.image.clone(),
+            replicas,
+            placement,
+            constraints: own
+                .and_then(|o| o.constraints.clone())
+                .unwrap_or_else(|| deploy.constraints.clone()),
+            max_replicas_per_node: deploy.max_replicas_per_node,
+            mode: if job { Mode::Job } else { Mode::Service },
+            restart,
+            update: update_config(deploy, storage.stateful),
+            depends_on: self.dependencies(draft),
+            volumes: storage.volumes,
+            stateful: storage.stateful,
+            ports: draft.ports.iter().map(|(p, _)| p.clone()).collect(),
+            platform: draft.spec.platform.clone(),
+            reserved_cpu_millis: deploy.reservations.cpu_millis,
+            reserved_memory_bytes: match deploy.reservations.memory_bytes {
+                0 => draft.old_resources.memory_reservation_bytes,
+                n => n,
+            },
+        }
+    }
+
+    /// What jaco.yaml says, else `deploy.mode`, else the cluster's default.
+    fn placement(
+        &mut self,
+        name: &ServiceName,
+        deploy: &DeployDraft,
+        own: Option<&OverrideDraft>,
+    ) -> Option<Placement> {
+        let hosts = own.and_then(|o| o.hosts.as_ref());
+        let kind = own.and_then(|o| o.placement);
+        if let Some((hosts, mark)) = hosts {
+            let message = match kind {
+                Some((Kind::Hosts, _)) if !hosts.is_empty() => None,
+                Some((Kind::Hosts, _)) => Some("`hosts` names no host".to_owned()),
+                _ => Some(format!("`hosts` of `{name}` counts only with `placement: hosts`")),
+            };
+            if let Some(message) = message {
+                self.jaco_report.within("services", |r| r.error(*mark, message));
+            }
+        }
+        match kind {
+            None => deploy.global.map(|_| Placement::Global),
+            Some((Kind::Spread, _)) => Some(Placement::Spread),
+            Some((Kind::Pack, _)) => Some(Placement::Pack),
+            Some((Kind::Global, _)) => Some(Placement::Global),
+            Some((Kind::Hosts, mark)) => {
+                if hosts.is_none() {
+                    self.jaco_report.within("services", |r| {
+                        let message = format!("`placement: hosts` of `{name}` needs `hosts`");
+                        r.error_hint(mark, message, "add `hosts: [<node>, …]`");
+                    });
+                }
+                Some(Placement::Hosts(hosts.map(|(h, _)| h.clone()).unwrap_or_default()))
+            }
+        }
+    }
+
+    /// A global service has no number of replicas.
+    fn check_counts(
+        &mut self,
+        name: &ServiceName,
+        path: &str,
+        placement: Option<&Placement>,
+        deploy: &DeployDraft,
+        own: Option<&OverrideDraft>,
+    ) {
+        if placement != Some(&Placement::Global) {
+            return;
+        }
+        let message = format!("`{name}` is global: one replica on every node, so no `replicas`");
+        if let Some((_, mark)) = own.and_then(|o| o.replicas) {
+            self.jaco_report.within("services", |r| r.error(mark, message));
+        } else if let Some((_, mark)) = deploy.replicas.or(deploy.scale) {
+            self.report.within(&format!("{path}.deploy.replicas"), |r| r.error(mark, message));
+        }
+    }
+
+    /// One port of the hosts leads to one service.
+    pub(super) fn check_published(&mut self) {
+        let mut owners: BTreeMap<(u16, crate::model::Protocol), &ServiceName> = BTreeMap::new();
+        let compose = self.compose;
+        for (name, draft) in &compose.services {
+            if !self.enabled.contains(name.as_str()) {
+                continue;
+            }
+            for (port, mark) in &draft.ports {
+                let Some(published) = port.published else { continue };
+                let Some(owner) = owners.insert((published, port.protocol), name) else {
+                    continue;
+                };
+                self.report.within(&format!("services.{name}.ports"), |report| {
+                    let message = format!("port {published} is published by `{owner}` already");
+                    let hint = Some("choose another port".to_owned());
+                    report.coded(ErrorCode::PortConflict, *mark, message, hint);
+                });
+            }
+        }
+    }
+}
+
+/// jaco.yaml, else `deploy.replicas`, else `scale`, else one.
+fn replicas(deploy: &DeployDraft, own: Option<&OverrideDraft>) -> (u32, Option<Mark>) {
+    let given = own.and_then(|o| o.replicas).or(deploy.replicas).or(deploy.scale);
+    given.map_or((1, None), |(n, mark)| (n, Some(mark)))
+}
+
+fn restart_policy(deploy: &DeployDraft, awaited: bool) -> RestartPolicy {
+    let default = RestartPolicy::default();
+    let job = awaited || deploy.job;
+    let unset = if job { RestartCondition::OnFailure } else { RestartCondition::Any };
+    RestartPolicy {
+        condition: deploy.restart.condition.map_or(unset, |(c, _)| c),
+        max_attempts: deploy.restart.max_attempts.unwrap_or(default.max_attempts),
+        delay: deploy.restart.delay.unwrap_or(default.delay),
+    }
+}
+
+fn update_config(deploy: &DeployDraft, stateful: bool) -> UpdateConfig {
+    let (given, default) = (&deploy.update, UpdateConfig::default_for(stateful));
+    UpdateConfig {
+        parallelism: given.parallelism.unwrap_or(default.parallelism),
+        delay: given.delay.unwrap_or(default.delay),
+        order: given.order.unwrap_or(default.order),
+        monitor: given.monitor.unwrap_or(default.monitor),
+        max_failure_permille: given.max_failure_permille.unwrap_or(default.max_failure_permille),
+        failure_action: given.failure_action.unwrap_or(default.failure_action),
+    }
+}
+
+/// `deploy.resources`, and the keys of old formats where it says nothing.
+pub(super) fn resources(draft: &ServiceDraft) -> Resources {
+    let mut out = draft.old_resources.clone();
+    let (limits, reservations) = (&draft.deploy.limits, &draft.deploy.reservations);
+    if limits.cpu_millis > 0 {
+        out.cpu_millis = limits.cpu_millis;
+    }
+    if limits.memory_bytes > 0 {
+        out.memory_bytes = limits.memory_bytes;
+    }
+    if limits.pids != 0 {
+        out.pids = limits.pids;
+    }
+    if reservations.memory_bytes > 0 {
+        out.memory_reservation_bytes = reservations.memory_bytes;
+    }
+    out
+}

@@ -1,0 +1,250 @@
+//! Collects the problems of one file while it is walked.
+//!
+//! Input: marks of the tree. Output: [`Diagnostic`]s with file, line, path and source line. It
+//! bounds what it collects, so that a hostile file cannot make the answer larger than itself.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::{Diagnostic, Severity};
+use crate::error::ErrorCode;
+
+/// Most problems reported of one file.
+const MOST: usize = 200;
+/// Longest source line that is quoted.
+const LONGEST_LINE: usize = 240;
+/// Most ports all ranges of one file may stand for.
+const MOST_PORTS: u32 = 20_000;
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Line, from 1.
+    pub(super) line: u32,
+    /// Column in characters, from 1.
+    pub(super) column: u32,
+    /// Characters on that line; at least 1.
+    pub(super) length: u32,
+    /// First byte.
+    pub(super) start: u32,
+    /// Byte after the last.
+    pub(super) end: u32,
+}
+
+/// The problems of one file so far.
+pub(super) struct Report<'s> {
+    name: &'s str,
+    text: &'s str,
+    lines: Vec<u32>,
+    path: String,
+    found: Vec<Diagnostic>,
+    left_out: usize,
+    notices: BTreeMap<&'static str, (usize, u32)>,
+    ports_left: u32,
+}
+
+impl<'s> Report<'s> {
+    pub(super) fn new(name: &'s str, text: &'s str) -> Self {
+        let mut lines = vec![0];
+        let bytes = text.as_bytes();
+        for (i, byte) in bytes.iter().enumerate() {
+            let ends = *byte == b'\n' || (*byte == b'\r' && bytes.get(i + 1) != Some(&b'\n'));
+            if ends {
+                lines.push(u32::try_from(i + 1).unwrap_or(u32::MAX));
+            }
+        }
+        Self {
+            name,
+            text,
+            lines,
+            path: String::new(),
+            found: Vec::new(),
+            left_out: 0,
+            notices: BTreeMap::new(),
+            ports_left: MOST_PORTS,
+        }
+    }
+
+    /// The name of the file.
+    pub(super) fn file(&self) -> &'s str {
+        self.name
+    }
+
+    /// The bytes between two offsets; empty when they are not in the text.
+    pub(super) fn slice(&self, mark: Mark) -> &'s str {
+        self.text.get(mark.start as usize..mark.end as usize).unwrap_or("")
+    }
+
+    /// A mark for these bytes of the text.
+    pub(super) fn mark_at(&self, start: usize, end: usize) -> Mark {
+        let index = self.lines.partition_point(|l| *l as usize <= start).max(1) - 1;
+        let from = self.lines[index] as usize;
+        let column = self.text.get(from..start).map_or(0, |s| s.chars().count());
+        let length = self.text.get(start..end).map_or(1, |s| s.chars().count());
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Mark {
+            line: narrow(index + 1),
+            column: narrow(column + 1),
+            length: narrow(length.max(1)),
+            start: narrow(start),
+            end: narrow(end),
+        }
+    }
+
+    /// Runs `f` with `key` added to the path.
+    pub(super) fn within<R>(&mut self, key: &str, f: impl FnOnce(&mut Self) -> R) -> R {
+        let length = self.path.len();
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(key);
+        let result = f(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// Runs `f` with `[index]` added to the path.
+    pub(super) fn item<R>(&mut self, index: usize, f: impl FnOnce(&mut Self) -> R) -> R {
+        let length = self.path.len();
+        let _ = write!(self.path, "[{index}]");
+        let result = f(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// The last part of the path, quoted: the subject of most messages.
+    pub(super) fn subject(&self) -> String {
+        match self.path.rsplit('.').next() {
+            Some("") | None => "the document".to_owned(),
+            Some(last) => format!("`{}`", cut(last)),
+        }
+    }
+
+    /// A problem that makes the manifest invalid.
+    pub(super) fn error(&mut self, mark: Mark, message: impl Into<String>) {
+        self.add(Severity::Error, ErrorCode::ValidationFailed, mark, message.into(), None);
+    }
+
+    /// The same with the way out.
+    pub(super) fn error_hint(
+        &mut self,
+        mark: Mark,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let hint = Some(hint.into());
+        self.add(Severity::Error, ErrorCode::ValidationFailed, mark, message.into(), hint);
+    }
+
+    /// A problem with its own code; the hint is the code's unless given.
+    pub(super) fn coded(
+        &mut self,
+        code: ErrorCode,
+        mark: Mark,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let hint = hint.or_else(|| Some(code.hint().to_owned()).filter(|h| !h.is_empty()));
+        self.add(Severity::Error, code, mark, message.into(), hint);
+    }
+
+    /// Something that is accepted but probably not meant.
+    pub(super) fn warn(&mut self, mark: Mark, message: impl Into<String>, hint: Option<String>) {
+        self.add(Severity::Warning, ErrorCode::ValidationFailed, mark, message.into(), hint);
+    }
+
+    /// Says once per file that an attribute has no effect, and counts further places.
+    pub(super) fn notice(&mut self, mark: Mark, attribute: &'static str, reason: &str) {
+        if let Some((index, count)) = self.notices.get_mut(attribute) {
+            *count += 1;
+            let (index, count) = (*index, *count);
+            self.found[index].message =
+                format!("`{attribute}` has no effect, here and in {count} more places: {reason}");
+            return;
+        }
+        let index = self.found.len();
+        self.warn(mark, format!("`{attribute}` has no effect: {reason}"), None);
+        if self.found.len() > index {
+            self.notices.insert(attribute, (index, 0));
+        }
+    }
+
+    /// Takes `count` ports from what the file may use; false when they are used up.
+    pub(super) fn take_ports(&mut self, count: u32) -> bool {
+        let enough = count <= self.ports_left;
+        self.ports_left = self.ports_left.saturating_sub(count);
+        enough
+    }
+
+    /// Whether an error was found.
+    pub(super) fn failed(&self) -> bool {
+        self.found.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Everything found, ordered by position.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by(|a, b| {
+            (a.line, a.column, a.severity, &a.message)
+                .cmp(&(b.line, b.column, b.severity, &b.message))
+        });
+        self.found.dedup();
+        if self.left_out > 0
+            && let Some(last) = self.found.last().cloned()
+        {
+            let message = format!("{} more problems are not shown", self.left_out);
+            self.found.push(Diagnostic { message, hint: None, path: String::new(), ..last });
+        }
+        self.found
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: ErrorCode,
+        mark: Mark,
+        message: String,
+        hint: Option<String>,
+    ) {
+        if self.found.len() >= MOST {
+            // An error must never be lost behind warnings: it decides the outcome.
+            let spare = (severity == Severity::Error)
+                .then(|| self.found.iter().rposition(|d| d.severity == Severity::Warning))
+                .flatten();
+            self.left_out += 1;
+            let Some(index) = spare else { return };
+            self.found.remove(index);
+            self.notices.clear();
+        }
+        self.found.push(Diagnostic {
+            severity,
+            code,
+            file: self.name.to_owned(),
+            line: mark.line.max(1),
+            column: mark.column.max(1),
+            length: mark.length.max(1),
+            source: self.line(mark),
+            path: self.path.clone(),
+            message,
+            hint,
+        });
+    }
+
+    /// The line of the mark; empty when it is too long to quote.
+    fn line(&self, mark: Mark) -> String {
+        let index = mark.line.max(1) as usize - 1;
+        let Some(start) = self.lines.get(index) else { return String::new() };
+        let end = self.lines.get(index + 1).map_or(self.text.len(), |l| *l as usize);
+        let line = self.text.get(*start as usize..end).unwrap_or("");
+        let line = line.trim_end_matches(['\n', '\r']);
+        if line.len() > LONGEST_LINE { String::new() } else { line.to_owned() }
+    }
+}
+
+/// A text from the file as it may stand in a message: one line, at most 60 characters.
+pub(super) fn cut(text: &str) -> String {
+    let mut out: String =
+        text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(60).is_some() {
+        out.push('…');
+    }
+    out
+}

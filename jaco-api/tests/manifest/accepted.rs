@@ -1,0 +1,372 @@
+//! What everybody writes, and what becomes of it.
+
+use jaco_api::{
+    manifest::privileges,
+    model::{
+        DependencyCondition, FailureAction, Healthcheck, Mode, MountSource, Placement, Protocol,
+        PullPolicy, RestartCondition, Span, TlsMode, UpdateOrder,
+    },
+};
+
+use crate::support::{Memory, NAME, document, resolved, service};
+
+#[test]
+fn the_smallest_manifest_gets_every_default() {
+    let document = document("services:\n  web:\n    image: nginx\n");
+    let (schedule, spec) = &document.services["web"];
+    assert_eq!((schedule.replicas, schedule.mode), (1, Mode::Service));
+    assert_eq!(schedule.placement, None);
+    assert_eq!(schedule.update.order, UpdateOrder::StartFirst);
+    assert_eq!(schedule.update.failure_action, FailureAction::Rollback);
+    assert!(!schedule.stateful);
+    assert_eq!(spec.networks[0].network, "default");
+    assert_eq!(document.networks.keys().next().unwrap(), "default");
+    assert!(spec.references.contains_key("network:default"));
+}
+
+#[test]
+fn a_rich_service_keeps_everything() {
+    let (schedule, spec) = service(
+        r#"
+x-common: &common
+  environment: {LOG: info, NUMBER: 1.10, EMPTY: , "QUOTED": ""}
+  logging: {driver: json-file, options: {max-size: 10m}}
+services:
+  web:
+    <<: *common
+    image: registry.example:5000/shop/web:1.2@sha256:abc
+    pull_policy: if_not_present
+    platform: Linux/amd64
+    command: sh -c "exec \"$$0\" 'a b'"
+    entrypoint: ["/bin/tini", "--"]
+    user: 1000:1000
+    group_add: [audio, 44]
+    working_dir: /app
+    hostname: web
+    labels: ["a=b=c", flag]
+    annotations: {x: 1}
+    expose: [9000, "8000-8001/udp"]
+    extra_hosts: ["db=10.0.0.1", "gw:host-gateway", "six=[::1]"]
+    dns: 1.1.1.1
+    dns_search: [example.com]
+    dns_opt: ["ndots:2"]
+    healthcheck: {test: curl -f localhost, interval: 1m30s, timeout: 500ms, retries: 3, start_period: 10s}
+    stop_signal: SIGINT
+    stop_grace_period: 1m
+    cap_add: [CAP_CHOWN, net_bind_service]
+    cap_drop: [ALL]
+    sysctls: ["net.core.somaxconn=1024"]
+    ulimits: {nproc: 65535, nofile: {soft: 20000, hard: 40000}}
+    shm_size: 64m
+    read_only: true
+    init: yes
+    tty: "true"
+    stdin_open: true
+    oom_score_adj: -500
+    tmpfs: ["/run", "/tmp:size=64m,mode=1777"]
+    restart: unless-stopped
+    depends_on: [db]
+    links: ["db:database"]
+    container_name: shop-web
+    cpus: 9
+    mem_limit: 9g
+    cpuset: 0-1
+    deploy:
+      replicas: 3
+      resources:
+        limits: {cpus: "0.5", memory: 512M, pids: 100}
+        reservations: {cpus: 0.25, memory: 128m}
+      update_config: {parallelism: 2, delay: 10s, order: stop-first, monitor: 5s, max_failure_ratio: 0.25, failure_action: pause}
+      restart_policy: {condition: any, delay: 5s, max_attempts: 7}
+      placement:
+        constraints: ["node.labels.disk==ssd"]
+        max_replicas_per_node: 1
+  db: {image: postgres}
+"#,
+        "web",
+    );
+    assert_eq!(spec.pull_policy, PullPolicy::Missing);
+    assert_eq!(spec.platform.as_deref(), Some("linux/amd64"));
+    assert_eq!(spec.command.unwrap(), ["sh", "-c", "exec \"$0\" 'a b'"]);
+    assert_eq!(spec.environment["NUMBER"].as_deref(), Some("1.10"));
+    assert_eq!(spec.environment["EMPTY"], None);
+    assert_eq!(spec.environment["QUOTED"].as_deref(), Some(""));
+    assert_eq!(spec.user.as_deref(), Some("1000:1000"));
+    assert_eq!((&*spec.labels["a"], &*spec.labels["flag"]), ("b=c", ""));
+    assert_eq!(spec.expose, ["8000/udp", "8001/udp", "9000/tcp"]);
+    assert_eq!(spec.extra_hosts["six"], ["::1"]);
+    assert_eq!(spec.extra_hosts["gw"], ["host-gateway"]);
+    let Some(Healthcheck::Check { test, interval, .. }) = &spec.healthcheck else { panic!() };
+    assert_eq!(test, &["CMD-SHELL", "curl -f localhost"]);
+    assert_eq!(*interval, Some(Span::secs(90)));
+    assert_eq!(spec.cap_add, ["CHOWN", "NET_BIND_SERVICE"]);
+    assert_eq!(spec.ulimits["nofile"].hard, 40_000);
+    assert_eq!((spec.init, spec.tty, spec.oom_score_adj), (Some(true), true, -500));
+    assert_eq!(spec.mounts.len(), 2);
+    assert_eq!(spec.mounts[1].source, MountSource::Tmpfs { size_bytes: 64 << 20, mode: 0o1777 });
+    assert_eq!(spec.resources.cpu_millis, 500);
+    assert_eq!(spec.resources.memory_bytes, 512 << 20);
+    assert_eq!(spec.resources.cpuset, "0-1");
+    assert_eq!(spec.networks[0].aliases, ["shop-web"]);
+    assert_eq!((schedule.replicas, schedule.max_replicas_per_node), (3, 1));
+    assert_eq!(schedule.constraints, ["node.labels.disk == ssd"]);
+    assert_eq!(schedule.update.max_failure_permille, 250);
+    assert_eq!(schedule.restart.max_attempts, 7);
+    assert_eq!(schedule.reserved_cpu_millis, 250);
+    let db = jaco_api::model::ServiceName::new("db").unwrap();
+    assert_eq!(schedule.depends_on[&db], DependencyCondition::Started);
+}
+
+#[test]
+fn links_name_their_target_on_common_networks() {
+    let (_, db) =
+        service("services:\n  web: {image: w, links: ['db:database']}\n  db: {image: d}\n", "db");
+    assert_eq!(db.networks[0].aliases, ["database"]);
+}
+
+#[test]
+fn ports_in_every_form() {
+    let (schedule, _) = service(
+        r#"
+services:
+  web:
+    image: w
+    ports:
+      - 8080:80
+      - "9090-9091:90-91/udp"
+      - "0.0.0.0:8443:443"
+      - "[::]:8444:444"
+      - "3000"
+      - {target: 53, published: "5353", protocol: udp}
+"#,
+        "web",
+    );
+    let ports: Vec<_> =
+        schedule.ports.iter().map(|p| (p.published, p.target, p.protocol)).collect();
+    assert_eq!(
+        ports,
+        [
+            (None, 3000, Protocol::Tcp),
+            (Some(5353), 53, Protocol::Udp),
+            (Some(8080), 80, Protocol::Tcp),
+            (Some(8443), 443, Protocol::Tcp),
+            (Some(8444), 444, Protocol::Tcp),
+            (Some(9090), 90, Protocol::Udp),
+            (Some(9091), 91, Protocol::Udp),
+        ]
+    );
+}
+
+#[test]
+fn volumes_in_every_form_make_a_service_stateful() {
+    let document = document(
+        r#"
+services:
+  db:
+    image: d
+    labels: {jaco.io/allow-privileged: "true"}
+    volumes:
+      - data:/var/lib/db
+      - named:/n:ro
+      - theirs:/t
+      - /srv/x:/x:ro,rslave
+      - ./conf:/etc/conf
+      - /anonymous
+      - {type: volume, source: data, target: /again, volume: {nocopy: true}, read_only: true}
+      - {type: bind, source: rel/path, target: /rel, bind: {create_host_path: false}}
+      - {type: tmpfs, target: /mem, tmpfs: {size: 1m}}
+volumes:
+  data:
+  named: {name: literal, driver_opts: {type: nfs}}
+  theirs: {external: true}
+  unused:
+"#,
+    );
+    let (schedule, spec) = &document.services["db"];
+    assert!(schedule.stateful);
+    assert_eq!(schedule.update.order, UpdateOrder::StopFirst);
+    assert_eq!(schedule.volumes, ["jaco_shop_data", "literal", "theirs"]);
+    let at = |target: &str| spec.mounts.iter().find(|m| m.target == target).unwrap();
+    assert!(at("/n").read_only && at("/again").read_only);
+    let MountSource::Bind { path, create, .. } = &at("/etc/conf").source else { panic!() };
+    assert_eq!((path.as_str(), *create), ("/srv/app/conf", true));
+    let MountSource::Bind { path, create, .. } = &at("/rel").source else { panic!() };
+    assert_eq!((path.as_str(), *create), ("/srv/app/rel/path", false));
+    let MountSource::Volume { name, .. } = &at("/anonymous").source else { panic!() };
+    assert_eq!(name, "");
+    assert_eq!(document.volumes.len(), 3);
+    assert!(document.volumes["theirs"].external);
+    assert_eq!(privileges(spec).len(), 3);
+    assert!(spec.references.contains_key("volume:data"));
+}
+
+#[test]
+fn networks_with_aliases_and_priorities() {
+    let compose = r#"
+services:
+  web:
+    image: w
+    networks:
+      front: {aliases: [www], priority: 10}
+      back:
+  api: {image: a, networks: [back]}
+  lonely: {image: l, network_mode: none}
+networks:
+  front: {driver: bridge, labels: [a=b]}
+  back: {internal: true}
+"#;
+    let document = document(compose);
+    let (_, web) = &document.services["web"];
+    assert_eq!(web.networks[1].aliases, ["www"]);
+    assert_eq!(web.networks[1].priority, 10);
+    assert!(document.networks["back"].internal);
+    assert!(!document.networks.contains_key("default"));
+    assert!(document.services["lonely"].1.networks.is_empty());
+    let jaco = "deployment: shop\nservices:\n- {name: web, networks: [back]}\n";
+    let replaced = resolved(jaco, compose, &Memory::default()).document;
+    assert_eq!(replaced.services["web"].1.networks.len(), 1);
+    assert!(!replaced.networks.contains_key("front"));
+}
+
+#[test]
+fn jaco_yaml_overrides_and_routes() {
+    let jaco = r#"
+deployment: shop
+acme: off
+services:
+  - name: web
+    replicas: 2
+    placement: hosts
+    hosts: [a, b]
+    constraints: ["node.hostname != c"]
+  - {name: agent, placement: global}
+  - {name: off, replicas: 0}
+routes:
+  - {domain: Shop.Example, service: web, port: 80}
+  - {domain: shop.example, path: /api/, service: web, port: 81, tls: off}
+  - {domain: own.example, service: web, port: 80, tls: my-cert}
+  - {service: web, port: 80}
+"#;
+    let compose = "
+services:
+  web: {image: w, deploy: {replicas: 9}}
+  agent: {image: a}
+  off: {image: o, deploy: {replicas: 4}}
+";
+    let document = resolved(jaco, compose, &Memory::default()).document;
+    let web = &document.services["web"].0;
+    assert_eq!(web.replicas, 2);
+    assert!(matches!(&web.placement, Some(Placement::Hosts(h)) if h.len() == 2));
+    assert_eq!(web.constraints, ["node.hostname != c"]);
+    assert_eq!(document.services["agent"].0.placement, Some(Placement::Global));
+    assert_eq!(document.services["off"].0.replicas, 0);
+    let routes: Vec<_> =
+        document.routes.iter().map(|r| (&*r.domain, &*r.path, r.tls.clone())).collect();
+    assert_eq!(
+        routes,
+        [
+            ("shop.example", "/", TlsMode::Off),
+            ("shop.example", "/api", TlsMode::Off),
+            ("own.example", "/", TlsMode::Imported("my-cert".to_owned())),
+            ("", "/", TlsMode::Off),
+        ]
+    );
+}
+
+#[test]
+fn what_ends_is_a_job() {
+    let document = document(
+        r#"
+services:
+  web: {image: w, depends_on: {migrate: {condition: service_completed_successfully}}}
+  migrate: {image: m}
+  once: {image: o, deploy: {restart_policy: {condition: none}}}
+  batch: {image: b, deploy: {mode: replicated-job}}
+"#,
+    );
+    let of = |name: &str| {
+        let schedule = &document.services[name].0;
+        (schedule.mode, schedule.restart.condition)
+    };
+    assert_eq!(of("web"), (Mode::Service, RestartCondition::Any));
+    assert_eq!(of("migrate"), (Mode::Job, RestartCondition::OnFailure));
+    assert_eq!(of("once"), (Mode::Job, RestartCondition::None));
+    assert_eq!(of("batch"), (Mode::Job, RestartCondition::OnFailure));
+}
+
+#[test]
+fn variables_and_env_files_are_resolved_once() {
+    let files = Memory::with(&[
+        (".env", "TAG=1.2\nPASSWORD='p$w'\nPASSED=through\n"),
+        ("a.env", "A=a\nB=a # comment\nC=$TAG\n"),
+        ("b.env", "B=b\nD='$LITERAL'\n"),
+    ]);
+    let compose = r#"
+services:
+  web:
+    image: "web:${TAG:?}"
+    command: echo $$HOME ${PASSWORD}
+    env_file:
+      - a.env
+      - {path: b.env, required: true, format: raw}
+      - {path: missing.env, required: false}
+    environment:
+      A: explicit
+      PASSED:
+      ABSENT:
+      PW: ${PASSWORD}
+  list:
+    image: l
+    env_file: a.env
+    environment: ["A=explicit", "PASSED", "ABSENT"]
+"#;
+    let resolved = resolved("deployment: shop\nenvironment: .env\n", compose, &files);
+    let (schedule, spec) = &resolved.document.services["web"];
+    assert_eq!(schedule.image, "web:1.2");
+    assert_eq!(spec.command.as_ref().unwrap(), &["echo", "$HOME", "p$w"]);
+    let env = |k: &str| spec.environment[k].as_deref();
+    assert_eq!((env("A"), env("B"), env("C")), (Some("explicit"), Some("b"), Some("1.2")));
+    assert_eq!((env("D"), env("PW")), (Some("'$LITERAL'"), Some("p$w")));
+    assert_eq!((env("PASSED"), env("ABSENT")), (Some("through"), None));
+    let list = &resolved.document.services["list"].1.environment;
+    assert_eq!(list["A"].as_deref(), Some("explicit"));
+    assert_eq!(list["B"].as_deref(), Some("a"));
+    assert_eq!((list["PASSED"].as_deref(), &list["ABSENT"]), (Some("through"), &None));
+    assert!(!resolved.compose.contains("env_file"));
+}
+
+#[test]
+fn services_of_a_profile_are_left_out_unless_named() {
+    let compose = "
+services:
+  web: {image: w}
+  debug: {image: d, profiles: [debug]}
+";
+    let out = resolved(NAME, compose, &Memory::default());
+    assert_eq!(out.document.services.len(), 1);
+    assert!(out.warnings[0].message.contains("left out"));
+    let named = "deployment: shop\nservices: [{name: debug}]\n";
+    assert_eq!(resolved(named, compose, &Memory::default()).document.services.len(), 2);
+}
+
+#[test]
+fn health_checks_in_every_form() {
+    let check = |text: &str| {
+        service(&format!("services: {{web: {{image: w, healthcheck: {text}}}}}"), "web")
+            .1
+            .healthcheck
+            .unwrap()
+    };
+    assert_eq!(check("{disable: true}"), Healthcheck::Disabled);
+    assert_eq!(check("{test: NONE}"), Healthcheck::Disabled);
+    assert_eq!(check("{test: [NONE]}"), Healthcheck::Disabled);
+    for (text, expected) in [
+        ("{test: [CMD, a, b]}", vec!["CMD", "a", "b"]),
+        ("{test: [CMD-SHELL, a b]}", vec!["CMD-SHELL", "a b"]),
+        ("{test: a || b}", vec!["CMD-SHELL", "a || b"]),
+        ("{interval: 5s}", vec![]),
+    ] {
+        let Healthcheck::Check { test, .. } = check(text) else { panic!("{text}") };
+        assert_eq!(test, expected);
+    }
+}

@@ -1,0 +1,8 @@
+//! The manifest language from outside: what is accepted, what is refused and in which words.
+
+mod accepted;
+mod differences;
+mod properties;
+mod refused;
+mod stable;
+mod support;
