@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod container;
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod health;
 pub mod reconcile;
 pub mod spec;
@@ -10,4 +12,6 @@ pub mod spec;
 pub mod testing;
 
 pub use container::{ContainerRuntime, RuntimeError};
+#[cfg(feature = "docker")]
+pub use docker::DockerRuntime;
 pub use reconcile::{AgentOptions, AgentReplicaReport, AgentReport, EngineStatus, RuntimeAgent};

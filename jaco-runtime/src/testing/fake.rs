@@ -620,7 +620,8 @@ impl ContainerRuntime for FakeRuntime {
         }
         fake.run += 1;
         fake.seen.status = ContainerStatus::Running;
-        fake.seen.started_at = Some(now);
+        // Two runs never begin at the same time.
+        fake.seen.started_at = fake.seen.started_at.map(|t| Timestamp(t.0 + 1)).max(Some(now));
         fake.seen.finished_at = None;
         fake.seen.exit_code = None;
         fake.seen.oom_killed = false;

@@ -1,0 +1,241 @@
+//! From a container request to the engine's request body. Pure.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
+    Mount as EngineMount, MountBindOptions, MountBindOptionsPropagationEnum, MountTmpfsOptions,
+    MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig,
+    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+};
+use jaco_api::model::{ContainerSpec, Healthcheck, Mount, MountSource, Span};
+
+use crate::container::{ContainerRequest, NetworkJoin};
+
+/// A list that is left out when empty.
+fn list(items: &[String]) -> Option<Vec<String>> {
+    Some(items.to_vec()).filter(|l| !l.is_empty())
+}
+/// A number that is left out when zero.
+fn set<T: Default + PartialEq>(number: T) -> Option<T> {
+    Some(number).filter(|n| *n != T::default())
+}
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+fn nanos(span: Span) -> i64 {
+    signed(span.0.saturating_mul(1_000_000))
+}
+fn map<'a>(
+    entries: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Option<HashMap<String, String>> {
+    let map: HashMap<_, _> = entries.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    Some(map).filter(|m| !m.is_empty())
+}
+
+/// The body that creates a container on its first network; the others are joined afterwards.
+pub(super) fn container(request: &ContainerRequest) -> ContainerCreateBody {
+    let spec = &*request.spec;
+    let environment = spec.environment.iter().map(|(key, value)| match value {
+        Some(value) => format!("{key}={value}"),
+        // Without an equals sign the engine takes the variable out of the image's.
+        None => key.clone(),
+    });
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        hostname: spec.hostname.clone(),
+        domainname: spec.domainname.clone(),
+        user: spec.user.clone(),
+        exposed_ports: list(&spec.expose),
+        tty: Some(spec.tty),
+        open_stdin: Some(spec.stdin_open),
+        env: Some(environment.collect::<Vec<_>>()).filter(|e| !e.is_empty()),
+        cmd: spec.command.clone(),
+        entrypoint: spec.entrypoint.clone(),
+        healthcheck: spec.healthcheck.as_ref().map(health),
+        working_dir: spec.working_dir.clone(),
+        labels: map(&request.labels),
+        stop_signal: spec.stop_signal.clone(),
+        stop_timeout: Some(signed(spec.grace().0.div_ceil(1000))),
+        host_config: Some(host(request)),
+        networking_config: networking(request.networks.first()),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn host(request: &ContainerRequest) -> HostConfig {
+    let spec = &*request.spec;
+    let resources = &spec.resources;
+    let (binds, mounts): (Vec<&Mount>, Vec<&Mount>) = spec.mounts.iter().partition(|m| is_made(m));
+    let mut host = HostConfig {
+        cpu_shares: set(resources.cpu_shares),
+        memory: set(signed(resources.memory_bytes)),
+        memory_reservation: set(signed(resources.memory_reservation_bytes)),
+        memory_swap: set(resources.memory_swap_bytes),
+        nano_cpus: set(signed(resources.cpu_millis.saturating_mul(1_000_000))),
+        pids_limit: set(resources.pids),
+        cpuset_cpus: Some(resources.cpuset.clone()).filter(|c| !c.is_empty()),
+        binds: list(&binds.into_iter().map(bind).collect::<Vec<_>>()),
+        mounts: Some(mounts.into_iter().map(mount).collect::<Vec<_>>()).filter(|m| !m.is_empty()),
+        network_mode: Some(match (&spec.network_mode, request.networks.first()) {
+            (Some(mode), _) => mode.clone(),
+            (None, Some(first)) => first.network.clone(),
+            (None, None) => "none".to_owned(),
+        }),
+        // The node restarts its containers; nothing of them is published by the engine.
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        publish_all_ports: Some(false),
+        init: spec.init,
+        annotations: map(&spec.annotations),
+        cap_add: list(&spec.cap_add),
+        cap_drop: list(&spec.cap_drop),
+        group_add: list(&spec.group_add),
+        readonly_rootfs: Some(spec.read_only),
+        privileged: Some(spec.privileged),
+        security_opt: list(&spec.security_opt),
+        oom_score_adj: set(i64::from(spec.oom_score_adj)),
+        shm_size: set(signed(spec.shm_size_bytes)),
+        sysctls: map(&spec.sysctls),
+        ulimits: ulimits(spec),
+        ..HostConfig::default()
+    };
+    resolver(spec, &mut host);
+    host.log_config = spec.logging.as_ref().map(|logging| HostConfigLogConfig {
+        typ: Some(logging.driver.clone()),
+        config: map(&logging.options),
+    });
+    host
+}
+
+fn resolver(spec: &ContainerSpec, host: &mut HostConfig) {
+    let dns: Vec<String> = spec.dns.iter().map(ToString::to_string).collect();
+    let hosts = spec.extra_hosts.iter();
+    let lines: Vec<String> =
+        hosts.flat_map(|(name, to)| to.iter().map(move |ip| format!("{name}:{ip}"))).collect();
+    host.dns = list(&dns);
+    host.dns_search = list(&spec.dns_search);
+    host.dns_options = list(&spec.dns_opt);
+    host.extra_hosts = list(&lines);
+}
+
+fn ulimits(spec: &ContainerSpec) -> Option<Vec<ResourcesUlimits>> {
+    let all: Vec<_> = spec
+        .ulimits
+        .iter()
+        .map(|(name, limit)| ResourcesUlimits {
+            name: Some(name.clone()),
+            soft: Some(limit.soft),
+            hard: Some(limit.hard),
+        })
+        .collect();
+    Some(all).filter(|l| !l.is_empty())
+}
+
+fn networking(first: Option<&NetworkJoin>) -> Option<NetworkingConfig> {
+    let first = first?;
+    let endpoints = HashMap::from([(first.network.clone(), endpoint(first, 1))]);
+    Some(NetworkingConfig { endpoints_config: Some(endpoints) })
+}
+
+/// How a container joins a network; the one with the highest priority provides the gateway.
+pub(super) fn endpoint(join: &NetworkJoin, gateway_priority: i64) -> EndpointSettings {
+    EndpointSettings {
+        aliases: list(&join.aliases),
+        gw_priority: set(gateway_priority),
+        ..EndpointSettings::default()
+    }
+}
+
+fn health(check: &Healthcheck) -> HealthConfig {
+    match check {
+        Healthcheck::Disabled => {
+            HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }
+        }
+        Healthcheck::Check { test, interval, timeout, start_period, retries } => HealthConfig {
+            test: list(test),
+            interval: interval.map(nanos),
+            timeout: timeout.map(nanos),
+            start_period: start_period.map(nanos),
+            retries: retries.map(i64::from),
+            start_interval: None,
+        },
+    }
+}
+
+/// A path of the host that is made when it is missing: every engine version does that only for
+/// the short form of a bind, which cannot hold colons.
+fn is_made(mount: &Mount) -> bool {
+    matches!(&mount.source, MountSource::Bind { path, create: true, .. }
+        if !path.contains(':') && !mount.target.contains(':'))
+}
+
+fn bind(mount: &Mount) -> String {
+    let MountSource::Bind { path, propagation, .. } = &mount.source else {
+        return String::new();
+    };
+    let mode = if mount.read_only { "ro" } else { "rw" };
+    let propagation = propagation.as_ref().map(|p| format!(",{p}")).unwrap_or_default();
+    format!("{path}:{}:{mode}{propagation}", mount.target)
+}
+
+fn mount(mount: &Mount) -> EngineMount {
+    let common = EngineMount {
+        target: Some(mount.target.clone()),
+        read_only: Some(mount.read_only),
+        ..EngineMount::default()
+    };
+    match &mount.source {
+        MountSource::Volume { name, driver, driver_opts, nocopy, .. } => EngineMount {
+            typ: Some(MountType::VOLUME),
+            source: Some(name.clone()).filter(|n| !n.is_empty()),
+            volume_options: Some(MountVolumeOptions {
+                no_copy: Some(*nocopy),
+                driver_config: Some(MountVolumeOptionsDriverConfig {
+                    name: Some(driver.clone()).filter(|d| !d.is_empty()),
+                    options: map(driver_opts),
+                })
+                .filter(|_| name.is_empty()),
+                ..MountVolumeOptions::default()
+            }),
+            ..common
+        },
+        MountSource::Bind { path, create, propagation } => EngineMount {
+            typ: Some(MountType::BIND),
+            source: Some(path.clone()),
+            bind_options: Some(MountBindOptions {
+                propagation: propagation.as_deref().and_then(propagate),
+                create_mountpoint: Some(true).filter(|_| *create),
+                ..MountBindOptions::default()
+            }),
+            ..common
+        },
+        MountSource::Tmpfs { size_bytes, mode } => EngineMount {
+            typ: Some(MountType::TMPFS),
+            tmpfs_options: Some(MountTmpfsOptions {
+                size_bytes: set(signed(*size_bytes)),
+                mode: set(i64::from(*mode)),
+                options: None,
+            }),
+            ..common
+        },
+    }
+}
+
+fn propagate(text: &str) -> Option<MountBindOptionsPropagationEnum> {
+    use MountBindOptionsPropagationEnum as P;
+    Some(match text {
+        "private" => P::PRIVATE,
+        "rprivate" => P::RPRIVATE,
+        "shared" => P::SHARED,
+        "rshared" => P::RSHARED,
+        "slave" => P::SLAVE,
+        "rslave" => P::RSLAVE,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

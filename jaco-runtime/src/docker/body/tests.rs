@@ -1,0 +1,116 @@
+use std::sync::Arc;
+
+use jaco_api::model::{Logging, Resources, Ulimit};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn body(spec: ContainerSpec) -> Value {
+    let networks = ["jaco_shop_front", "jaco_shop_back"]
+        .map(|n| NetworkJoin { network: n.to_owned(), aliases: vec!["web".to_owned()] });
+    let request = ContainerRequest {
+        name: "jaco.shop.web.1".to_owned(),
+        labels: [("jaco.service".to_owned(), "web".to_owned())].into(),
+        spec: Arc::new(spec),
+        networks: networks.into(),
+    };
+    serde_json::to_value(container(&request)).unwrap()
+}
+
+/// Every field of a container reaches the engine.
+#[test]
+fn every_field_is_mapped() {
+    let spec: ContainerSpec = serde_json::from_value(json!({
+        "image": "web:1", "command": ["serve", "$HOME"], "entrypoint": ["/init"],
+        "environment": {"A": "1", "B": null, "C": "x=y"}, "user": "1000:1000",
+        "group_add": ["audio"], "working_dir": "/srv", "hostname": "h", "domainname": "d.example",
+        "annotations": {"note": "n"}, "expose": ["80/tcp"],
+        "extra_hosts": {"db": ["10.0.0.1", "10.0.0.2"]}, "dns": ["10.0.0.53"],
+        "dns_search": ["example"], "dns_opt": ["ndots:1"],
+        "healthcheck": {"type": "check", "test": ["CMD", "true"], "interval": "1s 500ms",
+            "timeout": "2s", "start_period": "3s", "retries": 4},
+        "stop_signal": "SIGINT", "stop_grace_period": "1s 500ms",
+        "resources": {"cpu_millis": 1500, "memory_bytes": 1024, "memory_reservation_bytes": 512,
+            "memory_swap_bytes": -1, "pids": 10, "cpu_shares": 2, "cpuset": "0-1"},
+        "cap_add": ["NET_ADMIN"], "cap_drop": ["ALL"], "sysctls": {"net.core.somaxconn": "1"},
+        "ulimits": {"nofile": {"soft": 1, "hard": -1}}, "shm_size_bytes": 64, "read_only": true,
+        "init": true, "tty": true, "stdin_open": true, "privileged": true,
+        "security_opt": ["no-new-privileges"], "oom_score_adj": -5,
+        "logging": {"driver": "local", "options": {"max-size": "1m"}}
+    }))
+    .unwrap();
+    assert_eq!(spec.resources, Resources { ..spec.resources.clone() });
+    assert_eq!(spec.ulimits["nofile"], Ulimit { soft: 1, hard: -1 });
+    assert!(matches!(&spec.logging, Some(Logging { driver, .. }) if driver == "local"));
+    let expected: Value = serde_json::from_str(
+        r#"{
+        "Hostname": "h", "Domainname": "d.example", "User": "1000:1000",
+        "ExposedPorts": {"80/tcp": {}}, "Tty": true, "OpenStdin": true,
+        "Env": ["A=1", "B", "C=x=y"], "Cmd": ["serve", "$HOME"], "Entrypoint": ["/init"],
+        "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1500000000,
+            "Timeout": 2000000000, "StartPeriod": 3000000000, "Retries": 4},
+        "Image": "web:1", "WorkingDir": "/srv", "Labels": {"jaco.service": "web"},
+        "StopSignal": "SIGINT", "StopTimeout": 2,
+        "HostConfig": {
+            "CpuShares": 2, "Memory": 1024, "MemoryReservation": 512, "MemorySwap": -1,
+            "NanoCpus": 1500000000, "PidsLimit": 10, "CpusetCpus": "0-1",
+            "NetworkMode": "jaco_shop_front", "RestartPolicy": {"Name": "no"},
+            "PublishAllPorts": false, "Init": true, "Annotations": {"note": "n"},
+            "CapAdd": ["NET_ADMIN"], "CapDrop": ["ALL"], "GroupAdd": ["audio"],
+            "ReadonlyRootfs": true, "Privileged": true, "SecurityOpt": ["no-new-privileges"],
+            "OomScoreAdj": -5, "ShmSize": 64, "Sysctls": {"net.core.somaxconn": "1"},
+            "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": -1}],
+            "Dns": ["10.0.0.53"], "DnsSearch": ["example"], "DnsOptions": ["ndots:1"],
+            "ExtraHosts": ["db:10.0.0.1", "db:10.0.0.2"],
+            "LogConfig": {"Type": "local", "Config": {"max-size": "1m"}}
+        },
+        "NetworkingConfig": {"EndpointsConfig": {
+            "jaco_shop_front": {"Aliases": ["web"], "GwPriority": 1}
+        }}
+    }"#,
+    )
+    .unwrap();
+    assert_eq!(body(spec), expected);
+}
+
+#[test]
+fn mounts_take_the_form_every_engine_understands() {
+    let spec: ContainerSpec = serde_json::from_value(json!({"image": "x", "mounts": [
+        {"source": {"type": "volume", "name": "jaco_shop_db", "nocopy": true}, "target": "/db"},
+        {"source": {"type": "volume", "name": ""}, "target": "/scratch"},
+        {"source": {"type": "bind", "path": "/etc/app"}, "target": "/etc/app", "read_only": true},
+        {"source": {"type": "bind", "path": "/srv", "create": true, "propagation": "rslave"},
+            "target": "/srv"},
+        {"source": {"type": "tmpfs", "size_bytes": 4096, "mode": 448}, "target": "/tmp"}
+    ]}))
+    .unwrap();
+    let host = &body(spec)["HostConfig"];
+    assert_eq!(host["Binds"], json!(["/srv:/srv:rw,rslave"]));
+    assert_eq!(
+        host["Mounts"],
+        json!([
+            {"Target": "/db", "Source": "jaco_shop_db", "Type": "volume", "ReadOnly": false,
+                "VolumeOptions": {"NoCopy": true}},
+            {"Target": "/scratch", "Type": "volume", "ReadOnly": false,
+                "VolumeOptions": {"NoCopy": false, "DriverConfig": {}}},
+            {"Target": "/etc/app", "Source": "/etc/app", "Type": "bind", "ReadOnly": true,
+                "BindOptions": {}},
+            {"Target": "/tmp", "Type": "tmpfs", "ReadOnly": false,
+                "TmpfsOptions": {"SizeBytes": 4096, "Mode": 448}}
+        ])
+    );
+}
+
+#[test]
+fn a_health_check_is_inherited_unless_it_is_disabled() {
+    let with = |healthcheck| body(ContainerSpec { healthcheck, ..Default::default() });
+    assert_eq!(with(None)["Healthcheck"], Value::Null);
+    assert_eq!(with(Some(Healthcheck::Disabled))["Healthcheck"], json!({"Test": ["NONE"]}));
+}
+
+#[test]
+fn ports_are_never_published_and_the_engine_never_restarts() {
+    let host = &body(ContainerSpec::default())["HostConfig"];
+    assert_eq!((&host["PortBindings"], &host["PublishAllPorts"]), (&Value::Null, &json!(false)));
+    assert_eq!(host["RestartPolicy"], json!({"Name": "no"}));
+}

@@ -1,0 +1,87 @@
+//! Networks and volumes of the engine.
+
+use bollard::{
+    models::{NetworkCreateRequest, VolumeCreateRequest},
+    query_parameters::{ListNetworksOptionsBuilder, RemoveVolumeOptions},
+};
+
+use super::{DockerRuntime, containers::label_filter, error::Engine as _};
+use crate::container::{Labels, Network, NetworkRequest, RuntimeError, Volume, VolumeRequest};
+
+fn map(labels: &Labels) -> std::collections::HashMap<String, String> {
+    labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+impl DockerRuntime {
+    pub(super) async fn list_networks(
+        &self,
+        labels: &Labels,
+    ) -> Result<Vec<Network>, RuntimeError> {
+        let filter = label_filter(labels);
+        let options = ListNetworksOptionsBuilder::default().filters(&filter).build();
+        let found = self.client().await?.list_networks(Some(options)).await;
+        Ok(found
+            .engine(self, "networks")?
+            .into_iter()
+            .map(|n| Network {
+                id: n.id.unwrap_or_default(),
+                name: n.name.unwrap_or_default(),
+                labels: n.labels.unwrap_or_default().into_iter().collect(),
+            })
+            .collect())
+    }
+
+    /// Engines before API 1.44 let two networks have one name, so the name is looked for first.
+    pub(super) async fn make_network(&self, request: &NetworkRequest) -> Result<(), RuntimeError> {
+        let existing = self.list_networks(&Labels::new()).await?;
+        if existing.iter().any(|n| n.name == request.name) {
+            let message = format!("network with name {} already exists", request.name);
+            return Err(RuntimeError::Conflict { message });
+        }
+        let body = NetworkCreateRequest {
+            name: request.name.clone(),
+            driver: Some("bridge".to_owned()),
+            internal: Some(request.internal),
+            options: Some(map(&request.driver_opts)),
+            labels: Some(map(&request.labels)),
+            ..NetworkCreateRequest::default()
+        };
+        self.client().await?.create_network(body).await.engine(self, "create network").map(drop)
+    }
+
+    /// The engine answers 403 while a container is attached.
+    pub(super) async fn drop_network(&self, id: &str) -> Result<(), RuntimeError> {
+        match self.client().await?.remove_network(id).await.engine(self, "remove network") {
+            Err(RuntimeError::Refused { status: 403, message }) => {
+                Err(RuntimeError::Conflict { message })
+            }
+            other => other,
+        }
+    }
+
+    pub(super) async fn look_for_volume(&self, name: &str) -> Result<Option<Volume>, RuntimeError> {
+        match self.client().await?.inspect_volume(name).await.engine(self, "volume") {
+            Ok(found) => {
+                Ok(Some(Volume { name: found.name, labels: found.labels.into_iter().collect() }))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn make_volume(&self, request: &VolumeRequest) -> Result<(), RuntimeError> {
+        let body = VolumeCreateRequest {
+            name: Some(request.name.clone()),
+            driver: Some(request.driver.clone()).filter(|d| !d.is_empty()),
+            driver_opts: Some(map(&request.driver_opts)),
+            labels: Some(map(&request.labels)),
+            ..VolumeCreateRequest::default()
+        };
+        self.client().await?.create_volume(body).await.engine(self, "create volume").map(drop)
+    }
+
+    pub(super) async fn drop_volume(&self, name: &str) -> Result<(), RuntimeError> {
+        let client = self.client().await?;
+        client.remove_volume(name, None::<RemoveVolumeOptions>).await.engine(self, "remove volume")
+    }
+}
