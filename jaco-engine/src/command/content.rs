@@ -107,7 +107,8 @@ pub(super) fn first(name: &DeploymentName, at: Timestamp) -> Deployment {
     }
 }
 
-/// Makes this content the revision in force; its number is the next one.
+/// Makes this content the revision in force, with the rollout that it needs; its number is the next
+/// one.
 pub(super) fn put_in_force(
     tx: &mut Transaction<'_>,
     deployment: Deployment,
@@ -116,29 +117,30 @@ pub(super) fn put_in_force(
 ) -> u64 {
     let number = deployment.last_revision + 1;
     let rollout = next_rollout(tx.view(), &deployment, &content.services, number, tx.at());
-    let mut unplaced = deployment.unplaced.clone();
-    unplaced.retain(|service, _| content.services.contains_key(service));
-    let name = deployment.name.clone();
-    tx.put_revision(
-        &name,
-        Revision {
-            number,
-            origin,
-            actor: tx.actor().clone(),
-            at: tx.at(),
-            services: content.services,
-            networks: content.networks,
-            volumes: content.volumes,
-            routes: content.routes,
-        },
-    );
-    tx.put_deployment(Deployment {
-        revision: number,
-        last_revision: number,
-        rollout,
-        unplaced,
-        ..deployment
-    });
+    put_revision(tx, Deployment { rollout, ..deployment }, content, origin)
+}
+
+/// Makes this content the revision in force; the rollout is the one of the row.
+pub(super) fn put_revision(
+    tx: &mut Transaction<'_>,
+    mut deployment: Deployment,
+    content: Content,
+    origin: RevisionOrigin,
+) -> u64 {
+    let number = deployment.last_revision + 1;
+    deployment.unplaced.retain(|service, _| content.services.contains_key(service));
+    let revision = Revision {
+        number,
+        origin,
+        actor: tx.actor().clone(),
+        at: tx.at(),
+        services: content.services,
+        networks: content.networks,
+        volumes: content.volumes,
+        routes: content.routes,
+    };
+    tx.put_revision(&deployment.name, revision);
+    tx.put_deployment(Deployment { revision: number, last_revision: number, ..deployment });
     number
 }
 

@@ -41,6 +41,9 @@ pub use scale::ScaleDeployment;
 pub use settings::SetSetting;
 pub use token::{IssueToken, RevokeToken};
 
+#[cfg(test)]
+mod tests;
+
 use crate::state::{State, Transaction};
 use rejection::Rejection;
 

@@ -106,28 +106,24 @@ fn roll_back(tx: &mut Transaction<'_>, deployment: Deployment, rollout: Rollout,
         let reason = format!("{reason}; cannot be rolled back: {}", refusal.error.message);
         return give_up(tx, deployment, rollout, reason);
     }
-    let at = tx.at();
-    let failed = deployment.revision;
-    let origin = RevisionOrigin::AutoRollback(previous.number);
-    let number = content::put_in_force(tx, deployment.clone(), restored, origin);
+    let back = Rollout {
+        from: deployment.revision,
+        to: deployment.last_revision + 1,
+        phase: RolloutPhase::RollingBack,
+        started_at: tx.at(),
+        ended_at: None,
+        last_step: BTreeMap::new(),
+        failures: rollout.failures.clone(),
+        reason: Some(reason.to_owned()),
+    };
     let actions = [
         ("action", "rollback".to_owned()),
         ("restored", previous.number.to_string()),
-        ("revision", number.to_string()),
+        ("revision", back.to.to_string()),
     ];
     audit_failure(tx, &deployment, &rollout, reason, actions);
-    let Some(row) = tx.view().deployment(&name).cloned() else { return };
-    let back = Rollout {
-        from: failed,
-        to: number,
-        phase: RolloutPhase::RollingBack,
-        started_at: at,
-        ended_at: None,
-        last_step: BTreeMap::new(),
-        failures: rollout.failures,
-        reason: Some(reason.to_owned()),
-    };
-    tx.put_deployment(Deployment { rollout: Some(back), ..Deployment::clone(&row) });
+    let row = Deployment { rollout: Some(back), ..deployment };
+    content::put_revision(tx, row, restored, RevisionOrigin::AutoRollback(previous.number));
 }
 
 /// The former content with epochs under which its replicas that still run are current again. A

@@ -58,7 +58,7 @@ impl State {
     }
 
     /// Builds every index and count from the rows.
-    pub(super) fn rebuild_indexes(&mut self) {
+    pub(crate) fn rebuild_indexes(&mut self) {
         self.node_names = self.nodes.iter().map(|(id, n)| (n.name.clone(), *id)).collect();
         self.token_hashes =
             self.tokens.iter().filter_map(|(id, t)| Some((t.hash?, id.clone()))).collect();

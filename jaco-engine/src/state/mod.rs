@@ -8,6 +8,8 @@ mod rollout;
 pub(crate) mod row;
 pub mod snapshot;
 mod table;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod view;
 

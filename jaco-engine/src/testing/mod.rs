@@ -1,5 +1,6 @@
 //! Fakes and builders for tests.
 
+pub mod builders;
 pub mod clock;
 
 pub use clock::ManualClock;

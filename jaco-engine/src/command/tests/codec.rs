@@ -1,0 +1,194 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::{AuditKind, NodeId, NodeStatus, Observation, Reason, ReplicaReport, Report, Timestamp},
+    pb,
+};
+use prost::Message as _;
+
+use crate::{
+    command::{
+        Action, Command, DecodeError, DeleteDeployment, Envelope, HoldDeployment, InitCluster,
+        IssueToken, Outcome, Reconcile, RecordAudit, RestartDeployment, RevokeToken,
+        RollbackDeployment, RolloutEnd, ScaleDeployment, SetSetting, UpdateNode, decode,
+        decode_outcome, encode, encode_outcome,
+    },
+    testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
+};
+
+fn envelope(command: Command) -> Envelope {
+    Envelope { command, request_id: Some("r".into()), ..Scenario::new().log.remove(0).1 }
+}
+
+fn actions() -> Vec<Action> {
+    let reason = || "why".to_owned();
+    let replica = || replica_id("shop", "web", 3);
+    let service = || name("web");
+    vec![
+        Action::Create { service: service(), node: NodeId(2), slot: None },
+        Action::Create { service: service(), node: NodeId(2), slot: Some(name("node-2")) },
+        Action::Prepare { replica: replica() },
+        Action::Advance { replica: replica() },
+        Action::Remove { replica: replica() },
+        Action::Unplaced { service: service(), reason: Some(reason()) },
+        Action::Unplaced { service: service(), reason: None },
+        Action::CountFailure { service: service(), reason: reason() },
+        Action::EndRollout(RolloutEnd::Completed),
+        Action::EndRollout(RolloutEnd::Paused { reason: reason() }),
+        Action::EndRollout(RolloutEnd::RolledBack { reason: reason() }),
+        Action::EndRollout(RolloutEnd::Failed { reason: reason() }),
+    ]
+}
+
+fn report() -> Report {
+    let observation = Observation {
+        generation: 2,
+        state: jaco_api::model::ReplicaState::Failed,
+        health: jaco_api::model::Health::Unhealthy,
+        reason: Some(Reason { code: Some(ErrorCode::ContainerExited), message: "exit".into() }),
+        container: Some("abc".into()),
+        exit_code: Some(-1),
+        oom_killed: true,
+        restarts: 3,
+        started_at: Some(Timestamp(9)),
+        pull_failures: 2,
+    };
+    let part = |observation, prepared, log_tail| ReplicaReport {
+        id: replica_id("shop", "web", 1),
+        observation,
+        prepared,
+        log_tail,
+    };
+    Report {
+        node: NodeId(1),
+        replicas: vec![
+            part(Some(observation), Some(Ok(())), Some(sealed(b"tail"))),
+            part(None, Some(Err(Reason { code: None, message: "no".into() })), None),
+        ],
+        removed_volumes: vec!["v".into()],
+    }
+}
+
+/// One of each; the match makes the compiler ask for a new command here.
+fn commands() -> Vec<Command> {
+    let deployment = || name("shop");
+    let mut stack =
+        Stack::new("shop").stateful("db", "db:1").route("a.example", "/", "db").command();
+    stack.privileged = BTreeMap::from([(name("db"), vec!["privileged".into()])]);
+    let all = vec![
+        Command::InitCluster(Box::new(InitCluster {
+            cluster: name("0190b5f4-6d1c-7c3a-9a52-4a86d3b1f0e2"),
+            ca_pem: "pem".into(),
+            ca_key: sealed(b"key"),
+            node: node(1),
+            token: token("admin", "s"),
+        })),
+        Command::UpdateNode(UpdateNode {
+            node: NodeId(1),
+            facts: Some(node(2).facts),
+            status: Some((NodeStatus::Degraded, Some("engine".into()))),
+        }),
+        Command::UpdateNode(UpdateNode { node: NodeId(1), facts: None, status: None }),
+        Command::IssueToken(IssueToken { token: token("ci", "t"), rotate: true }),
+        Command::RevokeToken(RevokeToken { identity: name("ci") }),
+        Command::SetSetting(SetSetting { key: "k".into(), value: "v".into() }),
+        Command::ApplyDeployment(Box::new(stack)),
+        Command::RollbackDeployment(RollbackDeployment { deployment: deployment(), to: Some(3) }),
+        Command::RollbackDeployment(RollbackDeployment { deployment: deployment(), to: None }),
+        Command::DeleteDeployment(DeleteDeployment { deployment: deployment(), volumes: true }),
+        Command::ScaleDeployment(ScaleDeployment {
+            deployment: deployment(),
+            replicas: BTreeMap::from([(name("web"), 0)]),
+        }),
+        Command::RestartDeployment(RestartDeployment {
+            deployment: deployment(),
+            services: BTreeSet::from([name("web")]),
+        }),
+        Command::HoldDeployment(HoldDeployment { deployment: deployment(), stopped: true }),
+        Command::Reconcile(Reconcile { deployment: deployment(), version: 7, actions: actions() }),
+        Command::Report(report()),
+        Command::RecordAudit(RecordAudit {
+            kind: AuditKind::Exec,
+            payload: BTreeMap::from([("k".into(), "v".into())]),
+        }),
+    ];
+    let kinds: BTreeSet<u8> = all
+        .iter()
+        .map(|command| match command {
+            Command::InitCluster(_) => 0,
+            Command::UpdateNode(_) => 1,
+            Command::IssueToken(_) => 2,
+            Command::RevokeToken(_) => 3,
+            Command::SetSetting(_) => 4,
+            Command::ApplyDeployment(_) => 5,
+            Command::RollbackDeployment(_) => 6,
+            Command::DeleteDeployment(_) => 7,
+            Command::ScaleDeployment(_) => 8,
+            Command::RestartDeployment(_) => 9,
+            Command::HoldDeployment(_) => 10,
+            Command::Reconcile(_) => 11,
+            Command::Report(_) => 12,
+            Command::RecordAudit(_) => 13,
+        })
+        .collect();
+    assert_eq!(kinds.len(), 14, "one of each command");
+    all
+}
+
+#[test]
+fn every_command_comes_back_as_it_went() {
+    for command in commands() {
+        let envelope = envelope(command);
+        assert_eq!(decode(&encode(&envelope)).unwrap(), envelope);
+    }
+}
+
+#[test]
+fn every_outcome_comes_back_as_it_went() {
+    for outcome in [
+        Outcome::Done,
+        Outcome::Revision { number: 4, changed: true },
+        Outcome::RolledBack { restored: 1, number: 4 },
+        Outcome::Deleted { volumes: vec!["a".into(), "b".into()] },
+        Outcome::Rejected(ApiError::new(ErrorCode::Conflict, "no").with("owner", "blog")),
+    ] {
+        assert_eq!(decode_outcome(&encode_outcome(&outcome)).unwrap(), outcome);
+    }
+}
+
+#[test]
+fn a_command_of_a_newer_version_stops_the_reader() {
+    let bare = pb::LogEntry {
+        command: None,
+        ..pb::LogEntry::decode(encode(&envelope(commands().remove(3))).as_slice()).unwrap()
+    };
+    let mut newer = bare.encode_to_vec();
+    prost::encoding::message::encode(200, &pb::RevokeToken { identity: "x".into() }, &mut newer);
+    let error = decode(&newer).unwrap_err();
+    assert!(matches!(error, DecodeError::UnknownCommand { number: 200 }), "{error}");
+    assert!(error.to_string().contains("upgrade this node"));
+    assert!(matches!(
+        decode(&bare.encode_to_vec()).unwrap_err(),
+        DecodeError::UnknownCommand { number: 0 }
+    ));
+}
+
+#[test]
+fn a_field_of_a_newer_version_stops_the_reader() {
+    let known = encode(&envelope(commands().remove(5)));
+    let mut newer = known.clone();
+    prost::encoding::uint32::encode(15, &7, &mut newer);
+    assert!(matches!(decode(&newer).unwrap_err(), DecodeError::UnknownField));
+    assert!(decode(&known[..known.len() - 1]).is_err(), "a torn entry");
+    assert!(matches!(decode(&[0xff; 9]).unwrap_err(), DecodeError::Malformed(_)));
+}
+
+#[test]
+fn values_are_checked_on_the_way_in() {
+    let mut message =
+        pb::LogEntry::decode(encode(&envelope(commands().remove(3))).as_slice()).unwrap();
+    message.actor.as_mut().unwrap().identity = "no spaces allowed".into();
+    let error = decode(&message.encode_to_vec()).unwrap_err();
+    assert!(matches!(error, DecodeError::Invalid(_)), "{error}");
+}

@@ -1,0 +1,277 @@
+//! What holds after every sequence of commands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jaco_api::model::{
+    DeploymentName, NodeId, Observation, ReplicaId, ReplicaReport, ReplicaState, Report, Slot,
+};
+use proptest::prelude::*;
+
+use crate::{
+    command::{
+        Action, Command, DeleteDeployment, HoldDeployment, IssueToken, Outcome, Reconcile,
+        RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd, ScaleDeployment,
+        SetSetting, decode, encode,
+    },
+    state::{State, snapshot},
+    testing::builders::{SENTINEL, Scenario, Stack, name, token},
+};
+
+/// A step in small numbers; what they mean depends on the state it meets.
+#[derive(Debug, Clone)]
+struct Step {
+    kind: u8,
+    deployment: u8,
+    a: u8,
+    b: u8,
+}
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..24u8, 0..2u8, any::<u8>(), any::<u8>());
+    let step = step.prop_map(|(kind, deployment, a, b)| Step { kind, deployment, a, b });
+    proptest::collection::vec(step, 1..most)
+}
+
+const STATES: &[ReplicaState] = &[
+    ReplicaState::Pulling,
+    ReplicaState::Starting,
+    ReplicaState::Running,
+    ReplicaState::Running,
+    ReplicaState::Degraded,
+    ReplicaState::Failed,
+];
+
+impl Step {
+    fn stack(&self) -> Stack {
+        let deployment = self.deployment();
+        let image = format!("web:{}", self.a % 4);
+        let stack = Stack::new(deployment.as_ref()).service("web", &image, u32::from(self.b % 3));
+        let stack = if self.a % 3 == 0 { stack.stateful("db", "db:1") } else { stack };
+        if self.b % 5 == 0 { stack.route("shop.example", "/", "web") } else { stack }
+    }
+
+    fn deployment(&self) -> DeploymentName {
+        name(["shop", "blog"][usize::from(self.deployment)])
+    }
+
+    fn replica(&self, state: &State) -> Option<ReplicaId> {
+        let name = self.deployment();
+        let ids: Vec<_> = state.replicas_of(&name).map(|r| r.id.clone()).collect();
+        ids.get(usize::from(self.a) % ids.len().max(1)).cloned()
+    }
+
+    fn actions(&self, state: &State) -> Vec<Action> {
+        let service = name(["web", "db"][usize::from(self.b % 2)]);
+        let reason = "why".to_owned();
+        let replica = self.replica(state);
+        let action = match (self.kind, replica) {
+            (12, _) | (_, None) => {
+                Action::Create { service, node: NodeId(1 + u64::from(self.a % 2)), slot: None }
+            }
+            (13, Some(replica)) => Action::Prepare { replica },
+            (14, Some(replica)) => Action::Advance { replica },
+            (15 | 16, Some(replica)) => Action::Remove { replica },
+            (17, _) if self.a % 3 == 0 => Action::CountFailure { service, reason },
+            (17, _) => Action::Unplaced { service, reason: (self.a % 2 == 0).then_some(reason) },
+            _ => Action::EndRollout(match self.a % 4 {
+                0 => RolloutEnd::Completed,
+                1 => RolloutEnd::Paused { reason },
+                2 => RolloutEnd::RolledBack { reason },
+                _ => RolloutEnd::Failed { reason },
+            }),
+        };
+        vec![action]
+    }
+
+    fn report(&self, state: &State) -> Report {
+        let id = self.replica(state);
+        let row = id.as_ref().and_then(|id| state.replica(id));
+        let observation = row.filter(|_| self.b % 4 != 0).map(|row| Observation {
+            generation: row.generation - u64::from(self.b % 7 == 1 && row.generation > 1),
+            state: STATES[usize::from(self.b) % STATES.len()],
+            restarts: u32::from(self.b % 2),
+            ..Observation::default()
+        });
+        let prepared = (self.b % 3 == 0).then_some(Ok(()));
+        let replicas = id
+            .map(|id| ReplicaReport { id, observation, prepared, log_tail: None })
+            .into_iter()
+            .collect();
+        let removing = state.volumes().filter(|v| v.removing).map(|v| v.name.clone());
+        Report {
+            node: row.map_or(NodeId(1), |r| r.node),
+            replicas,
+            removed_volumes: removing.collect(),
+        }
+    }
+
+    fn command(&self, state: &State) -> Command {
+        let deployment = self.deployment();
+        match self.kind {
+            0..=3 => self.stack().into(),
+            4 => Command::RollbackDeployment(RollbackDeployment {
+                deployment,
+                to: (self.a % 2 == 0).then_some(u64::from(self.b % 8)),
+            }),
+            5 => {
+                Command::DeleteDeployment(DeleteDeployment { deployment, volumes: self.a % 2 == 0 })
+            }
+            6 => Command::ScaleDeployment(ScaleDeployment {
+                deployment,
+                replicas: BTreeMap::from([(name("web"), u32::from(self.a % 4))]),
+            }),
+            7 => Command::RestartDeployment(RestartDeployment {
+                deployment,
+                services: BTreeSet::new(),
+            }),
+            8 => Command::HoldDeployment(HoldDeployment { deployment, stopped: self.a % 2 == 0 }),
+            9 => Command::IssueToken(IssueToken {
+                token: token("ci", &format!("{}-{}", self.a, self.b)),
+                rotate: self.a % 2 == 0,
+            }),
+            10 => Command::RevokeToken(RevokeToken { identity: name("ci") }),
+            11 => Command::SetSetting(SetSetting {
+                key: "revision_retention".into(),
+                value: (2 + self.a % 4).to_string(),
+            }),
+            12..=18 => Command::Reconcile(Reconcile {
+                version: state.deployment(&deployment).map_or(0, |d| d.version)
+                    + u64::from(self.b % 16 == 15),
+                actions: self.actions(state),
+                deployment,
+            }),
+            _ => Command::Report(self.report(state)),
+        }
+    }
+}
+
+/// Indexes and counts as they were kept equal those that the rows give.
+fn check_indexes(state: &State) {
+    let mut rebuilt = state.clone();
+    rebuilt.rebuild_indexes();
+    assert_eq!(state.node_names, rebuilt.node_names);
+    assert_eq!(state.token_hashes, rebuilt.token_hashes);
+    assert_eq!(state.replicas_by_node, rebuilt.replicas_by_node);
+    assert_eq!(state.events_by_replica, rebuilt.events_by_replica);
+    assert_eq!(state.routes, rebuilt.routes);
+    assert_eq!(state.ports, rebuilt.ports);
+    assert_eq!(state.load, rebuilt.load);
+    let documents = |s: &State| -> Vec<_> {
+        s.documents.iter().map(|(digest, row)| (*digest, row.references)).collect()
+    };
+    assert_eq!(documents(state), documents(&rebuilt));
+    assert!(state.documents.iter().all(|(_, row)| row.references > 0), "none is kept for nothing");
+    for replica in state.replicas() {
+        assert!(state.document(&replica.container).is_some(), "{} has its document", replica.id);
+    }
+    for revision in state.revisions.iter().flat_map(|(_, r)| r.services.values()) {
+        assert!(state.document(&revision.container).is_some());
+    }
+}
+
+/// What was given out in the present life of each deployment.
+#[derive(Default)]
+struct Lives {
+    revisions: BTreeMap<DeploymentName, u64>,
+    replicas: BTreeSet<ReplicaId>,
+    versions: BTreeMap<DeploymentName, u64>,
+}
+
+impl Lives {
+    fn check(&mut self, old: &State, new: &State) {
+        for name in ["shop", "blog"].map(name::<DeploymentName>) {
+            let Some(row) = new.deployment(&name) else {
+                self.revisions.remove(&name);
+                self.replicas.retain(|id| id.deployment != name);
+                assert_eq!(new.replicas_of(&name).count(), 0);
+                assert_eq!(new.revisions(&name).count(), 0);
+                continue;
+            };
+            let highest = self.revisions.entry(name.clone()).or_insert(0);
+            assert!(row.revision >= *highest && row.revision <= *highest + 1);
+            *highest = row.revision;
+            assert!(new.revision_in_force(&name).is_some());
+            if let Some(rollout) = row.rollout.as_ref().filter(|r| r.ended_at.is_none()) {
+                assert!(new.revision(&name, rollout.from).is_some(), "a rollout can go back");
+                assert_eq!(rollout.to, row.revision);
+            }
+            let same = old.deployment(&name) == Some(row)
+                && old.replicas_of(&name).eq(new.replicas_of(&name));
+            let version = self.versions.insert(name.clone(), row.version).unwrap_or(0);
+            assert_eq!(version == row.version, same, "a version for every change");
+            assert!(row.version >= version);
+        }
+        for replica in new.replicas().filter(|r| old.replica(&r.id).is_none()) {
+            assert!(matches!(replica.id.slot, Slot::Index(_)));
+            assert!(self.replicas.insert(replica.id.clone()), "{} twice", replica.id);
+        }
+    }
+}
+
+fn check_bounds(state: &State) {
+    for replica in state.replicas() {
+        assert!(state.events_of(&replica.id).count() <= 20);
+    }
+    for (name, count) in state.revisions.iter().fold(BTreeMap::new(), |mut counts, ((n, _), _)| {
+        *counts.entry(n.clone()).or_insert(0usize) += 1;
+        counts
+    }) {
+        let kept = state.settings().revision_retention as usize;
+        assert!(count <= kept + 2, "{name} keeps {count}");
+    }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn commands_keep_what_the_state_promises(steps in steps(120)) {
+        let mut s = Scenario::new().with_nodes(2);
+        let mut lives = Lives::default();
+        for step in &steps {
+            let old = s.state.clone();
+            let outcome = s.run(step.command(&old));
+            lives.check(&old, &s.state);
+            check_indexes(&s.state);
+            check_bounds(&s.state);
+            if matches!(outcome, Outcome::Rejected(_)) {
+                prop_assert!(old.replicas.same_as(&s.state.replicas));
+                prop_assert!(old.deployments.same_as(&s.state.deployments));
+                prop_assert!(old.documents.same_as(&s.state.documents));
+            }
+        }
+    }
+
+    #[test]
+    fn two_replicas_of_the_log_and_a_snapshot_agree(steps in steps(80), cut in any::<prop::sample::Index>()) {
+        let start = Scenario::new().with_nodes(2);
+        let mut s = start.clone();
+        let mut outcomes = Vec::new();
+        for step in &steps {
+            let command = step.command(&s.state);
+            outcomes.push(s.run(command));
+        }
+        let log: Vec<_> = s.log.iter().map(|(index, entry)| (*index, encode(entry))).collect();
+        let cut = cut.index(log.len());
+        let mut second = start.state;
+        for (n, (index, bytes)) in log.iter().enumerate() {
+            prop_assert!(!holds(bytes, SENTINEL));
+            if n == cut {
+                second = snapshot::read(&snapshot::write(&second)).unwrap();
+            }
+            let (next, outcome) = second.apply(*index, &decode(bytes).unwrap());
+            prop_assert_eq!(&outcome, &outcomes[n]);
+            second = next;
+        }
+        let bytes = snapshot::write(&s.state);
+        prop_assert!(!holds(&bytes, SENTINEL));
+        prop_assert_eq!(&bytes, &snapshot::write(&second));
+        let read = snapshot::read(&bytes).unwrap();
+        check_indexes(&read);
+        prop_assert_eq!(bytes, snapshot::write(&read));
+    }
+}
