@@ -147,6 +147,9 @@ fn fields<V: Serialize>(value: Option<&V>) -> Fields {
         Some(value) => flatten(&mut out, "", &value),
         None => {}
     }
+    if out.get("placement").is_some_and(|p| p == "global") {
+        out.remove("replicas");
+    }
     // What repeats another field or is derived from one.
     out.retain(|k, _| {
         !k.starts_with("references.") && !matches!(k.as_str(), "stateful" | "volumes")
@@ -161,6 +164,10 @@ fn flatten(out: &mut Fields, path: &str, value: &Value) {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 flatten(out, &path, value);
             }
+        }
+        Value::Array(items) if path == "ports" => {
+            let text = items.iter().map(port).collect::<Vec<_>>().join(", ");
+            out.insert(path.to_owned(), text);
         }
         Value::Array(items) if items.iter().any(Value::is_object) => {
             for (index, item) in items.iter().enumerate() {
@@ -180,14 +187,14 @@ fn flatten(out: &mut Fields, path: &str, value: &Value) {
     }
 }
 
+/// A published port as Compose writes it.
+fn port(item: &Value) -> String {
+    let part = |key| item.get(key).map_or_else(|| "*".to_owned(), shown);
+    format!("{}:{}/{}", part("published"), part("target"), part("protocol"))
+}
+
 /// What distinguishes an item of a list from its neighbours.
 fn label(item: &Value, index: usize) -> String {
-    if let (Some(target), Some(protocol)) =
-        (item.get("target").filter(|t| t.is_number()), item.get("protocol"))
-    {
-        let published = item.get("published").map_or("*".to_owned(), shown);
-        return format!("{published}:{}/{}", shown(target), shown(protocol));
-    }
     ["target", "network"]
         .iter()
         .find_map(|k| item.get(*k).and_then(Value::as_str))

@@ -104,8 +104,7 @@ fn scalar_variables(
                 Some(hint) => report.error_hint(at, problem.message, hint),
                 None => report.error(at, problem.message),
             }
-            scalar.text.clear();
-            scalar.plain = true;
+            report.settle(mark);
         }
     }
 }

@@ -3,7 +3,10 @@
 //! Input: marks of the tree. Output: [`Diagnostic`]s with file, line, path and source line. It
 //! bounds what it collects, so that a hostile file cannot make the answer larger than itself.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::{Diagnostic, Severity};
 use crate::error::ErrorCode;
@@ -40,6 +43,7 @@ pub(super) struct Report<'s> {
     left_out: usize,
     notices: BTreeMap<&'static str, (usize, u32)>,
     ports_left: u32,
+    settled: BTreeSet<u32>,
 }
 
 impl<'s> Report<'s> {
@@ -61,6 +65,7 @@ impl<'s> Report<'s> {
             left_out: 0,
             notices: BTreeMap::new(),
             ports_left: MOST_PORTS,
+            settled: BTreeSet::new(),
         }
     }
 
@@ -175,6 +180,11 @@ impl<'s> Report<'s> {
         enough
     }
 
+    /// Everything is said about this value: further problems of it are consequences.
+    pub(super) fn settle(&mut self, mark: Mark) {
+        self.settled.insert(mark.start);
+    }
+
     /// Whether an error was found.
     pub(super) fn failed(&self) -> bool {
         self.found.iter().any(|d| d.severity == Severity::Error)
@@ -204,6 +214,9 @@ impl<'s> Report<'s> {
         message: String,
         hint: Option<String>,
     ) {
+        if self.settled.contains(&mark.start) {
+            return;
+        }
         if self.found.len() >= MOST {
             // An error must never be lost behind warnings: it decides the outcome.
             let spare = (severity == Severity::Error)

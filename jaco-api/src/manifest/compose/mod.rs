@@ -58,7 +58,9 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
         return draft;
     }
     toplevel::COMPOSE.decode(root, &mut draft, report);
-    if root.get("services").is_none_or(Node::is_null) {
+    if let super::yaml::Value::Map(_) = root.value
+        && root.get("services").is_none_or(Node::is_null)
+    {
         report.error(root.mark, "the compose file has no `services`");
     }
     draft

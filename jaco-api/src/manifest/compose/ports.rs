@@ -1,6 +1,6 @@
 //! Published and exposed ports.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use crate::{
     error::ErrorCode,
@@ -133,12 +133,9 @@ fn expand(
     out: &mut Vec<(PublishedPort, Mark)>,
 ) {
     if let Some((ip, at)) = &entry.host_ip
-        && !matches!(ip.as_str(), "0.0.0.0" | "::")
+        && !everywhere(ip, *at, report)
     {
-        let message = format!("a port cannot be published on one address (`{}`) only", cut(ip));
-        let hint = "every node listens on a published port; services reach each other without one, \
-                    and a route in jaco.yaml needs none";
-        return report.error_hint(*at, message, hint);
+        return;
     }
     let Some(target) = entry.target else {
         return report.error(mark, "the port has no `target`");
@@ -170,6 +167,25 @@ fn expand(
             (PublishedPort { published, target, protocol: entry.protocol }, at)
         },
     ));
+}
+
+/// Whether a port for this address of the host is published. Every node listens on a published
+/// port, so a port for the host alone is left out rather than opened to the world.
+fn everywhere(ip: &str, at: Mark, report: &mut Report<'_>) -> bool {
+    let hint = "services reach each other without published ports, and a route needs none";
+    match ip.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => return true,
+        Ok(ip) if ip.is_loopback() => {
+            let message = format!("the port is not published: `{ip}` is for the host alone");
+            report.warn(at, message, Some(hint.to_owned()));
+        }
+        Ok(ip) => {
+            let message = format!("a port cannot be published on one address (`{ip}`) only");
+            report.error_hint(at, message, hint);
+        }
+        Err(_) => report.error(at, format!("`{}` is no IP address", cut(ip))),
+    }
+    false
 }
 
 /// Decodes `expose` to `80/tcp`.

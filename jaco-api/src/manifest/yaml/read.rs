@@ -63,8 +63,6 @@ pub(in crate::manifest) fn read(text: &str, report: &mut Report<'_>) -> Option<N
     }
     let mut options = granit_parser::Options::default();
     options.emit_comments = false;
-    options.flow_nesting_limit = DEEPEST;
-    options.block_nesting_limit = DEEPEST;
     let mut builder =
         Builder { report, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, root: None };
     let mut documents = 0;
