@@ -5,140 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use jaco_api::{error::ErrorCode, model::*};
 use jaco_runtime::{
-    AgentOptions, AgentReport, ContainerRuntime, EngineStatus, RuntimeAgent, RuntimeError,
+    ContainerRuntime, EngineStatus, RuntimeError,
     container::{Container, ContainerStatus, Labels, NetworkRequest, VolumeRequest, label},
     testing::{FakeRuntime, Op, sample},
 };
-use tokio::sync::{mpsc, watch};
 
-/// A node: an agent, its engine, and a stand-in for the replicated state that holds what is
-/// reported, as the real one does.
-struct Node {
-    engine: FakeRuntime,
-    state: watch::Sender<Option<Arc<Assignment>>>,
-    reports: mpsc::Receiver<AgentReport>,
-    agent: Option<RuntimeAgent>,
-    log: Vec<AgentReport>,
-}
+mod node;
 
-impl Node {
-    fn start(engine: &FakeRuntime, assignment: Assignment) -> Self {
-        let state = watch::Sender::new(Some(Arc::new(assignment)));
-        let (sender, reports) = mpsc::channel(16);
-        let options = AgentOptions::new(Arc::new(engine.clone()), state.subscribe(), sender);
-        let agent = Some(RuntimeAgent::start(options));
-        Self { engine: engine.clone(), state, reports, agent, log: Vec::new() }
-    }
-
-    /// The agent ends and another one starts, as when the daemon is replaced.
-    async fn restart(&mut self) {
-        self.agent.take().unwrap().shutdown().await;
-        let log = std::mem::take(&mut self.log);
-        *self = Self { log, ..Self::start(&self.engine, self.assignment()) };
-    }
-
-    fn assignment(&self) -> Assignment {
-        self.state.borrow().as_deref().cloned().unwrap()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Assignment)) {
-        let mut assignment = self.assignment();
-        assignment.index += 1;
-        change(&mut assignment);
-        self.state.send_replace(Some(Arc::new(assignment)));
-    }
-
-    fn change_replica(&self, id: &str, change: impl FnOnce(&mut AssignedReplica)) {
-        self.change(|a| change(a.replicas.get_mut(&id.parse().unwrap()).unwrap()));
-    }
-
-    /// The next generation, made from this.
-    fn advance(&self, id: &str, spec: ContainerSpec) {
-        self.change_replica(id, |r| {
-            r.generation += 1;
-            r.spec = Some(Arc::new(spec));
-            r.prepare = None;
-            r.prepared = None;
-            r.observed = Observation { generation: r.generation, ..Observation::default() };
-        });
-    }
-
-    /// Writes a report into the state.
-    fn hold(&mut self, report: AgentReport) {
-        self.change(|a| {
-            for news in &report.replicas {
-                let Some(replica) = a.replicas.get_mut(&news.id) else { continue };
-                match &news.observation {
-                    None => drop(a.replicas.remove(&news.id)),
-                    Some(seen) => {
-                        if seen.generation == replica.generation {
-                            replica.observed = seen.clone();
-                        }
-                        if news.prepared.is_some() {
-                            replica.prepared = news.prepared.clone();
-                        }
-                    }
-                }
-            }
-            for volume in &report.removed_volumes {
-                a.remove_volumes.remove(volume);
-            }
-        });
-        self.log.push(report);
-    }
-
-    /// Waits until this holds of the state; reports are written into it meanwhile.
-    async fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(3600);
-        while !holds(self) {
-            match tokio::time::timeout_at(deadline, self.reports.recv()).await {
-                Ok(Some(report)) => self.hold(report),
-                _ => panic!(
-                    "not within an hour: {what}\nstate: {:#?}\nengine: {:#?}",
-                    self.assignment().replicas,
-                    self.engine.containers()
-                ),
-            }
-        }
-    }
-
-    async fn until_state(&mut self, id: &str, state: ReplicaState) -> Observation {
-        self.until(&format!("{id} is {state}"), |n| n.seen(id).is_some_and(|o| o.state == state))
-            .await;
-        self.seen(id).unwrap()
-    }
-
-    /// Lets time pass; reports are written into the state meanwhile.
-    async fn pass(&mut self, time: Duration) {
-        let end = tokio::time::Instant::now() + time;
-        while let Ok(Some(report)) = tokio::time::timeout_at(end, self.reports.recv()).await {
-            self.hold(report);
-        }
-    }
-
-    fn seen(&self, id: &str) -> Option<Observation> {
-        let id = id.parse::<ReplicaId>().unwrap();
-        self.assignment().replicas.get(&id).map(|r| r.observed.clone())
-    }
-
-    fn container(&self, name: &str) -> Option<Container> {
-        self.engine.containers().into_iter().find(|c| c.name == name)
-    }
-
-    /// The states that were reported of a replica, without repetition.
-    fn story(&self, id: &str) -> Vec<ReplicaState> {
-        let id = id.parse::<ReplicaId>().unwrap();
-        let mut story: Vec<_> = self
-            .log
-            .iter()
-            .flat_map(|r| &r.replicas)
-            .filter(|r| r.id == id)
-            .filter_map(|r| r.observation.as_ref().map(|o| o.state))
-            .collect();
-        story.dedup();
-        story
-    }
-}
+use node::Node;
 
 const WEB: &str = "shop.web.1";
 const NAME: &str = "jaco.shop.web.1";
@@ -147,7 +21,11 @@ fn one(spec: ContainerSpec) -> Assignment {
     sample::assignment([sample::replica_of(WEB, 1, spec)])
 }
 
-async fn running(engine: &FakeRuntime) -> Node {
+fn container(node: &Node<FakeRuntime>, name: &str) -> Option<Container> {
+    node.engine.containers().into_iter().find(|c| c.name == name)
+}
+
+async fn running(engine: &FakeRuntime) -> Node<FakeRuntime> {
     let mut node = Node::start(engine, one(sample::spec("app:1")));
     node.until_state(WEB, ReplicaState::Running).await;
     node
@@ -166,7 +44,7 @@ async fn a_replica_is_fetched_started_and_running_after_two_seconds() {
         node.story(WEB),
         [ReplicaState::Pulling, ReplicaState::Starting, ReplicaState::Running]
     );
-    let container = node.container(NAME).unwrap();
+    let container = container(&node, NAME).unwrap();
     assert_eq!(seen.container.as_ref(), Some(&container.id));
     assert_eq!(container.labels[label::GENERATION], "1");
     assert_eq!(engine.network_names(), ["jaco_shop_default"]);
@@ -285,7 +163,7 @@ async fn an_unhealthy_container_is_degraded_restarted_and_given_up_after_three()
     assert!(reason.message.contains("health check fails"), "{}", reason.message);
     assert_eq!(seen.restarts, 2);
     node.pass(Duration::from_secs(100)).await;
-    assert_eq!(node.container(NAME).unwrap().status, ContainerStatus::Exited);
+    assert_eq!(container(&node, NAME).unwrap().status, ContainerStatus::Exited);
     assert!(!node.story(WEB).contains(&ReplicaState::Running));
 }
 
@@ -325,7 +203,7 @@ async fn an_image_that_does_not_exist_is_given_up_at_once_and_the_old_one_serves
     let reason = seen.reason.unwrap();
     assert_eq!(reason.code, Some(ErrorCode::ImagePullFailed));
     assert!(reason.message.contains("manifest unknown"), "{}", reason.message);
-    let old = node.container(NAME).unwrap();
+    let old = container(&node, NAME).unwrap();
     assert_eq!(
         (old.status, old.labels[label::GENERATION].as_str()),
         (ContainerStatus::Running, "1")
@@ -369,7 +247,7 @@ async fn a_replacement_stops_the_old_container_with_its_own_grace_before_the_new
     spec.stop_grace_period = Some(Span::secs(40));
     let mut node = Node::start(&engine, one(spec));
     node.until_state(WEB, ReplicaState::Running).await;
-    let old = node.container(NAME).unwrap();
+    let old = container(&node, NAME).unwrap();
     engine.next_pull("app:2", Duration::from_secs(9), Ok(()));
     let began = tokio::time::Instant::now();
     node.advance(WEB, sample::spec("app:2"));
@@ -406,17 +284,18 @@ async fn a_newer_generation_supersedes_a_stuck_pull_and_delays_nobody_else() {
 async fn the_next_image_is_fetched_while_the_present_one_serves() {
     let engine = FakeRuntime::new();
     let mut node = running(&engine).await;
-    let before = node.container(NAME).unwrap();
+    let before = container(&node, NAME).unwrap();
     engine.next_pull("app:2", Duration::from_secs(30), Ok(()));
     engine.no_such_image("app:3");
     let prepare = |image: &str| Some(Arc::new(sample::spec(image)));
-    let prepared =
-        |n: &Node| n.assignment().replicas[&WEB.parse::<ReplicaId>().unwrap()].prepared.clone();
+    let prepared = |n: &Node<FakeRuntime>| {
+        n.assignment().replicas[&WEB.parse::<ReplicaId>().unwrap()].prepared.clone()
+    };
     node.change_replica(WEB, |r| r.prepare = prepare("app:2"));
     node.until("it is there", |n| prepared(n) == Some(Ok(()))).await;
     node.change_replica(WEB, |r| (r.prepare, r.prepared) = (prepare("app:3"), None));
     node.until("it is not", |n| matches!(prepared(n), Some(Err(_)))).await;
-    assert_eq!(node.container(NAME), Some(before));
+    assert_eq!(container(&node, NAME), Some(before));
     assert_eq!(node.seen(WEB).unwrap().state, ReplicaState::Running);
     let pulls = engine.count(Op::Pull);
     node.advance(WEB, sample::spec("app:2"));
@@ -506,7 +385,7 @@ async fn orphans_go_only_when_caught_up_and_others_are_never_touched() {
 async fn of_two_containers_of_one_replica_one_is_kept() {
     let engine = FakeRuntime::new();
     let mut node = running(&engine).await;
-    let kept = node.container(NAME).unwrap();
+    let kept = container(&node, NAME).unwrap();
     let id = engine.foreign(request(&sample::cluster().to_string(), WEB)).await.unwrap();
     engine.start(&id).await.unwrap();
     node.pass(Duration::from_secs(60)).await;
@@ -584,7 +463,7 @@ async fn an_engine_that_goes_away_is_said_once_and_everything_resumes() {
     engine.reconnect();
     node.until("it is up", |n| matches!(n.log.last().unwrap().engine, EngineStatus::Up(_))).await;
     node.until("it runs again", |n| {
-        n.container(NAME).unwrap().status == ContainerStatus::Running
+        container(n, NAME).unwrap().status == ContainerStatus::Running
             && n.seen(WEB).unwrap().restarts == 1
             && n.seen(WEB).unwrap().state == ReplicaState::Running
     })
@@ -639,7 +518,7 @@ async fn jobs_complete_and_are_not_run_again() {
 async fn a_container_removed_behind_our_back_is_made_again() {
     let engine = FakeRuntime::new();
     let mut node = running(&engine).await;
-    let old = node.container(NAME).unwrap();
+    let old = container(&node, NAME).unwrap();
     engine.remove_behind(NAME);
     node.until("another one runs", |n| {
         let seen = n.seen(WEB).unwrap();

@@ -27,7 +27,7 @@ impl DockerRuntime {
         let now = Timestamp::from_system_time(SystemTime::now()).0.saturating_sub(OVERLAP_MS);
         let since = format!("{}.{:03}000000", now / 1000, now % 1000);
         let options = EventsOptionsBuilder::default().filters(&filter).since(&since).build();
-        let runtime = Self::lazy(&self.socket().to_string_lossy())?;
+        let runtime = self.clone();
         let events = client.events(Some(options));
         Ok(events
             .map(move |e| e.map(event).map_err(|e| error::from(e, &runtime, "events")))

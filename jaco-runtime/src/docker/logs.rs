@@ -112,7 +112,7 @@ impl DockerRuntime {
             .tail(&query.tail.map_or_else(|| "all".to_owned(), |n| n.to_string()))
             .build();
         let frames = client.logs(id, Some(options));
-        let runtime = Self::lazy(&self.socket().to_string_lossy())?;
+        let runtime = self.clone();
         // The engine's own `since` has whole seconds only.
         Ok(lines(frames)
             .map(move |line| line.map_err(|e| error::from(e, &runtime, "logs")))

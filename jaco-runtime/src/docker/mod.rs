@@ -14,7 +14,7 @@ mod networks;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -37,11 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Stopping takes as long as the container's own grace, which may be long.
 const STOP_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
-/// Docker Engine over its unix socket.
-#[derive(Debug)]
+/// Docker Engine over its unix socket. Clones share the client.
+#[derive(Debug, Clone)]
 pub struct DockerRuntime {
     socket: PathBuf,
-    client: Mutex<Option<Docker>>,
+    client: Arc<Mutex<Option<Docker>>>,
 }
 
 impl DockerRuntime {
@@ -86,7 +86,7 @@ impl DockerRuntime {
         if !Path::new(path).is_absolute() {
             return bad("the path of the socket is not absolute");
         }
-        Ok(Self { socket: PathBuf::from(path), client: Mutex::default() })
+        Ok(Self { socket: PathBuf::from(path), client: Arc::default() })
     }
 
     /// Where the engine listens.
