@@ -1,1 +1,7 @@
-fn main() {}
+//! `jaco`, the command line of JACO.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jaco_cli::main()
+}

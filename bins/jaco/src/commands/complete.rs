@@ -1,0 +1,78 @@
+//! Completion of names that only the cluster knows: one quick question, silence when it fails.
+
+use std::{ffi::OsStr, time::Duration};
+
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use jaco_client::{Client, StatusQuery, StatusView};
+
+use crate::{
+    cli::GlobalArgs,
+    dial::{self, Environment, Manner},
+};
+
+/// A person waits for this at a prompt.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Completes `<deployment>`.
+#[must_use]
+pub fn deployments() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |view| view.deployments().map(|d| d.name.to_string()).collect())
+    })
+}
+
+/// Completes `<deployment>[/<service>]`.
+#[must_use]
+pub fn targets() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |view| {
+            view.deployments()
+                .flat_map(|d| {
+                    let services = d.services.iter().map(|s| format!("{}/{}", d.name, s.name));
+                    std::iter::once(d.name.to_string()).chain(services).collect::<Vec<_>>()
+                })
+                .collect()
+        })
+    })
+}
+
+/// Completes `<replica>`.
+#[must_use]
+pub fn replicas() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |view| view.replicas().map(|r| r.id.to_string()).collect())
+    })
+}
+
+fn candidates(
+    typed: &OsStr,
+    names: impl Fn(&StatusView) -> Vec<String>,
+) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let Some(view) = ask() else { return Vec::new() };
+    names(&view)
+        .into_iter()
+        .filter(|name| name.starts_with(&*typed))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+fn ask() -> Option<StatusView> {
+    let manner = dial::resolve(&GlobalArgs::default(), &Environment::of_process()).ok()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let answer = runtime.block_on(async {
+        let mut builder = Client::builder().retry_for(Duration::ZERO);
+        match manner {
+            Manner::Socket(path) => builder = builder.socket(path),
+            // A prompt must not send a token to somebody unknown.
+            Manner::Remote { trust: jaco_client::Trust::Unverified, .. } => return None,
+            Manner::Remote { servers, token, trust } => {
+                builder = builder.servers(servers).token(token).trust(trust);
+            }
+        }
+        let query = async { builder.connect().await?.status(&StatusQuery::default()).await };
+        tokio::time::timeout(PATIENCE, query).await.ok()?.ok()
+    });
+    runtime.shutdown_background();
+    answer
+}

@@ -1,0 +1,9 @@
+//! Commands that look at the cluster.
+
+pub mod audit;
+pub mod events;
+pub mod get;
+pub mod logs;
+pub mod rows;
+pub mod status;
+pub mod time;

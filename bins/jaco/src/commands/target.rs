@@ -1,0 +1,69 @@
+//! What a command is about: a deployment, a service of it, a replica.
+
+use std::{fmt, str::FromStr};
+
+use jaco_api::model::{DeploymentName, InvalidName, ReplicaId, ServiceName};
+
+/// A deployment, or one service of it: `<deployment>[/<service>]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// The service; every one when absent.
+    pub service: Option<ServiceName>,
+}
+
+impl FromStr for Target {
+    type Err = InvalidName;
+    fn from_str(s: &str) -> Result<Self, InvalidName> {
+        Ok(match s.split_once('/') {
+            Some((deployment, service)) => {
+                Self { deployment: deployment.parse()?, service: Some(service.parse()?) }
+            }
+            None => Self { deployment: s.parse()?, service: None },
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.service {
+            Some(service) => write!(f, "{}/{service}", self.deployment),
+            None => self.deployment.fmt(f),
+        }
+    }
+}
+
+/// Whose output is read: also one replica, `<deployment>.<service>.<index>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A deployment or a service of it.
+    Of(Target),
+    /// One replica.
+    Replica(ReplicaId),
+}
+
+impl FromStr for Source {
+    type Err = InvalidName;
+    fn from_str(s: &str) -> Result<Self, InvalidName> {
+        // A deployment's name holds no dot, so a dot without a slash is a replica.
+        if s.contains('.') && !s.contains('/') {
+            Ok(Self::Replica(s.parse()?))
+        } else {
+            Ok(Self::Of(s.parse()?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_without_a_slash_is_a_replica() {
+        assert!(matches!("shop".parse(), Ok(Source::Of(Target { service: None, .. }))));
+        assert!(matches!("shop/my.svc".parse(), Ok(Source::Of(Target { service: Some(_), .. }))));
+        assert!(matches!("shop.web.1".parse(), Ok(Source::Replica(_))));
+        assert!("shop.web".parse::<Source>().is_err());
+    }
+}
