@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod error;
 mod machine;
+mod package;
 mod rig;
 mod say;
 mod setup;
@@ -38,6 +39,8 @@ enum Command {
     Rig(rig::Rig),
     /// Writes the generated pages of the documentation
     Docs(docs::Docs),
+    /// Packs the published crates, as a release would
+    Package(package::Package),
     /// Runs the benchmarks
     Bench {
         /// Passed on to the benchmarks
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Rig(rig) => rig.run(),
         Command::Docs(docs) => docs.run(),
+        Command::Package(package) => package.run(),
         Command::Bench { arguments } => bench::run_all(&arguments),
     };
     match outcome {

@@ -52,8 +52,9 @@ impl Test {
             step(&mut steps, "Documentation tests", || {
                 run(&mut cargo(&["test", "-q", "--workspace", "--doc"]))
             });
-            step(&mut steps, "Generated documentation", || {
-                run(&mut cargo(&["test", "-q", "-p", "jaco-e2e", "--test", "documentation"]))
+            step(&mut steps, "Reference pages and example stacks", || {
+                let tests = ["--lib", "--test", "documentation", "--test", "stacks"];
+                run(&mut cargo(&[&["test", "-q", "-p", "jaco-e2e"][..], &tests].concat()))
             });
             step(&mut steps, "Examples", examples);
         }
