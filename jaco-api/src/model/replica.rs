@@ -48,7 +48,8 @@ pub struct Replica {
     /// limit of a rollout step counts from here, so fetching an image does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_at: Option<Timestamp>,
-    /// When it was last seen to become running in this generation, by the leader's clock.
+    /// When it was last seen to become running in this generation, by the leader's clock; kept when
+    /// it stops running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_since: Option<Timestamp>,
     /// The last lines of output of a failed container.

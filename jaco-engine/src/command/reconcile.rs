@@ -126,7 +126,6 @@ impl Action {
                     tx.put_replica(Replica {
                         intent: Intent::Remove,
                         preparation: None,
-                        running_since: None,
                         ..row.clone()
                     });
                     refuse_below_floor(tx, &row)?;
@@ -269,7 +268,8 @@ fn refuse_below_floor(tx: &Transaction<'_>, taken: &Replica) -> Result<(), Rejec
         d.phase == DeploymentPhase::Running
             && matches!(phase, Some(RolloutPhase::Rolling | RolloutPhase::RollingBack))
     });
-    if !(taken.is_running() && rolling) {
+    let serves = taken.is_running() && tx.view().node(taken.node).is_some();
+    if !(serves && rolling) {
         return Ok(());
     }
     match rollout_floor(tx.view(), name, service) {

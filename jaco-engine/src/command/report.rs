@@ -82,10 +82,9 @@ fn observe(replica: &mut Replica, seen: &Observation, at: Timestamp) {
     if matches!(seen.state, Starting | Running | Degraded) {
         replica.starting_at.get_or_insert(at);
     }
-    replica.running_since = match seen.state {
-        Running => replica.running_since.or(Some(at)),
-        _ => None,
-    };
+    if seen.state == Running && replica.observed.state != Running {
+        replica.running_since = Some(at);
+    }
     replica.observed = seen.clone();
     replica.observed_at = at;
 }

@@ -8,7 +8,7 @@ use super::State;
 /// A service's running replicas against what its rollout must leave of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RolloutFloor {
-    /// Replicas that run and are healthy, of whatever content.
+    /// Replicas that run and are healthy on a member, of whatever content.
     pub running: u32,
     /// How many must be left.
     pub floor: u32,
@@ -27,7 +27,7 @@ pub fn rollout_floor(
     for replica in state.replicas_of_service(deployment, service) {
         let on_node = matches!(replica.id.slot, Slot::Node(_));
         covered += u32::from(on_node && replica.intent == Intent::Run);
-        running += u32::from(replica.is_running());
+        running += u32::from(replica.is_running() && state.node(replica.node).is_some());
     }
     let desired = if schedule.is_global() { covered } else { schedule.replicas };
     Some(RolloutFloor { running, floor: schedule.floor(desired) })
