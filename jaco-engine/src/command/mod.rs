@@ -41,9 +41,6 @@ pub use scale::ScaleDeployment;
 pub use settings::SetSetting;
 pub use token::{IssueToken, RevokeToken};
 
-#[cfg(test)]
-mod tests;
-
 use crate::state::{State, Transaction};
 use rejection::Rejection;
 
@@ -177,3 +174,6 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

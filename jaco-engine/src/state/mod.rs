@@ -8,8 +8,6 @@ mod rollout;
 pub(crate) mod row;
 pub mod snapshot;
 mod table;
-#[cfg(test)]
-mod tests;
 mod transaction;
 mod view;
 
@@ -112,3 +110,6 @@ pub struct Remembered {
     /// What it came to.
     pub outcome: crate::command::Outcome,
 }
+
+#[cfg(test)]
+mod tests;
