@@ -3,13 +3,20 @@
 //! What is not labelled as this cluster's is never changed, except for a network that another
 //! JACO cluster left behind under a name that is needed here: it is replaced when nothing uses it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jaco_api::model::{
     AssignedNetwork, AssignedReplica, Assignment, ClusterId, ContainerSpec, NetworkSpec,
 };
 
-use super::{engine::Engine, report::Board};
+use tokio::time::Instant;
+
+use super::{
+    EngineStatus,
+    engine::{Engine, Link},
+    memory::doubled,
+    report::{Board, at},
+};
 use crate::{
     container::{Labels, Network, NetworkRequest, RuntimeError, label},
     spec,
@@ -107,30 +114,35 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes what the newest assignment does not need any more; what is in use stays.
-    async fn tidy(&self, board: &Board) -> Result<(), RuntimeError> {
-        let Some(assignment) = self.newest().filter(|a| a.caught_up) else { return Ok(()) };
-        self.tidy_networks(&assignment).await?;
-        board.post_volumes(self.tidy_volumes(&assignment).await?);
-        Ok(())
+    /// Removes what the newest assignment does not need any more. What is in use stays: false
+    /// when there is such a thing.
+    async fn tidy(&self, board: &Board) -> Result<bool, RuntimeError> {
+        let Some(assignment) = self.newest().filter(|a| a.caught_up) else { return Ok(true) };
+        let all = self.tidy_networks(&assignment).await?;
+        let gone = self.tidy_volumes(&assignment).await?;
+        let all = all && gone.len() == assignment.remove_volumes.len();
+        board.post_volumes(gone);
+        Ok(all)
     }
 
-    async fn tidy_networks(&self, assignment: &Assignment) -> Result<(), RuntimeError> {
+    async fn tidy_networks(&self, assignment: &Assignment) -> Result<bool, RuntimeError> {
         let _alone = self.networks.lock().await;
         let ours = self.runtime.networks(&spec::cluster_labels(assignment.cluster)).await?;
         let newest = self.newest();
         let needed = |n: &Network| newest.as_ref().is_none_or(|a| a.networks.contains_key(&n.name));
+        let mut all = true;
         for network in ours.iter().filter(|n| !needed(n)) {
             match self.runtime.remove_network(&network.id).await {
                 Ok(()) => tracing::info!(network = network.name, "removed network"),
-                Err(RuntimeError::NotFound { .. } | RuntimeError::Conflict { .. }) => {}
-                Err(RuntimeError::Refused { message, .. }) => {
+                Err(error) if error.is_not_found() => {}
+                Err(RuntimeError::Conflict { message } | RuntimeError::Refused { message, .. }) => {
                     tracing::debug!(network = network.name, message, "network stays");
+                    all = false;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     /// The volumes that were to be removed and are gone. Another's volume of that name is left
@@ -159,20 +171,36 @@ impl Engine {
     }
 }
 
+/// First and longest pause before what was in use is tried again: the engine may let go of it a
+/// little later than of the container that used it.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
 /// The task that tidies whenever something may have become free.
 pub(crate) async fn run(engine: Arc<Engine>, board: Arc<Board>) {
     let mut link = engine.link();
+    let mut tries = None;
     loop {
-        engine.freed.notified().await;
-        let up = |l: &super::engine::Link| matches!(l.status, super::EngineStatus::Up(_));
+        let again = tries.map(|n| Instant::now() + doubled(AGAIN.0, n, AGAIN.1));
+        let freed = tokio::select! {
+            () = engine.freed.notified() => true,
+            () = at(again) => false,
+        };
+        let up = |l: &Link| matches!(l.status, EngineStatus::Up(_));
         if link.wait_for(up).await.is_err() {
             return;
         }
-        match engine.tidy(&board).await {
-            Ok(()) => {}
-            Err(error) if error.is_unreachable() => engine.lost(&error.to_string()),
-            Err(error) => tracing::warn!(%error, "cannot tidy networks and volumes"),
-        }
+        let all = engine.tidy(&board).await.unwrap_or_else(|error| {
+            match error.is_unreachable() {
+                true => engine.lost(&error.to_string()),
+                false => tracing::warn!(%error, "cannot tidy networks and volumes"),
+            }
+            false
+        });
+        tries = match tries {
+            _ if all => None,
+            Some(n) if !freed => Some(n + 1),
+            _ => Some(0),
+        };
     }
 }
 

@@ -328,7 +328,12 @@ impl Worker {
         id: &str,
         again: bool,
     ) -> Result<(), RuntimeError> {
-        let started = match self.engine.ensure_networks(order.cluster, replica, spec).await {
+        // A container that ran before may have lost its networks; a new one has just got them.
+        let networks = match again {
+            true => self.engine.ensure_networks(order.cluster, replica, spec).await,
+            false => Ok(()),
+        };
+        let started = match networks {
             Ok(()) => self.engine.runtime.start(id).await,
             Err(error) => Err(error),
         };
