@@ -1,3 +1,34 @@
 //! openraft behind the `RaftStorage` and `PeerTransport` seams.
+//!
+//! In: encoded commands from [`submit`](crate::submit) and calls of other members. Out: states on
+//! the [`watch`](crate::watch), outcomes for whoever proposed, the [`RaftStatus`]. It decides
+//! nothing about the cluster and knows nothing of what commands mean.
 
+mod contacts;
+mod error;
+mod follow;
+mod format;
+mod grpc;
+mod handle;
+mod log_store;
+mod machine;
+mod network;
+mod server;
+mod service;
+mod status;
 pub mod storage;
+mod transport;
+mod types;
+mod writer;
+
+pub use error::{FormatError, RaftError};
+pub use grpc::GrpcTransport;
+pub use handle::{Raft, RaftOptions, RaftTiming};
+pub use server::{Identify, PeerServer};
+pub use service::PeerService;
+pub use status::{MemberStatus, RaftStatus};
+pub use storage::{DiskStorage, MemoryStorage, RaftStorage};
+pub use transport::{PeerReply, PeerRequest, PeerTransport, TransportError};
+pub use types::{Member, Peer};
+#[cfg(test)]
+mod tests;

@@ -2,5 +2,7 @@
 
 pub mod builders;
 pub mod clock;
+pub mod network;
 
 pub use clock::ManualClock;
+pub use network::SimulatedNetwork;

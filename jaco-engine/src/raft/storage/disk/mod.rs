@@ -87,8 +87,8 @@ pub struct DiskStorage {
     writer: Mutex<Option<JoinHandle<()>>>,
     tickets: AtomicU64,
     saving: Mutex<()>,
-    /// Held as long as the storage lives.
-    _lock: File,
+    /// Held until the storage is closed.
+    lock: Mutex<Option<File>>,
 }
 
 /// What the writer and the readers share.
@@ -174,7 +174,7 @@ impl DiskStorage {
             writer: Mutex::new(writer.transpose()?),
             tickets: AtomicU64::new(1),
             saving: Mutex::new(()),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
             directory,
         })
     }
@@ -314,6 +314,7 @@ impl RaftStorage for DiskStorage {
         if writer.is_some_and(|w| w.join().is_err()) {
             tracing::error!("the thread that writes the raft log has panicked");
         }
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

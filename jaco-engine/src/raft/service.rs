@@ -1,0 +1,94 @@
+//! What a member answers to another: the receiving end of every transport.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jaco_api::error::{ApiError, ErrorCode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    network::SnapshotHeader,
+    transport::{PeerReply, PeerRequest},
+    types::Snapshot,
+    writer::Writer,
+};
+use crate::{
+    command,
+    submit::{Failed, LogWriter as _},
+};
+
+/// Answers the calls of other members. Who calls was checked before: see `server`.
+#[derive(Clone)]
+pub struct PeerService {
+    pub(super) raft: super::handle::Group,
+    pub(super) writer: Arc<Writer>,
+}
+
+impl std::fmt::Debug for PeerService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PeerService")
+    }
+}
+
+impl PeerService {
+    /// Answers one call.
+    ///
+    /// # Errors
+    /// `no_leader` when this node cannot answer now, `version_mismatch` when it does not understand
+    /// the caller, or the rejection of a proposed command's format.
+    pub async fn handle(&self, request: PeerRequest) -> Result<PeerReply, ApiError> {
+        let raft = &self.raft;
+        match request {
+            PeerRequest::AppendEntries(bytes) => answer(raft.append_entries(decode(&bytes)?).await),
+            PeerRequest::Vote(bytes) => answer(raft.vote(decode(&bytes)?).await),
+            PeerRequest::PreVote(bytes) => answer(raft.pre_vote(decode(&bytes)?).await),
+            PeerRequest::TransferLeader(bytes) => {
+                answer(raft.handle_transfer_leader(decode(&bytes)?).await)
+            }
+            PeerRequest::Snapshot { header, data } => {
+                let (vote, meta): SnapshotHeader = decode(&header)?;
+                let snapshot = Snapshot { meta, snapshot: data };
+                answer(raft.install_full_snapshot(vote, snapshot).await)
+            }
+            PeerRequest::Propose(bytes) => self.propose(&bytes).await,
+            PeerRequest::ReadIndex => {
+                super::handle::leader_read_index(raft).await.map(PeerReply::ReadIndex)
+            }
+        }
+    }
+
+    async fn propose(&self, bytes: &[u8]) -> Result<PeerReply, ApiError> {
+        let mut envelope = command::decode(bytes).map_err(|e| {
+            ApiError::new(ErrorCode::VersionMismatch, "the proposed command is not understood")
+                .with("cause", e)
+        })?;
+        // All times in the state are the leader's.
+        envelope.at = self.writer.clock.now();
+        match self.writer.propose_here(envelope).await {
+            Ok(applied) => {
+                let outcome = command::encode_outcome(&applied.outcome).into();
+                Ok(PeerReply::Applied { index: applied.index, outcome })
+            }
+            Err(Failed::Again) => Err(self.writer.obstacle()),
+            Err(Failed::ForGood(error)) => Err(error),
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    postcard::from_bytes(bytes).map_err(|e| {
+        ApiError::new(ErrorCode::VersionMismatch, "a raft message is not understood")
+            .with("cause", e)
+    })
+}
+
+/// openraft's own refusals are part of its answers; an error means it has stopped.
+fn answer<A: Serialize, E: std::error::Error>(result: Result<A, E>) -> Result<PeerReply, ApiError> {
+    let answer = result.map_err(|e| {
+        ApiError::new(ErrorCode::NoLeader, "raft has stopped on this node").with("cause", e)
+    })?;
+    let bytes: Bytes = postcard::to_stdvec(&answer)
+        .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?
+        .into();
+    Ok(PeerReply::Message(bytes))
+}

@@ -1,0 +1,94 @@
+//! Calls between members: the `PeerTransport` seam.
+//!
+//! A transport carries bytes to one named member and brings its answer back. It knows no consensus
+//! and retries nothing: openraft and the submitter do.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jaco_api::{error::ApiError, model::NodeId};
+
+use super::types::Peer;
+
+/// What one member asks of another.
+#[derive(Debug, Clone)]
+pub enum PeerRequest {
+    /// Entries, or a heartbeat.
+    AppendEntries(Bytes),
+    /// A vote.
+    Vote(Bytes),
+    /// Whether a vote would be given.
+    PreVote(Bytes),
+    /// To take over the lead.
+    TransferLeader(Bytes),
+    /// To take over a whole state.
+    Snapshot {
+        /// Vote and meta data.
+        header: Bytes,
+        /// The state.
+        data: Bytes,
+    },
+    /// To propose a command: an encoded envelope.
+    Propose(Bytes),
+    /// How far a state must have got to hold everything that is committed now.
+    ReadIndex,
+}
+
+/// What comes back.
+#[derive(Debug, Clone)]
+pub enum PeerReply {
+    /// openraft's answer.
+    Message(Bytes),
+    /// A command was applied.
+    Applied {
+        /// At this place in the log.
+        index: u64,
+        /// With this encoded outcome.
+        outcome: Bytes,
+    },
+    /// Everything through this place in the log is committed.
+    ReadIndex(u64),
+}
+
+/// A call that did not come through, or was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The member cannot be reached.
+    #[error("node {peer} cannot be reached")]
+    Unreachable {
+        /// Which one.
+        peer: NodeId,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The member has not answered in time.
+    #[error("node {peer} has not answered within {after:?}")]
+    TimedOut {
+        /// Which one.
+        peer: NodeId,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The member answered with an error.
+    #[error("node {peer} refuses")]
+    Refused {
+        /// Which one.
+        peer: NodeId,
+        /// Its answer.
+        source: ApiError,
+    },
+}
+
+/// Carries calls to members.
+#[async_trait]
+pub trait PeerTransport: Send + Sync + 'static {
+    /// One call to one member, answered within `patience` or failed.
+    async fn call(
+        &self,
+        to: &Peer,
+        request: PeerRequest,
+        patience: Duration,
+    ) -> Result<PeerReply, TransportError>;
+}

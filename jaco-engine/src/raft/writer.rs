@@ -1,0 +1,156 @@
+//! The submitter's log: proposes here when this node leads, else at the leader.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::NodeId,
+};
+use openraft::{
+    async_runtime::WatchReceiver as _,
+    errors::{ClientWriteError, RaftError as OpenraftError},
+};
+
+use super::{
+    error::RaftError,
+    handle::Group,
+    network::Network,
+    status::quorum_reachable,
+    storage::RaftStorage,
+    transport::{PeerReply, PeerRequest, TransportError},
+    types::{Peer, Proposal},
+};
+use crate::{
+    clock::Clock,
+    command::{self, Envelope},
+    submit::{Applied, Failed, LogWriter},
+};
+
+/// A call to the leader that takes longer is made again.
+const FORWARD_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Where this node's commands become log entries.
+pub(super) struct Writer {
+    pub(super) raft: Group,
+    pub(super) network: Network,
+    pub(super) storage: Arc<dyn RaftStorage>,
+    pub(super) halt: super::machine::Halt,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Writer {
+    /// Proposes on this node, which must lead.
+    pub(super) async fn propose_here(&self, envelope: Envelope) -> Result<Applied, Failed> {
+        match self.write(&envelope).await? {
+            Here::Applied(applied) => Ok(applied),
+            Here::LedBy(_) => Err(Failed::Again),
+        }
+    }
+
+    async fn write(&self, envelope: &Envelope) -> Result<Here, Failed> {
+        self.fit()?;
+        let proposal = Proposal(command::encode(envelope).into());
+        match self.raft.client_write(proposal).await {
+            Ok(response) => response.data.applied.map(Here::Applied).ok_or(Failed::Again),
+            Err(OpenraftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
+                let leader = forward.leader_id.zip(forward.leader_node);
+                Ok(Here::LedBy(leader.map(|(id, member)| Peer { id: NodeId(id), member })))
+            }
+            Err(_) => Err(self.fit().err().unwrap_or(Failed::Again)),
+        }
+    }
+
+    /// Whether this node can write at all.
+    fn fit(&self) -> Result<(), Failed> {
+        if let Some(error) = self.halt.get() {
+            let code = match **error {
+                RaftError::Entry { .. } | RaftError::Snapshot(_) => ErrorCode::VersionMismatch,
+                _ => ErrorCode::Internal,
+            };
+            return Err(Failed::ForGood(refusal(code, &**error)));
+        }
+        match self.storage.fault() {
+            Some(fault) if fault.passes() => Err(Failed::ForGood(
+                refusal(ErrorCode::Internal, &*fault)
+                    .with("hint", "free some space; writes go on by themselves"),
+            )),
+            Some(fault) => Err(Failed::ForGood(refusal(ErrorCode::Internal, &*fault))),
+            None => Ok(()),
+        }
+    }
+
+    async fn forward(&self, leader: &Peer, envelope: &Envelope) -> Result<Applied, Failed> {
+        let request = PeerRequest::Propose(command::encode(envelope).into());
+        // A leader that is cut off never answers, and somebody else has taken over meanwhile.
+        let answer = tokio::select! {
+            answer = self.network.call(leader, request, FORWARD_PATIENCE) => answer,
+            () = self.replaced(leader.id) => return Err(Failed::Again),
+        };
+        match answer {
+            Ok(PeerReply::Applied { index, outcome }) => {
+                let outcome = command::decode_outcome(&outcome)
+                    .map_err(|e| refusal(ErrorCode::VersionMismatch, &e))?;
+                Ok(Applied { index, outcome })
+            }
+            Err(TransportError::Refused { source, .. }) if !is_passing(source.code) => {
+                Err(Failed::ForGood(source))
+            }
+            Ok(_) | Err(_) => Err(Failed::Again),
+        }
+    }
+
+    /// Waits until this node no longer takes `leader` for the leader.
+    async fn replaced(&self, leader: NodeId) {
+        let mut metrics = self.raft.metrics();
+        while metrics.borrow_watched().current_leader == Some(leader.0) {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+enum Here {
+    Applied(Applied),
+    LedBy(Option<Peer>),
+}
+
+/// Refusals of a leader that was about to step down, or cannot reach the others just now.
+fn is_passing(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NoLeader | ErrorCode::QuorumLost)
+}
+
+fn refusal(code: ErrorCode, cause: &(dyn std::error::Error + 'static)) -> ApiError {
+    let mut error = ApiError::new(code, cause.to_string());
+    if let Some(source) = cause.source() {
+        error = error.with("cause", source);
+    }
+    error
+}
+
+#[async_trait]
+impl LogWriter for Writer {
+    async fn propose(&self, envelope: Envelope) -> Result<Applied, Failed> {
+        match self.write(&envelope).await? {
+            Here::Applied(applied) => Ok(applied),
+            Here::LedBy(Some(leader)) if leader.id != self.network.me => {
+                self.forward(&leader, &envelope).await
+            }
+            // Just elected and not yet confirmed, or nobody is known to lead.
+            Here::LedBy(_) => Err(Failed::Again),
+        }
+    }
+
+    fn obstacle(&self) -> ApiError {
+        if let Err(Failed::ForGood(error)) = self.fit() {
+            return error;
+        }
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        if quorum_reachable(&metrics, self.network.me, &self.network.contacts) {
+            ApiError::new(ErrorCode::NoLeader, "no leader accepted the write in time")
+        } else {
+            ApiError::new(ErrorCode::QuorumLost, "too few voters are reachable to accept a write")
+        }
+    }
+}
