@@ -57,7 +57,7 @@ impl RollbackDeployment {
     fn target(&self, state: &State, deployment: &Deployment) -> Result<u64, Rejection> {
         let earlier = |number: &u64| *number < deployment.revision;
         self.to
-            .or_else(|| state.revisions(&self.deployment).map(|r| r.number).filter(earlier).last())
+            .or_else(|| state.revisions(&self.deployment).map(|r| r.number).rfind(earlier))
             .ok_or_else(|| {
                 Rejection::new(
                     ErrorCode::NoPreviousRevision,

@@ -3,6 +3,7 @@
 //! Applying a command gives a new [`State`]; readers keep an `Arc<State>` as long as they like.
 //! Changed only by `command`, through a transaction.
 
+mod content;
 mod index;
 mod rollout;
 pub(crate) mod row;
@@ -20,8 +21,8 @@ use jaco_api::model::{
     Settings, Timestamp, Volume,
 };
 
+pub(crate) use content::Content;
 pub use rollout::{RolloutFloor, rollout_floor};
-pub(crate) use row::Content;
 pub use table::{RowChange, Table};
 pub(crate) use transaction::{Transaction, payload};
 pub use view::TokenMatch;

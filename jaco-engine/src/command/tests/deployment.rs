@@ -106,11 +106,8 @@ fn a_rollback_restores_the_whole_content() {
 fn routes_and_ports_have_one_owner() {
     let mut s = Scenario::new();
     let port = PublishedPort { published: Some(5432), target: 5432, protocol: Protocol::Tcp };
-    let with_port = || {
-        let schedule =
-            jaco_api::model::ServiceSchedule { ports: vec![port.clone()], ..schedule("db:1", 1) };
-        schedule
-    };
+    let with_port =
+        || jaco_api::model::ServiceSchedule { ports: vec![port.clone()], ..schedule("db:1", 1) };
     s.run(shop("web:1").route("shop.example", "/", "web").scheduled("db", with_port()));
 
     let blog = || Stack::new("blog").service("web", "blog:1", 1);

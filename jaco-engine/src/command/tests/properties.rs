@@ -46,8 +46,8 @@ impl Step {
         let deployment = self.deployment();
         let image = format!("web:{}", self.a % 4);
         let stack = Stack::new(deployment.as_ref()).service("web", &image, u32::from(self.b % 3));
-        let stack = if self.a % 3 == 0 { stack.stateful("db", "db:1") } else { stack };
-        if self.b % 5 == 0 { stack.route("shop.example", "/", "web") } else { stack }
+        let stack = if self.a.is_multiple_of(3) { stack.stateful("db", "db:1") } else { stack };
+        if self.b.is_multiple_of(5) { stack.route("shop.example", "/", "web") } else { stack }
     }
 
     fn deployment(&self) -> DeploymentName {
@@ -71,8 +71,10 @@ impl Step {
             (13, Some(replica)) => Action::Prepare { replica },
             (14, Some(replica)) => Action::Advance { replica },
             (15 | 16, Some(replica)) => Action::Remove { replica },
-            (17, _) if self.a % 3 == 0 => Action::CountFailure { service, reason },
-            (17, _) => Action::Unplaced { service, reason: (self.a % 2 == 0).then_some(reason) },
+            (17, _) if self.a.is_multiple_of(3) => Action::CountFailure { service, reason },
+            (17, _) => {
+                Action::Unplaced { service, reason: (self.a.is_multiple_of(2)).then_some(reason) }
+            }
             _ => Action::EndRollout(match self.a % 4 {
                 0 => RolloutEnd::Completed,
                 1 => RolloutEnd::Paused { reason },
@@ -86,13 +88,13 @@ impl Step {
     fn report(&self, state: &State) -> Report {
         let id = self.replica(state);
         let row = id.as_ref().and_then(|id| state.replica(id));
-        let observation = row.filter(|_| self.b % 4 != 0).map(|row| Observation {
+        let observation = row.filter(|_| !self.b.is_multiple_of(4)).map(|row| Observation {
             generation: row.generation - u64::from(self.b % 7 == 1 && row.generation > 1),
             state: STATES[usize::from(self.b) % STATES.len()],
             restarts: u32::from(self.b % 2),
             ..Observation::default()
         });
-        let prepared = (self.b % 3 == 0).then_some(Ok(()));
+        let prepared = (self.b.is_multiple_of(3)).then_some(Ok(()));
         let replicas = id
             .map(|id| ReplicaReport { id, observation, prepared, log_tail: None })
             .into_iter()
@@ -111,11 +113,12 @@ impl Step {
             0..=3 => self.stack().into(),
             4 => Command::RollbackDeployment(RollbackDeployment {
                 deployment,
-                to: (self.a % 2 == 0).then_some(u64::from(self.b % 8)),
+                to: (self.a.is_multiple_of(2)).then_some(u64::from(self.b % 8)),
             }),
-            5 => {
-                Command::DeleteDeployment(DeleteDeployment { deployment, volumes: self.a % 2 == 0 })
-            }
+            5 => Command::DeleteDeployment(DeleteDeployment {
+                deployment,
+                volumes: self.a.is_multiple_of(2),
+            }),
             6 => Command::ScaleDeployment(ScaleDeployment {
                 deployment,
                 replicas: BTreeMap::from([(name("web"), u32::from(self.a % 4))]),
@@ -124,10 +127,13 @@ impl Step {
                 deployment,
                 services: BTreeSet::new(),
             }),
-            8 => Command::HoldDeployment(HoldDeployment { deployment, stopped: self.a % 2 == 0 }),
+            8 => Command::HoldDeployment(HoldDeployment {
+                deployment,
+                stopped: self.a.is_multiple_of(2),
+            }),
             9 => Command::IssueToken(IssueToken {
                 token: token("ci", &format!("{}-{}", self.a, self.b)),
-                rotate: self.a % 2 == 0,
+                rotate: self.a.is_multiple_of(2),
             }),
             10 => Command::RevokeToken(RevokeToken { identity: name("ci") }),
             11 => Command::SetSetting(SetSetting {

@@ -1,0 +1,117 @@
+//! The commands: which message each one is.
+
+use jaco_api::{
+    convert::{InvalidMessage, parse},
+    model::{OperatorToken, Report},
+    pb,
+};
+
+use crate::{
+    command::{
+        ApplyDeployment, Command, DeleteDeployment, HoldDeployment, InitCluster, IssueToken,
+        Reconcile, RecordAudit, RestartDeployment, RevokeToken, RollbackDeployment,
+        ScaleDeployment, SetSetting, UpdateNode,
+    },
+    state::row::{Row, named_keys, required, text_keys},
+};
+
+impl Row for Command {
+    type Message = pb::log_entry::Command;
+    fn write(&self) -> pb::log_entry::Command {
+        use pb::log_entry::Command as Wire;
+        match self {
+            Self::InitCluster(c) => Wire::InitCluster(c.write()),
+            Self::UpdateNode(c) => Wire::UpdateNode(c.write()),
+            Self::IssueToken(c) => {
+                Wire::IssueToken(pb::IssueToken { token: Some(c.token.write()), rotate: c.rotate })
+            }
+            Self::RevokeToken(c) => {
+                Wire::RevokeToken(pb::RevokeToken { identity: c.identity.to_string() })
+            }
+            Self::SetSetting(c) => {
+                Wire::SetSetting(pb::SetSetting { key: c.key.clone(), value: c.value.clone() })
+            }
+            Self::ApplyDeployment(c) => Wire::ApplyDeployment(c.write()),
+            Self::RollbackDeployment(c) => Wire::RollbackDeployment(pb::RollbackDeployment {
+                deployment: c.deployment.to_string(),
+                to: c.to,
+            }),
+            Self::DeleteDeployment(c) => Wire::DeleteDeployment(pb::DeleteDeployment {
+                deployment: c.deployment.to_string(),
+                volumes: c.volumes,
+            }),
+            Self::ScaleDeployment(c) => Wire::ScaleDeployment(pb::ScaleDeployment {
+                deployment: c.deployment.to_string(),
+                replicas: text_keys(&c.replicas, |n| *n),
+            }),
+            Self::RestartDeployment(c) => Wire::RestartDeployment(pb::RestartDeployment {
+                deployment: c.deployment.to_string(),
+                services: c.services.iter().map(ToString::to_string).collect(),
+            }),
+            Self::HoldDeployment(c) => Wire::HoldDeployment(pb::HoldDeployment {
+                deployment: c.deployment.to_string(),
+                stopped: c.stopped,
+            }),
+            Self::Reconcile(c) => Wire::Reconcile(pb::Reconcile {
+                deployment: c.deployment.to_string(),
+                version: c.version,
+                actions: c.actions.iter().map(Row::write).collect(),
+            }),
+            Self::Report(r) => Wire::Report(r.write()),
+            Self::RecordAudit(c) => Wire::RecordAudit(pb::RecordAudit {
+                r#type: c.kind.to_string(),
+                payload: c.payload.clone(),
+            }),
+        }
+    }
+    fn read(m: pb::log_entry::Command) -> Result<Self, InvalidMessage> {
+        use pb::log_entry::Command as Wire;
+        Ok(match m {
+            Wire::InitCluster(m) => Self::InitCluster(Box::new(InitCluster::read(m)?)),
+            Wire::UpdateNode(m) => Self::UpdateNode(UpdateNode::read(m)?),
+            Wire::IssueToken(m) => Self::IssueToken(IssueToken {
+                token: OperatorToken::read(required("token", m.token)?)?,
+                rotate: m.rotate,
+            }),
+            Wire::RevokeToken(m) => {
+                Self::RevokeToken(RevokeToken { identity: parse("identity", &m.identity)? })
+            }
+            Wire::SetSetting(m) => Self::SetSetting(SetSetting { key: m.key, value: m.value }),
+            Wire::ApplyDeployment(m) => Self::ApplyDeployment(Box::new(ApplyDeployment::read(m)?)),
+            Wire::RollbackDeployment(m) => Self::RollbackDeployment(RollbackDeployment {
+                deployment: parse("deployment", &m.deployment)?,
+                to: m.to,
+            }),
+            Wire::DeleteDeployment(m) => Self::DeleteDeployment(DeleteDeployment {
+                deployment: parse("deployment", &m.deployment)?,
+                volumes: m.volumes,
+            }),
+            Wire::ScaleDeployment(m) => Self::ScaleDeployment(ScaleDeployment {
+                deployment: parse("deployment", &m.deployment)?,
+                replicas: named_keys("replicas", m.replicas, Ok)?,
+            }),
+            Wire::RestartDeployment(m) => Self::RestartDeployment(RestartDeployment {
+                deployment: parse("deployment", &m.deployment)?,
+                services: m
+                    .services
+                    .iter()
+                    .map(|s| parse("services", s))
+                    .collect::<Result<_, _>>()?,
+            }),
+            Wire::HoldDeployment(m) => Self::HoldDeployment(HoldDeployment {
+                deployment: parse("deployment", &m.deployment)?,
+                stopped: m.stopped,
+            }),
+            Wire::Reconcile(m) => Self::Reconcile(Reconcile {
+                deployment: parse("deployment", &m.deployment)?,
+                version: m.version,
+                actions: m.actions.into_iter().map(Row::read).collect::<Result<_, _>>()?,
+            }),
+            Wire::Report(m) => Self::Report(Report::read(m)?),
+            Wire::RecordAudit(m) => Self::RecordAudit(RecordAudit {
+                kind: parse("type", &m.r#type)?,
+                payload: m.payload,
+            }),
+        })
+    }
+}

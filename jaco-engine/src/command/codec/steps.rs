@@ -1,0 +1,119 @@
+//! The steps of the scheduler and the reports of nodes.
+
+use jaco_api::{
+    convert::{InvalidMessage, parse},
+    model::{NodeId, Observation, Reason, ReplicaReport, Report},
+    pb,
+};
+
+use crate::{
+    command::{Action, RolloutEnd},
+    state::row::{Row, enumeration, optional, required},
+};
+
+impl Row for Action {
+    type Message = pb::Action;
+    fn write(&self) -> pb::Action {
+        use pb::action::{Action as Wire, CountFailure, Create, Unplaced};
+        let action = match self {
+            Self::Create { service, node, slot } => Wire::Create(Create {
+                service: service.to_string(),
+                node: node.0,
+                slot: slot.as_ref().map(ToString::to_string),
+            }),
+            Self::Prepare { replica } => Wire::Prepare(replica.to_string()),
+            Self::Advance { replica } => Wire::Advance(replica.to_string()),
+            Self::Remove { replica } => Wire::Remove(replica.to_string()),
+            Self::Unplaced { service, reason } => {
+                Wire::Unplaced(Unplaced { service: service.to_string(), reason: reason.clone() })
+            }
+            Self::CountFailure { service, reason } => Wire::CountFailure(CountFailure {
+                service: service.to_string(),
+                reason: reason.clone(),
+            }),
+            Self::EndRollout(end) => Wire::EndRollout(end.write()),
+        };
+        pb::Action { action: Some(action) }
+    }
+    fn read(m: pb::Action) -> Result<Self, InvalidMessage> {
+        use pb::action::Action as Wire;
+        Ok(match required("action", m.action)? {
+            Wire::Create(m) => Self::Create {
+                service: parse("service", &m.service)?,
+                node: NodeId(m.node),
+                slot: m.slot.map(|n| parse("slot", &n)).transpose()?,
+            },
+            Wire::Prepare(id) => Self::Prepare { replica: parse("prepare", &id)? },
+            Wire::Advance(id) => Self::Advance { replica: parse("advance", &id)? },
+            Wire::Remove(id) => Self::Remove { replica: parse("remove", &id)? },
+            Wire::Unplaced(m) => {
+                Self::Unplaced { service: parse("service", &m.service)?, reason: m.reason }
+            }
+            Wire::CountFailure(m) => {
+                Self::CountFailure { service: parse("service", &m.service)?, reason: m.reason }
+            }
+            Wire::EndRollout(m) => Self::EndRollout(RolloutEnd::read(m)?),
+        })
+    }
+}
+
+impl Row for RolloutEnd {
+    type Message = pb::action::EndRollout;
+    fn write(&self) -> pb::action::EndRollout {
+        let (result, reason) = match self {
+            Self::Completed => (pb::RolloutResult::Completed, ""),
+            Self::Paused { reason } => (pb::RolloutResult::Paused, reason.as_str()),
+            Self::RolledBack { reason } => (pb::RolloutResult::RolledBack, reason.as_str()),
+            Self::Failed { reason } => (pb::RolloutResult::Failed, reason.as_str()),
+        };
+        pb::action::EndRollout { result: result.into(), reason: reason.to_owned() }
+    }
+    fn read(m: pb::action::EndRollout) -> Result<Self, InvalidMessage> {
+        let reason = m.reason;
+        match enumeration("result", m.result)? {
+            pb::RolloutResult::Completed => Ok(Self::Completed),
+            pb::RolloutResult::Paused => Ok(Self::Paused { reason }),
+            pb::RolloutResult::RolledBack => Ok(Self::RolledBack { reason }),
+            pb::RolloutResult::Failed => Ok(Self::Failed { reason }),
+            pb::RolloutResult::Unspecified => Err(InvalidMessage::new("result", "is missing")),
+        }
+    }
+}
+
+impl Row for Report {
+    type Message = pb::Report;
+    fn write(&self) -> pb::Report {
+        pb::Report {
+            node: self.node.0,
+            replicas: self.replicas.iter().map(Row::write).collect(),
+            removed_volumes: self.removed_volumes.clone(),
+        }
+    }
+    fn read(m: pb::Report) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            node: NodeId(m.node),
+            replicas: m.replicas.into_iter().map(Row::read).collect::<Result<_, _>>()?,
+            removed_volumes: m.removed_volumes,
+        })
+    }
+}
+
+impl Row for ReplicaReport {
+    type Message = pb::ReplicaReport;
+    fn write(&self) -> pb::ReplicaReport {
+        pb::ReplicaReport {
+            id: self.id.to_string(),
+            observation: self.observation.as_ref().map(Row::write),
+            prepared: self.prepared.as_ref().map(Row::write),
+            log_tail: self.log_tail.as_ref().map(Row::write),
+        }
+    }
+    fn read(m: pb::ReplicaReport) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            id: parse("id", &m.id)?,
+            observation: optional::<Observation>(m.observation)?,
+            prepared: optional::<Result<(), Reason>>(m.prepared)?,
+            log_tail: optional(m.log_tail)?,
+        })
+    }
+}
