@@ -1,6 +1,8 @@
 //! The agent on the engine in memory, on tokio's paused clock: time passes only when nothing else
 //! can happen, so every wait is exact and none is real.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{sync::Arc, time::Duration};
 
 use jaco_api::{error::ErrorCode, model::*};

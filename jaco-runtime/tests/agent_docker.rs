@@ -2,6 +2,7 @@
 //! `JACO_TEST_DOCKER_STOP` and `JACO_TEST_DOCKER_START`, two commands, the engine is stopped and
 //! started in the middle.
 #![cfg(feature = "docker")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod docker;
 #[allow(dead_code, reason = "shared with the tests on the engine in memory")]

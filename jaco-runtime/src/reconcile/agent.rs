@@ -100,7 +100,7 @@ impl RuntimeAgent {
             attempts: 0,
             connect_at: Instant::now(),
             began: (Instant::now(), Timestamp::from_system_time(std::time::SystemTime::now())),
-            tidied: None,
+            seen: None,
             engine,
         };
         let task = tokio::spawn(agent.run(options.reports, status, stop.clone()));
@@ -143,8 +143,8 @@ struct Agent {
     attempts: u32,
     connect_at: Instant,
     began: (Instant, Timestamp),
-    /// The assignment that networks and volumes were last tidied for.
-    tidied: Option<Arc<Assignment>>,
+    /// The assignment that was acted on last.
+    seen: Option<Arc<Assignment>>,
 }
 
 impl Agent {
@@ -178,9 +178,8 @@ impl Agent {
                     Err(_) => std::future::pending().await,
                 },
                 event = next(&mut self.events) => self.happened(event),
-                () = tokio::time::sleep_until(self.connect_at), if self.events.is_none() => {
-                    self.connect().await;
-                }
+                () = tokio::time::sleep_until(self.connect_at),
+                    if self.events.is_none() && self.seen.is_some() => self.connect().await,
                 _ = pass.tick(), if self.events.is_some() => self.full_pass().await,
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
                 Ok(()) = link.changed() => {
@@ -214,10 +213,15 @@ impl Agent {
         let needs = |a: &Assignment| {
             (a.caught_up, a.networks.keys().cloned().collect::<Vec<_>>(), a.remove_volumes.clone())
         };
-        if self.tidied.as_deref().map(needs) != Some(needs(&assignment)) {
+        let earlier = self.seen.replace(assignment.clone());
+        if earlier.as_deref().map(needs) != Some(needs(&assignment)) {
             self.engine.freed.notify_one();
         }
-        self.tidied = Some(assignment);
+        if earlier.is_some_and(|earlier| earlier.cluster != assignment.cluster) {
+            // The stream of events is of the other cluster's containers.
+            self.events = None;
+            self.connect_at = Instant::now();
+        }
     }
 
     fn hire(&mut self, key: String, order: Order) {
@@ -281,10 +285,7 @@ impl Agent {
 
     /// Finds the engine (again), listens, then looks: nothing can fall in between.
     async fn connect(&mut self) {
-        let Some(assignment) = self.engine.newest() else {
-            self.connect_at = Instant::now() + RECONNECT.0;
-            return;
-        };
+        let Some(assignment) = self.engine.newest() else { return };
         let runtime = self.engine.runtime.clone();
         let labels = spec::cluster_labels(assignment.cluster);
         let reached = tokio::time::timeout(PATIENCE, async {

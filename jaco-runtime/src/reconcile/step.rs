@@ -201,3 +201,6 @@ fn prepare(
         Next::Use | Next::Busy => Step::Hold(until),
     }
 }
+
+#[cfg(test)]
+mod tests;

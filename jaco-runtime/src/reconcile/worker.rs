@@ -120,10 +120,9 @@ impl Worker {
         let Ok(session) = self.link.wait_for(up).await.map(|link| link.session) else {
             return false;
         };
-        if std::mem::replace(&mut self.session, session) != session {
-            if let Some(memory) = &mut self.memory {
-                memory.engine_was_away();
-            }
+        let other = std::mem::replace(&mut self.session, session) != session;
+        if let Some(memory) = self.memory.as_mut().filter(|_| other) {
+            memory.engine_was_away();
         }
         true
     }
