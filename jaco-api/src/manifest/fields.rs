@@ -104,7 +104,7 @@ impl<T> Schema<T> {
 
     fn unknown(&self, key: &str, mark: super::report::Mark, report: &mut Report<'_>) {
         let known = self.attributes.iter().map(|a| a.name);
-        let hint = suggest::hint(key, &format!("the keys of {}", self.what), known);
+        let hint = suggest::hint(report, key, &format!("the keys of {}", self.what), known);
         let message = format!("unknown key `{}` in {}", cut(key), self.what);
         match hint {
             Some(hint) => report.error_hint(mark, message, hint),

@@ -3,7 +3,7 @@
 //! Changes the tree of the compose file so that nothing of it depends on the client any more.
 //! Runs exactly once; the daemon takes `$` as it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Files, ManifestFile, dotenv,
@@ -17,32 +17,37 @@ const MOST_BYTES: usize = 4 << 20;
 
 type Known = BTreeMap<String, String>;
 
-/// The variables of the file that `environment` of jaco.yaml names.
+/// The variables of the file that `environment` of jaco.yaml names; `None` when it cannot be read.
 pub(super) fn environment(
     path: &str,
     mark: Mark,
     files: &dyn Files,
     report: &mut Report<'_>,
-) -> Known {
-    let none = Known::new();
+) -> Option<Known> {
     report.within("environment", |report| {
-        let Some(text) = read(files, ManifestFile::Jaco, path, mark, report) else {
-            return none;
-        };
-        match dotenv::read(&text, &none) {
-            Ok(entries) => entries.into_iter().filter_map(|(k, v)| Some((k, v?))).collect(),
+        let text = read(files, ManifestFile::Jaco, path, mark, report)?;
+        match dotenv::read(&text, &Known::new()) {
+            Ok(entries) => Some(entries.into_iter().filter_map(|(k, v)| Some((k, v?))).collect()),
             Err(problem) => {
                 report.error(mark, format!("{}:{}: {}", cut(path), problem.line, problem.message));
-                none
+                None
             }
         }
     })
 }
 
-/// Interpolates every value, folds env files and makes paths absolute.
-pub(super) fn fold(root: &mut Node, known: &Known, files: &dyn Files, report: &mut Report<'_>) {
+/// Interpolates every value, folds env files and makes paths absolute. Where the variables are not
+/// known (and that is reported), values that need them are not looked at any further.
+pub(super) fn fold(
+    root: &mut Node,
+    known: Option<&Known>,
+    files: &dyn Files,
+    report: &mut Report<'_>,
+) {
     let mut budget = MOST_BYTES;
     variables(root, known, &mut budget, report);
+    let nothing = Known::new();
+    let known = known.unwrap_or(&nothing);
     let directory = files.directory(ManifestFile::Compose);
     let Some(Value::Map(services)) = root.get_mut("services").map(|n| &mut n.value) else { return };
     for service in services {
@@ -55,7 +60,7 @@ pub(super) fn fold(root: &mut Node, known: &Known, files: &dyn Files, report: &m
     }
 }
 
-fn variables(node: &mut Node, known: &Known, budget: &mut usize, report: &mut Report<'_>) {
+fn variables(node: &mut Node, known: Option<&Known>, budget: &mut usize, report: &mut Report<'_>) {
     let mark = node.mark;
     match &mut node.value {
         Value::Scalar(scalar) => scalar_variables(scalar, mark, known, budget, report),
@@ -75,13 +80,14 @@ fn variables(node: &mut Node, known: &Known, budget: &mut usize, report: &mut Re
 fn scalar_variables(
     scalar: &mut Scalar,
     mark: Mark,
-    known: &Known,
+    known: Option<&Known>,
     budget: &mut usize,
     report: &mut Report<'_>,
 ) {
     if !scalar.text.contains('$') {
         return;
     }
+    let Some(known) = known else { return report.settle(mark) };
     match interpolate(&scalar.text, known, *budget) {
         Ok(done) => {
             for name in done.unset {
@@ -112,7 +118,7 @@ fn scalar_variables(
 /// The place of `snippet` in the source of a scalar: after as many of its kind as the text before
 /// it holds. `None` when the scalar's escapes hide it.
 fn find(report: &Report<'_>, mark: Mark, before: &str, snippet: &str) -> Option<Mark> {
-    if snippet.is_empty() {
+    if snippet.is_empty() || report.full() {
         return None;
     }
     let source = report.slice(mark);
@@ -131,41 +137,41 @@ fn env_files(service: &mut Node, known: &Known, files: &dyn Files, report: &mut 
     if entry.value.is_null() {
         return;
     }
-    let mut folded: Vec<Entry> = Vec::new();
+    let mut folded: BTreeMap<String, Node> = BTreeMap::new();
     report.within("env_file", |report| {
         for file in env_file_list(&entry.value, report) {
             for (key, value) in one_file(&file, known, files, report) {
-                folded.retain(|e| e.key != key);
                 let value = match value {
                     Some(text) => Node::text(file.mark, text),
                     None => Node::null(file.mark),
                 };
-                folded.push(Entry { key, mark: file.mark, value });
+                folded.insert(key, value);
             }
         }
     });
+    let folded = folded.into_iter().map(|(key, value)| Entry { key, mark: value.mark, value });
     let explicit = entries.iter().position(|e| e.key == "environment");
     let Some(position) = explicit else {
-        let value = Node { mark: entry.mark, value: Value::Map(folded) };
+        let value = Node { mark: entry.mark, value: Value::Map(folded.collect()) };
         entries.push(Entry { key: "environment".to_owned(), mark: entry.mark, value });
         return;
     };
     let target = &mut entries[position].value;
     match &mut target.value {
         Value::Map(own) => {
-            folded.retain(|f| own.iter().all(|o| o.key != f.key));
-            own.extend(folded);
+            let names: BTreeSet<String> = own.iter().map(|e| e.key.clone()).collect();
+            own.extend(folded.filter(|f| !names.contains(&f.key)));
         }
         Value::List(own) => {
             let name = |n: &Node| n.as_text().and_then(|t| t.split('=').next()).map(str::to_owned);
-            let names: Vec<String> = own.iter().filter_map(name).collect();
-            folded.retain(|f| !names.contains(&f.key));
-            own.extend(folded.into_iter().map(|f| match f.value.as_text() {
+            let names: BTreeSet<String> = own.iter().filter_map(name).collect();
+            let folded = folded.filter(|f| !names.contains(&f.key));
+            own.extend(folded.map(|f| match f.value.as_text() {
                 Some(text) => Node::text(f.mark, format!("{}={text}", f.key)),
                 None => Node::text(f.mark, f.key),
             }));
         }
-        Value::Scalar(s) if s.is_null() => target.value = Value::Map(folded),
+        Value::Scalar(s) if s.is_null() => target.value = Value::Map(folded.collect()),
         Value::Scalar(_) => {}
     }
 }

@@ -1,5 +1,7 @@
 //! `jaco.yaml`: a closed schema; an unknown key anywhere is an error.
 
+use std::collections::BTreeSet;
+
 use super::{
     compose,
     fields::{Schema, accepted, planned},
@@ -117,9 +119,10 @@ static SERVICE: Schema<OverrideDraft> = Schema {
         accepted("constraints", |s, n, r| s.constraints = Some(compose::constraints(n, r))),
         accepted("networks", |s, n, r| {
             let mut out: Vec<(String, Mark)> = Vec::new();
+            let mut names = BTreeSet::new();
             values::items(n, r, |item, r| {
                 let Some(name) = values::text(item, r) else { return };
-                if out.iter().any(|(o, _)| o == name) {
+                if !names.insert(name.to_owned()) {
                     return r.error(item.mark, format!("`{}` is there twice", cut(name)));
                 }
                 out.push((name.to_owned(), item.mark));
@@ -183,10 +186,11 @@ fn is_map_without(node: &Node, key: &str) -> bool {
 
 fn hosts(node: &Node, report: &mut Report<'_>) -> Vec<NodeName> {
     let mut out: Vec<NodeName> = Vec::new();
+    let mut names = BTreeSet::new();
     values::items(node, report, |item, report| {
         let Some(text) = values::text(item, report) else { return };
         match NodeName::new(text) {
-            Ok(name) if out.contains(&name) => {
+            Ok(name) if !names.insert(name.clone()) => {
                 report.error(item.mark, format!("the host `{name}` is there twice"));
             }
             Ok(name) => out.push(name),

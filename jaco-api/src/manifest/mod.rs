@@ -25,7 +25,10 @@ mod suggest;
 mod values;
 mod yaml;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 pub use diagnose::{Diagnostic, Severity};
 pub use diff::{diff, mask};
@@ -39,7 +42,7 @@ use crate::{
 };
 
 /// A file as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     /// How messages name it.
     pub name: String,
@@ -94,7 +97,7 @@ impl Files for () {
 }
 
 /// A manifest that depends on nothing of the client any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// What it means.
     pub document: ManifestDocument,
@@ -107,12 +110,29 @@ pub struct Resolved {
 }
 
 /// A manifest that was found valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Checked {
     /// What it means.
     pub document: ManifestDocument,
     /// What is accepted but probably not meant.
     pub warnings: Vec<Diagnostic>,
+}
+
+// What manifests hold may be secret: only names and sizes are shown.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({:?}, {} bytes)", self.name, self.text.len())
+    }
+}
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resolved({}, {} warnings)", self.document.deployment, self.warnings.len())
+    }
+}
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checked({}, {} warnings)", self.document.deployment, self.warnings.len())
+    }
 }
 
 /// Resolves a manifest, on the client.
@@ -126,10 +146,11 @@ pub fn resolve(
 ) -> Result<Resolved, Vec<Diagnostic>> {
     let mut folded = None;
     let checked = run(jaco, compose, |draft, root, jaco_report, report| {
-        let variables = draft.environment.as_ref().map_or_else(BTreeMap::new, |(path, mark)| {
-            fold::environment(path, *mark, files, jaco_report)
-        });
-        fold::fold(root, &variables, files, report);
+        let variables = match &draft.environment {
+            Some((path, mark)) => fold::environment(path, *mark, files, jaco_report),
+            None => Some(BTreeMap::new()),
+        };
+        fold::fold(root, variables.as_ref(), files, report);
         let text = yaml::to_json(root);
         if text.len() > yaml::MOST_BYTES {
             let message = "with its aliases, variables and env files, the file is above 4 MiB";
@@ -173,8 +194,12 @@ pub fn unknown_hosts(jaco: &Source, members: &BTreeSet<NodeName>) -> Vec<Diagnos
             if NodeName::new(name).is_ok_and(|n| !members.contains(&n)) {
                 found.within(&format!("services[{index}].hosts[{at}]"), |report| {
                     let message = format!("no member of the cluster is named `{name}`");
-                    let hint =
-                        suggest::hint(name, "the members", members.iter().map(NodeName::as_str));
+                    let hint = suggest::hint(
+                        report,
+                        name,
+                        "the members",
+                        members.iter().map(NodeName::as_str),
+                    );
                     report.coded(ErrorCode::UnknownHost, host.mark, message, hint);
                 });
             }

@@ -185,6 +185,11 @@ impl<'s> Report<'s> {
         self.settled.insert(mark.start);
     }
 
+    /// Whether further problems are only counted: what they would say need not be worked out.
+    pub(super) fn full(&self) -> bool {
+        self.found.len() >= MOST
+    }
+
     /// Whether an error was found.
     pub(super) fn failed(&self) -> bool {
         self.found.iter().any(|d| d.severity == Severity::Error)

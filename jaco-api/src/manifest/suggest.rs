@@ -1,5 +1,7 @@
 //! "Did you mean": the nearest of the known words.
 
+use super::report::Report;
+
 /// The known word that is nearest to `word`, when it is near enough to be meant.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let length = word.chars().count();
@@ -16,12 +18,16 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, k)| k)
 }
 
-/// "did you mean `x`?" or a list of what is known.
+/// "did you mean `x`?" or a list of what is known. Nothing when nobody will read it.
 pub(super) fn hint<'k>(
+    report: &Report<'_>,
     word: &str,
     what: &str,
     known: impl IntoIterator<Item = &'k str> + Clone,
 ) -> Option<String> {
+    if report.full() {
+        return None;
+    }
     if let Some(k) = nearest(word, known.clone()) {
         return Some(format!("did you mean `{k}`?"));
     }

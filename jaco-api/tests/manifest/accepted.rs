@@ -370,3 +370,56 @@ fn health_checks_in_every_form() {
         assert_eq!(test, expected);
     }
 }
+
+#[test]
+fn a_missing_file_of_variables_is_one_problem() {
+    let jaco = "deployment: shop\nenvironment: missing.env\n";
+    let compose = "services: {web: {image: 'a:${TAG:?}', command: ['$B'], user: x}}\n";
+    let found = crate::support::problems(jaco, compose);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].file.as_str(), found[0].line), ("jaco.yaml", 2));
+}
+
+#[test]
+fn a_port_for_the_host_alone_is_left_out() {
+    let out = resolved(
+        NAME,
+        "services: {db: {image: d, ports: ['127.0.0.1:5432:5432', '[::1]:1:1', '5433:5432']}}\n",
+        &Memory::default(),
+    );
+    assert_eq!(out.document.services["db"].0.ports.len(), 1);
+    assert_eq!(out.warnings.len(), 2);
+}
+
+#[test]
+fn the_example_stacks_are_valid() {
+    let stacks = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/stacks");
+    let mut seen = 0;
+    for stack in std::fs::read_dir(stacks).unwrap() {
+        let stack = stack.unwrap().path();
+        let read = |name: &str| std::fs::read_to_string(stack.join(name)).unwrap();
+        let mut files = Memory::default();
+        for entry in std::fs::read_dir(&stack).unwrap().map(|e| e.unwrap().path()) {
+            let env = entry.extension().is_some_and(|e| e == "env");
+            if let (true, Ok(text)) = (env, std::fs::read_to_string(&entry)) {
+                let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+                files.0.insert(format!("/srv/app/{name}"), text);
+            }
+        }
+        let document = resolved(&read("jaco.yaml"), &read("compose.yml"), &files).document;
+        assert!(!document.services.is_empty(), "{stack:?}");
+        seen += 1;
+    }
+    assert!(seen >= 2);
+}
+
+#[test]
+fn nothing_that_may_be_secret_is_printed_for_debugging() {
+    let out = resolved(
+        NAME,
+        "services: {web: {image: a, environment: {K: hunter2}}}\n",
+        &Memory::default(),
+    );
+    assert!(!format!("{out:?}").contains("hunter2"));
+    assert!(!format!("{:?}", crate::support::compose("K: hunter2")).contains("hunter2"));
+}

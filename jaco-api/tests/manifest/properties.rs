@@ -154,3 +154,84 @@ fn a_large_manifest_is_checked_in_no_time() {
     assert!(took.as_secs() < 10, "{took:?}");
     assert_eq!(resolved.document.services.len(), 500);
 }
+
+#[test]
+fn hostile_manifests_are_refused_in_bounded_time() {
+    let most = 512 << 10;
+    let repeat = |head: &str, mut item: Box<dyn FnMut(usize) -> String>, tail: &str| {
+        let mut out = head.to_owned();
+        for i in 0.. {
+            let next = item(i);
+            if out.len() + next.len() + tail.len() >= most {
+                break;
+            }
+            out.push_str(&next);
+        }
+        out + tail
+    };
+    let web = "services:\n  web: {image: a, ";
+    let cases = [
+        ("unknown keys", repeat("services:\n  web:\n", Box::new(|i| format!("    k{i}:\n")), "")),
+        ("services", repeat("services:\n", Box::new(|i| format!("  s{i}: {{image: a}}\n")), "")),
+        (
+            "dependencies",
+            repeat(
+                web,
+                Box::new(|i| if i == 0 { "depends_on: [x".into() } else { format!(",d{i}") }),
+                "]}\n",
+            ),
+        ),
+        (
+            "networks",
+            repeat(
+                web,
+                Box::new(|i| if i == 0 { "networks: [x".into() } else { format!(",n{i}") }),
+                "]}\n",
+            ),
+        ),
+        (
+            "mounts",
+            repeat(
+                web,
+                Box::new(|i| if i == 0 { "volumes: ['d:/x'".into() } else { format!(",'d:/{i}'") }),
+                "]}\nvolumes: {d: }\n",
+            ),
+        ),
+        (
+            "links",
+            repeat(
+                web,
+                Box::new(|i| if i == 0 { "links: ['w:x'".into() } else { format!(",'w:{i}'") }),
+                "]}\n  w: {image: w}\n",
+            ),
+        ),
+        (
+            "ports",
+            repeat(
+                web,
+                Box::new(|i| if i == 0 { "ports: ['1-9'".into() } else { ",1-9".into() }),
+                "]}\n",
+            ),
+        ),
+        (
+            "exposed",
+            repeat(
+                "services:\n",
+                Box::new(|i| format!("  s{i}: {{image: a, expose: [1-999]}}\n")),
+                "",
+            ),
+        ),
+        ("braces", "{".repeat(most)),
+        ("dashes", "- ".repeat(most / 2)),
+        ("quotes", "\"\\n".repeat(most / 3)),
+        ("anchors", repeat("", Box::new(|i| format!("&a{i} x: *a{i}\n")), "")),
+    ];
+    for (what, text) in cases {
+        assert!(text.len() <= most + 1);
+        let began = Instant::now();
+        let problems = check(&jaco(NAME), &compose(&text)).map(|_| ()).unwrap_err();
+        let took = began.elapsed();
+        assert!(problems.len() <= 202, "{what}");
+        assert!(took.as_secs() < 20, "{what}: {took:?}");
+    }
+}

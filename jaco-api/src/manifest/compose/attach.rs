@@ -1,5 +1,7 @@
 //! The networks of a service.
 
+use std::collections::BTreeSet;
+
 use super::{ServiceDraft, named};
 use crate::manifest::{
     fields::{Schema, accepted, planned, rejected},
@@ -44,10 +46,11 @@ static ATTACHMENT: Schema<AttachmentDraft> = Schema {
 /// Decodes `networks` of a service: names, or names with options.
 pub(super) fn decode(node: &Node, report: &mut Report<'_>) -> Option<Vec<AttachmentDraft>> {
     let mut out: Vec<AttachmentDraft> = Vec::new();
+    let mut names = BTreeSet::new();
     if let Value::List(_) = node.value {
         values::items(node, report, |item, report| {
             let Some(name) = values::text(item, report) else { return };
-            if out.iter().any(|a| a.network == name) {
+            if !names.insert(name.to_owned()) {
                 return report.error(item.mark, format!("`{}` is there twice", cut(name)));
             }
             let network = name.to_owned();
@@ -63,6 +66,7 @@ pub(super) fn decode(node: &Node, report: &mut Report<'_>) -> Option<Vec<Attachm
             out.push(attachment);
         });
     }
+    values::at_most(&mut out, 64, node, report);
     Some(out)
 }
 

@@ -86,5 +86,6 @@ pub(super) fn links(node: &Node, report: &mut Report<'_>) -> Vec<LinkDraft> {
         let alias = alias.filter(|a| *a != service).map(str::to_owned);
         out.push(LinkDraft { mark: item.mark, service: service.to_owned(), alias });
     });
+    values::at_most(&mut out, 256, node, report);
     out
 }

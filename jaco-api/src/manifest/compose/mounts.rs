@@ -124,6 +124,7 @@ pub(super) fn decode(draft: &mut ServiceDraft, node: &Node, report: &mut Report<
             draft.mounts.push(mount);
         }
     });
+    values::at_most(&mut draft.mounts, 100, node, report);
 }
 
 /// `[source:]target[:options]`.
@@ -270,4 +271,5 @@ pub(super) fn tmpfs(draft: &mut ServiceDraft, node: &Node, report: &mut Report<'
         Value::List(_) => values::items(node, report, |item, report| one(item, report, draft)),
         _ => one(node, report, draft),
     }
+    values::at_most(&mut draft.mounts, 200, node, report);
 }

@@ -70,7 +70,7 @@ static VOLUME: Schema<VolumeDraft> = Schema {
         accepted("name", |v, n, r| v.name = volume_name(n, r)),
         accepted("external", external_volume),
         accepted("driver", |v, n, r| v.driver = values::some_text(n, r).unwrap_or_default()),
-        accepted("driver_opts", |v, n, r| v.driver_opts = texts(n, r)),
+        accepted("driver_opts", |v, n, r| v.driver_opts = driver_opts(n, r)),
         accepted("labels", |v, n, r| v.labels = texts(n, r)),
     ],
 };
@@ -172,6 +172,16 @@ fn volume_name(node: &Node, report: &mut Report<'_>) -> Option<String> {
             None
         }
     }
+}
+
+/// Options of a volume driver. The kernel takes 4 KiB of them, and every mount repeats them.
+fn driver_opts(node: &Node, report: &mut Report<'_>) -> BTreeMap<String, String> {
+    let options = texts(node, report);
+    if options.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() > 4096 {
+        report.error(node.mark, "the options of a driver have at most 4 KiB");
+        return BTreeMap::new();
+    }
+    options
 }
 
 /// Texts by name; no value is the empty text.

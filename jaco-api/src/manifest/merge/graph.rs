@@ -9,7 +9,10 @@ use crate::{
         compose::ServiceDraft,
         report::{Mark, cut},
     },
-    model::{ContainerSpec, DependencyCondition, RestartCondition, ServiceName, ServiceSchedule},
+    model::{
+        ContainerSpec, DependencyCondition, NetworkName, RestartCondition, ServiceName,
+        ServiceSchedule,
+    },
 };
 
 impl<'a> Merge<'a, '_, '_> {
@@ -65,7 +68,7 @@ impl<'a> Merge<'a, '_, '_> {
     /// Unknown services, services left out, services that wait for themselves, circles.
     pub(super) fn check_dependencies(&mut self) {
         let compose = self.compose;
-        let mut edges: BTreeMap<&str, Vec<(&str, Mark)>> = BTreeMap::new();
+        let mut edges: BTreeMap<&str, BTreeMap<&str, Mark>> = BTreeMap::new();
         for (name, draft) in &compose.services {
             if !self.enabled.contains(name.as_str()) {
                 continue;
@@ -75,10 +78,11 @@ impl<'a> Merge<'a, '_, '_> {
                 draft.depends_on.iter().map(|d| ("depends_on", &d.service, d.mark, d.required));
             for (attribute, target, mark, required) in links.chain(named) {
                 if self.check_edge(name, attribute, target, mark, required) {
-                    edges.entry(name.as_str()).or_default().push((target, mark));
+                    edges.entry(name.as_str()).or_default().insert(target, mark);
                 }
             }
         }
+        let edges = edges.into_iter().map(|(k, v)| (k, v.into_iter().collect())).collect();
         self.check_circles(&edges);
     }
 
@@ -120,19 +124,22 @@ impl<'a> Merge<'a, '_, '_> {
         for start in edges.keys() {
             // The way from `start` to the present service, with the next edge to try of each.
             let mut way: Vec<(&str, usize)> = vec![(start, 0)];
+            let mut on_way = BTreeSet::from([*start]);
             while let Some((service, next)) = way.last_mut() {
                 let service = *service;
                 let edge = edges.get(service).and_then(|e| e.get(*next)).copied();
                 *next += 1;
                 let Some((target, mark)) = edge else {
                     done.insert(service);
+                    on_way.remove(service);
                     way.pop();
                     continue;
                 };
                 if done.contains(target) {
                     continue;
                 }
-                if let Some(from) = way.iter().position(|(s, _)| *s == target) {
+                if !on_way.insert(target) {
+                    let from = way.iter().position(|(s, _)| *s == target).unwrap_or(0);
                     let mut names: Vec<String> =
                         way[from..].iter().take(8).map(|(s, _)| cut(s)).collect();
                     names.push(cut(target));
@@ -152,21 +159,22 @@ impl<'a> Merge<'a, '_, '_> {
         &self,
         services: &mut BTreeMap<ServiceName, (ServiceSchedule, ContainerSpec)>,
     ) {
+        let mut more: BTreeMap<&str, Vec<(NetworkName, &str)>> = BTreeMap::new();
         for (name, draft) in &self.compose.services {
             let Some((_, spec)) = services.get(name) else { continue };
-            let mine: BTreeSet<_> = spec.networks.iter().map(|a| a.network.clone()).collect();
             for link in &draft.links {
-                let (Some(alias), Some((_, target))) =
-                    (&link.alias, services.get_mut(link.service.as_str()))
-                else {
-                    continue;
-                };
-                for attachment in &mut target.networks {
-                    if mine.contains(&attachment.network) && !attachment.aliases.contains(alias) {
-                        attachment.aliases.push(alias.clone());
-                        attachment.aliases.sort_unstable();
-                    }
-                }
+                let Some(alias) = &link.alias else { continue };
+                let common = spec.networks.iter().map(|a| (a.network.clone(), alias.as_str()));
+                more.entry(&link.service).or_default().extend(common);
+            }
+        }
+        for (target, names) in more {
+            let Some((_, spec)) = services.get_mut(target) else { continue };
+            for attachment in &mut spec.networks {
+                let here = names.iter().filter(|(n, _)| *n == attachment.network);
+                attachment.aliases.extend(here.map(|(_, alias)| (*alias).to_owned()));
+                attachment.aliases.sort_unstable();
+                attachment.aliases.dedup();
             }
         }
     }

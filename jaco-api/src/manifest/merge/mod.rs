@@ -11,6 +11,8 @@ mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::{
     compose::{ComposeDraft, ServiceDraft},
     jaco::{JacoDraft, OverrideDraft},
@@ -20,7 +22,10 @@ use super::{
 };
 use crate::{
     error::ErrorCode,
-    model::{ContainerSpec, DeploymentName, Digest, ManifestDocument, ServiceName},
+    model::{
+        ContainerSpec, DeploymentName, Digest, ManifestDocument, NetworkName, NetworkSpec,
+        ServiceName, VolumeName, VolumeSpec,
+    },
 };
 
 /// Both files and where their problems go.
@@ -31,6 +36,10 @@ pub(super) struct Merge<'a, 'j, 'c> {
     overrides: BTreeMap<&'a str, &'a OverrideDraft>,
     /// Services that are deployed: all but those of a profile that nobody names.
     enabled: BTreeSet<&'a str>,
+    /// Networks and volumes that can be referenced, with their digests: worked out once, however
+    /// often they are.
+    networks: BTreeMap<NetworkName, (NetworkSpec, Digest)>,
+    volumes: BTreeMap<VolumeName, (VolumeSpec, Digest)>,
     jaco_report: &'a mut Report<'j>,
     report: &'a mut Report<'c>,
 }
@@ -47,9 +56,17 @@ pub(super) fn merge<'a>(
         Some(name) => name.clone(),
         None => DeploymentName::new("unnamed").ok()?,
     };
-    let overrides = BTreeMap::new();
-    let enabled = BTreeSet::new();
-    let mut merge = Merge { deployment, compose, jaco, overrides, enabled, jaco_report, report };
+    let mut merge = Merge {
+        networks: networks::declared(compose),
+        volumes: storage::declared(&deployment, compose),
+        overrides: BTreeMap::new(),
+        enabled: BTreeSet::new(),
+        deployment,
+        compose,
+        jaco,
+        jaco_report,
+        report,
+    };
     merge.overrides = merge.overrides();
     merge.enabled = merge.enabled();
     let document = merge.document();
@@ -88,7 +105,7 @@ impl<'a> Merge<'a, '_, '_> {
                 continue;
             }
             self.report.within(&format!("services.{name}.profiles"), |report| {
-                let profiles = draft.profiles.join(", ");
+                let profiles = cut(&draft.profiles.join(", "));
                 let message = format!(
                     "the service `{name}` is left out: it belongs to the profile {profiles}"
                 );
@@ -115,7 +132,7 @@ impl<'a> Merge<'a, '_, '_> {
             }
             let path = format!("services.{name}");
             let mut spec = draft.spec.clone();
-            spec.networks = self.attachments(name, draft, &path, &mut document.networks);
+            self.attachments(name, draft, &path, &mut spec, &mut document.networks);
             let volumes = self.mounts(name, draft, &path, &mut spec, &mut document.volumes);
             spec.resources = schedule::resources(draft);
             let schedule =
@@ -124,9 +141,6 @@ impl<'a> Merge<'a, '_, '_> {
             document.services.insert(name.clone(), (schedule, spec));
         }
         self.link_aliases(&mut document.services);
-        for (_, spec) in document.services.values_mut() {
-            reference(spec, &document.networks, &document.volumes);
-        }
         self.check_dependencies();
         self.check_published();
         document.routes = self.routes();
@@ -151,36 +165,10 @@ impl<'a> Merge<'a, '_, '_> {
     }
 }
 
-/// Puts the digests of what a container references into its document.
-fn reference(
-    spec: &mut ContainerSpec,
-    networks: &BTreeMap<crate::model::NetworkName, crate::model::NetworkSpec>,
-    volumes: &BTreeMap<crate::model::VolumeName, crate::model::VolumeSpec>,
-) {
-    let digest = |value: &dyn erased::Json| Digest::of(value.json().as_bytes());
-    for attachment in &spec.networks {
-        if let Some(network) = networks.get(&attachment.network) {
-            spec.references.insert(format!("network:{}", attachment.network), digest(network));
-        }
-    }
-    for mount in &spec.mounts {
-        let crate::model::MountSource::Volume { name, .. } = &mount.source else { continue };
-        for (key, volume) in volumes.iter().filter(|(_, v)| v.engine_name == *name) {
-            spec.references.insert(format!("volume:{key}"), digest(volume));
-        }
-    }
-}
-
-mod erased {
-    /// The canonical JSON of a value.
-    pub(super) trait Json {
-        fn json(&self) -> String;
-    }
-    impl<T: serde::Serialize> Json for T {
-        fn json(&self) -> String {
-            serde_json::to_string(self).expect("specs have only string keys and finite numbers")
-        }
-    }
+/// The digest of a network or volume, so that its change is a change of who references it.
+fn digest(value: &impl Serialize) -> Digest {
+    let json = serde_json::to_vec(value);
+    Digest::of(&json.expect("networks and volumes have only string keys and no numbers"))
 }
 
 /// Reports a service that the compose file does not define.
@@ -192,7 +180,7 @@ fn unknown_service(
     report: &mut Report<'_>,
 ) {
     let known = compose.service_names.iter().map(String::as_str);
-    let hint = suggest::hint(name, &format!("the services of {file}"), known);
+    let hint = suggest::hint(report, name, &format!("the services of {file}"), known);
     let message = format!("the service `{}` is not defined in {file}", cut(name));
     report.coded(ErrorCode::UnknownService, mark, message, hint);
 }

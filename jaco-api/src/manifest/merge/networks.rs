@@ -2,27 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use super::{Merge, override_of};
+use super::{Merge, digest, override_of};
 use crate::{
     error::ErrorCode,
     manifest::{
-        compose::{ComposeDraft, ServiceDraft},
+        compose::{AttachmentDraft, ComposeDraft, ServiceDraft},
         report::{Mark, Report, cut},
         suggest,
     },
-    model::{Attachment, NetworkName, NetworkSpec, ServiceName},
+    model::{Attachment, ContainerSpec, Digest, NetworkName, NetworkSpec, ServiceName},
 };
 
 impl Merge<'_, '_, '_> {
-    /// The networks of a service: those of jaco.yaml, else those of the compose file, else
+    /// Fills `spec.networks`: those of jaco.yaml, else those of the compose file, else
     /// `default`. Adds them to the networks in use.
     pub(super) fn attachments(
         &mut self,
         name: &ServiceName,
         draft: &ServiceDraft,
         path: &str,
+        spec: &mut ContainerSpec,
         used: &mut BTreeMap<NetworkName, NetworkSpec>,
-    ) -> Vec<Attachment> {
+    ) {
         let replaced = override_of(self, name).and_then(|o| o.networks.as_ref());
         if let Some(mode) = draft.network_mode {
             let mut refuse = |mark| {
@@ -33,27 +34,30 @@ impl Merge<'_, '_, '_> {
             if draft.networks.is_some() || replaced.is_some() {
                 refuse(mode);
             }
-            return Vec::new();
+            return;
         }
-        let mut out = Vec::new();
         let aliases: Vec<String> = draft.container_name.iter().cloned().collect();
         let mut add =
             |network: &str, mark: Mark, more: &[String], priority, report: &mut Report<'_>| {
-                let Some((network, spec)) = find(self.compose, network, mark, report) else {
-                    return;
+                let Some((network, (network_spec, digest))) = self.networks.get_key_value(network)
+                else {
+                    return unknown(self.compose, network, mark, report);
                 };
                 let mut aliases = aliases.clone();
                 aliases.extend_from_slice(more);
                 aliases.retain(|a| a != name.as_str());
                 aliases.sort_unstable();
                 aliases.dedup();
-                used.insert(network.clone(), spec);
-                out.push(Attachment { network, aliases, priority });
+                used.entry(network.clone()).or_insert_with(|| network_spec.clone());
+                spec.references.insert(format!("network:{network}"), *digest);
+                spec.networks.push(Attachment { network: network.clone(), aliases, priority });
             };
         match (replaced, &draft.networks) {
             (Some(names), compose) => {
+                let known: BTreeMap<&str, &AttachmentDraft> =
+                    compose.iter().flatten().map(|a| (a.network.as_str(), a)).collect();
                 for (network, mark) in names {
-                    let same = compose.iter().flatten().find(|a| a.network == *network);
+                    let same = known.get(network.as_str());
                     let more = same.map_or(&[][..], |a| &a.aliases);
                     let priority = same.map_or(0, |a| a.priority);
                     add(network, *mark, more, priority, self.jaco_report);
@@ -68,33 +72,26 @@ impl Merge<'_, '_, '_> {
             }
             (None, None) => add("default", draft.mark, &[], 0, self.report),
         }
-        out.sort_by(|a, b| a.network.cmp(&b.network));
-        out
+        spec.networks.sort_by(|a, b| a.network.cmp(&b.network));
     }
 }
 
-fn find(
-    compose: &ComposeDraft,
-    name: &str,
-    mark: Mark,
-    report: &mut Report<'_>,
-) -> Option<(NetworkName, NetworkSpec)> {
-    let network = NetworkName::new(name).ok();
-    if let Some(network) = network {
-        if let Some((spec, _)) = compose.networks.get(&network) {
-            return Some((network, spec.clone()));
-        }
-        if name == "default" {
-            return Some((network, NetworkSpec::default()));
-        }
+/// The networks of the file, and `default`, which needs no declaration.
+pub(super) fn declared(compose: &ComposeDraft) -> BTreeMap<NetworkName, (NetworkSpec, Digest)> {
+    let with_digest =
+        |name: &NetworkName, spec: &NetworkSpec| (name.clone(), (spec.clone(), digest(spec)));
+    let implicit = with_digest(&NetworkName::default_network(), &NetworkSpec::default());
+    let named = compose.networks.iter().map(|(name, (spec, _))| with_digest(name, spec));
+    std::iter::once(implicit).chain(named).collect()
+}
+
+fn unknown(compose: &ComposeDraft, name: &str, mark: Mark, report: &mut Report<'_>) {
+    if compose.other_names.contains(&("network", name.to_owned())) {
+        return;
     }
-    if !compose.other_names.contains(&("network", name.to_owned())) {
-        let known = compose.networks.keys().map(NetworkName::as_str);
-        let hint = suggest::hint(name, "the networks", known).unwrap_or_else(|| {
-            format!("declare it under the top-level `networks`: `{}:`", cut(name))
-        });
-        let message = format!("the network `{}` is not defined", cut(name));
-        report.coded(ErrorCode::UnknownNetwork, mark, message, Some(hint));
-    }
-    None
+    let known = compose.networks.keys().map(NetworkName::as_str);
+    let hint = suggest::hint(report, name, "the networks", known)
+        .unwrap_or_else(|| format!("declare it under the top-level `networks`: `{}:`", cut(name)));
+    let message = format!("the network `{}` is not defined", cut(name));
+    report.coded(ErrorCode::UnknownNetwork, mark, message, Some(hint));
 }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Merge;
+use super::{Merge, digest};
 use crate::{
     manifest::{
-        compose::{ServiceDraft, VolumeDraft},
-        report::cut,
+        compose::{ComposeDraft, ServiceDraft, VolumeDraft},
+        report::{Mark, cut},
         suggest,
     },
-    model::{ContainerSpec, DeploymentName, MountSource, ServiceName, VolumeName, VolumeSpec},
+    model::{
+        ContainerSpec, DeploymentName, Digest, MountSource, ServiceName, VolumeName, VolumeSpec,
+    },
 };
 
 /// What mounts mean for the schedule of a service.
@@ -32,12 +34,15 @@ impl Merge<'_, '_, '_> {
     ) -> Storage {
         let mut volumes = BTreeSet::new();
         let mut stateful = false;
+        let mut targets = BTreeSet::new();
         for mount_draft in &draft.mounts {
             let mut mount = mount_draft.mount.clone();
             match (&mut mount.source, &mount_draft.key) {
                 (MountSource::Bind { .. }, _) => stateful = true,
                 (MountSource::Volume { name, external, driver, driver_opts, .. }, Some(key)) => {
-                    let Some((key, volume)) = self.volume(key, mount_draft.mark, path) else {
+                    let Some((key, (volume, digest))) = self.volumes.get_key_value(key.as_str())
+                    else {
+                        self.unknown_volume(key, mount_draft.mark, path);
                         continue;
                     };
                     name.clone_from(&volume.engine_name);
@@ -45,12 +50,13 @@ impl Merge<'_, '_, '_> {
                     driver.clone_from(&volume.driver);
                     driver_opts.clone_from(&volume.driver_opts);
                     volumes.insert(volume.engine_name.clone());
-                    used.insert(key, volume);
+                    spec.references.insert(format!("volume:{key}"), *digest);
+                    used.entry(key.clone()).or_insert_with(|| volume.clone());
                     stateful = true;
                 }
                 _ => {}
             }
-            if spec.mounts.iter().any(|m| m.target == mount.target) {
+            if !targets.insert(mount.target.clone()) {
                 self.report.within(&format!("{path}.volumes"), |report| {
                     let message = format!("`{name}` mounts two things at `{}`", cut(&mount.target));
                     report.error(mount_draft.mark, message);
@@ -63,33 +69,36 @@ impl Merge<'_, '_, '_> {
         Storage { volumes: volumes.into_iter().collect(), stateful }
     }
 
-    fn volume(
-        &mut self,
-        key: &str,
-        mark: crate::manifest::report::Mark,
-        path: &str,
-    ) -> Option<(VolumeName, VolumeSpec)> {
-        if let Some((name, draft)) = self.compose.volumes.get_key_value(key) {
-            return Some((name.clone(), spec(&self.deployment, name, draft)));
-        }
+    fn unknown_volume(&mut self, key: &str, mark: Mark, path: &str) {
         if self.compose.other_names.contains(&("volume", key.to_owned())) {
-            return None;
+            return;
         }
-        let known = self.compose.volumes.keys().map(VolumeName::as_str);
-        let hint = suggest::nearest(key, known).map_or_else(
-            || {
-                format!(
-                    "declare it under the top-level `volumes`: `{0}:`; a path begins with `./` or `/`",
-                    cut(key)
-                )
-            },
-            |near| format!("did you mean `{near}`?"),
-        );
+        let known = self.volumes.keys().map(VolumeName::as_str);
+        let near = if self.report.full() { None } else { suggest::nearest(key, known) };
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!(
+                "declare it under the top-level `volumes`: `{}:`; a path begins with `./` or `/`",
+                cut(key)
+            ),
+        };
         self.report.within(&format!("{path}.volumes"), |report| {
             report.error_hint(mark, format!("the volume `{}` is not defined", cut(key)), hint);
         });
-        None
     }
+}
+
+/// The volumes of the file.
+pub(super) fn declared(
+    deployment: &DeploymentName,
+    compose: &ComposeDraft,
+) -> BTreeMap<VolumeName, (VolumeSpec, Digest)> {
+    let with_digest = |(name, draft): (&VolumeName, &VolumeDraft)| {
+        let spec = spec(deployment, name, draft);
+        let digest = digest(&spec);
+        (name.clone(), (spec, digest))
+    };
+    compose.volumes.iter().map(with_digest).collect()
 }
 
 fn spec(deployment: &DeploymentName, name: &VolumeName, draft: &VolumeDraft) -> VolumeSpec {

@@ -20,6 +20,21 @@ pub(in crate::manifest) fn items(
     }
 }
 
+/// Refuses a list that is longer than anybody needs: what it leads to is bounded with it.
+pub(in crate::manifest) fn at_most<T>(
+    list: &mut Vec<T>,
+    most: usize,
+    node: &Node,
+    report: &mut Report<'_>,
+) {
+    if list.len() > most {
+        let message =
+            format!("{} has {} entries; the most are {most}", report.subject(), list.len());
+        report.error(node.mark, message);
+        list.truncate(most);
+    }
+}
+
 /// A list of texts.
 pub(in crate::manifest) fn string_list(
     node: &Node,

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 
 pub(super) use bytes::{bytes, bytes_or_unlimited};
 pub(super) use duration::duration;
-pub(super) use lists::{items, pairs, string_list, string_or_list};
+pub(super) use lists::{at_most, items, pairs, string_list, string_or_list};
 pub(super) use port::{PortRange, port_range};
 pub(super) use words::command;
 
