@@ -115,9 +115,7 @@ impl Client {
                 Ok(_) => return Ok(()),
                 Err(e) if e.is_unreachable() => {
                     tried += 1;
-                    if let Err(e) = self.inner.skip(e, tried) {
-                        return Err(e);
-                    }
+                    self.inner.skip(e, tried)?;
                 }
                 Err(e) => return Err(e),
             }

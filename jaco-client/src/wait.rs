@@ -101,39 +101,53 @@ impl Wait {
     }
 
     fn judge_up(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {
-        if let Some(revision) = self.revision
-            && deployment.revision < revision
-        {
+        let newer = self.revision.filter(|r| deployment.revision > *r);
+        if let Some(revision) = self.revision.filter(|r| deployment.revision < *r) {
             return Verdict::Waiting(vec![format!("revision {revision} is not in force yet")]);
         }
-        let rollout = deployment.rollout.as_ref();
-        let phase = rollout.map(|r| &r.phase);
-        let why = || {
-            let reason = rollout.and_then(|r| r.reason.clone());
-            let mut reasons: Vec<_> = reason.into_iter().collect();
-            reasons.extend(self.obstacles(view, deployment));
-            reasons
-        };
-        match phase {
-            Some(RolloutPhase::Failed | RolloutPhase::Paused) => return Verdict::Failed(why()),
-            Some(RolloutPhase::Rolling | RolloutPhase::RollingBack) => {
-                return Verdict::Waiting(why());
+        match deployment.state {
+            DeploymentState::Deleting => {
+                return Verdict::Failed(vec![format!("{} is being deleted", self.deployment)]);
             }
-            Some(RolloutPhase::Completed) | None => {}
+            DeploymentState::Stopped => {
+                return Verdict::Failed(vec![format!("{} is stopped", self.deployment)]);
+            }
+            _ => {}
         }
-        if let Some(revision) = self.revision.filter(|r| deployment.revision > *r) {
+        let replaced = |revision: u64| {
             let newer = deployment.revision;
-            return Verdict::Failed(vec![format!(
-                "revision {revision} was replaced by revision {newer}"
-            )]);
+            Verdict::Failed(vec![format!("revision {revision} was replaced by revision {newer}")])
+        };
+        let phase = deployment.rollout.as_ref().map(|r| &r.phase);
+        match (phase, newer) {
+            (Some(RolloutPhase::RollingBack), _) | (Some(RolloutPhase::Rolling), None) => {
+                Verdict::Waiting(self.reasons(view, deployment))
+            }
+            // A failed rollout restored an earlier content as a newer revision.
+            (Some(RolloutPhase::Failed), Some(_)) => {
+                Verdict::Failed(self.reasons(view, deployment))
+            }
+            (_, Some(revision)) => replaced(revision),
+            (Some(RolloutPhase::Failed | RolloutPhase::Paused), None) => {
+                match self.judge_services(view, deployment) {
+                    Verdict::Reached if self.goal == Goal::Running => Verdict::Reached,
+                    // What a rollout left behind may recover, but the rollout will not go on.
+                    Verdict::Waiting(reasons)
+                        if self.goal == Goal::Running && self.revision.is_none() =>
+                    {
+                        Verdict::Waiting(reasons)
+                    }
+                    _ => Verdict::Failed(self.reasons(view, deployment)),
+                }
+            }
+            (Some(RolloutPhase::Completed) | None, None) => self.judge_services(view, deployment),
         }
-        if deployment.state == DeploymentState::Deleting {
-            return Verdict::Failed(vec![format!("{} is being deleted", self.deployment)]);
-        }
-        if deployment.state == DeploymentState::Stopped {
-            return Verdict::Failed(vec![format!("{} is stopped", self.deployment)]);
-        }
-        self.judge_services(view, deployment)
+    }
+
+    /// The rollout's reason, then what is in the way.
+    fn reasons(&self, view: &StatusView, deployment: &DeploymentStatus) -> Vec<String> {
+        let rollout = deployment.rollout.as_ref().and_then(|r| r.reason.clone());
+        rollout.into_iter().chain(self.obstacles(view, deployment)).collect()
     }
 
     fn judge_services(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {

@@ -1,4 +1,5 @@
 //! Calls over every kind of connection, against the cluster in memory.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -233,8 +234,23 @@ async fn a_rollout_that_was_rolled_back_is_a_failure_though_everything_runs() {
         reason: Some("web never became healthy".into()),
     });
     fake.insert(shop);
-    let result = fake.client().wait(&wait(Goal::Running, Some(2)), |_| ()).await.unwrap();
-    assert_eq!(result, WaitResult::Failed(vec!["web never became healthy".into()]));
+    let client = fake.client();
+    let failed = WaitResult::Failed(vec!["web never became healthy".into()]);
+    assert_eq!(client.wait(&wait(Goal::Running, Some(2)), |_| ()).await.unwrap(), failed);
+    assert_eq!(client.wait(&wait(Goal::Rollout, None), |_| ()).await.unwrap(), failed);
+    // What was restored does run.
+    for revision in [None, Some(3)] {
+        let result = client.wait(&wait(Goal::Running, revision), |_| ()).await.unwrap();
+        assert_eq!(result, WaitResult::Reached);
+    }
+}
+
+#[tokio::test]
+async fn a_revision_that_somebody_replaced_is_not_waited_for() {
+    let fake = FakeCluster::default();
+    fake.insert(deployment(5, DeploymentState::Active, 2));
+    let result = fake.client().wait(&wait(Goal::Running, Some(4)), |_| ()).await.unwrap();
+    assert_eq!(result, WaitResult::Failed(vec!["revision 4 was replaced by revision 5".into()]));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! Who is believed: nodes of the pinned cluster and nobody else.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{net::SocketAddr, sync::Arc};
 

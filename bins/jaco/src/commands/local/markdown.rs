@@ -107,7 +107,7 @@ fn options(command: &Command, global: bool, text: &mut String) {
             text,
             "| {} | {}{choices} |",
             name.replace('|', "\\|"),
-            help.replace('|', "\\|")
+            help.replace('|', "\\|").replace('<', "\\<")
         );
     }
 }
