@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(step(&[existing(&[("user", "x")])]), NetworkStep::Keep);
         assert_eq!(step(&[existing(&[(label::CLUSTER, "x")])]), NetworkStep::Replace("n1".into()));
         assert_eq!(step(&[existing(&[(label::DEPLOYMENT, "x")])]), NetworkStep::Refuse);
-        assert_eq!(step(&[unlabelled.clone()]), NetworkStep::Refuse);
+        assert_eq!(step(std::slice::from_ref(&unlabelled)), NetworkStep::Refuse);
         assert_eq!(step(&[unlabelled, existing(&[])]), NetworkStep::Keep);
     }
 }
