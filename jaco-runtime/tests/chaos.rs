@@ -139,6 +139,10 @@ async fn happen(node: &mut Node<FakeRuntime>, generations: &mut [u64], event: Ev
 
 async fn live(events: Vec<Event>) {
     let engine = FakeRuntime::new();
+    // Every request takes its time, so that things happen in the middle of it.
+    for (op, time) in [(Op::Pull, 900), (Op::Create, 300), (Op::Start, 400), (Op::Stop, 700)] {
+        engine.delay(op, Duration::from_millis(time));
+    }
     let mut generations = vec![1; REPLICAS];
     let first = (0..REPLICAS).map(|r| wanted(r, 1));
     let mut node = Node::start(&engine, sample::assignment(first));
