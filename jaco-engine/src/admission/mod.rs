@@ -1,1 +1,24 @@
-//! Who may, and does it make sense: (state, principal, request) to command.
+//! Who may, and does it make sense: (state, caller, request) to command.
+//!
+//! In: the newest state, what is known of the connection, the request. Out: a
+//! [`Command`](crate::command::Command), or the [`ApiError`](jaco_api::error::ApiError) the caller is
+//! told. Nothing here waits, reads a clock, or writes; what must be decided atomically (revision
+//! numbers, conflicts with other changes) is left to the command's `apply`.
+
+mod attempts;
+mod authenticate;
+mod deploy;
+mod effects;
+mod method;
+mod permit;
+mod setting;
+mod token;
+
+pub use attempts::Attempts;
+pub use authenticate::{Peer, authenticate, bearer, member};
+pub use deploy::{Admitted, apply, delete, document_of, hold, restart, rollback, scale};
+pub use effects::describe;
+pub use method::{Need, Rule, rule};
+pub use permit::{covers, permit_change, permit_role};
+pub use setting::set;
+pub use token::{Wish, issue, revoke};

@@ -11,6 +11,13 @@ pub use keyring::{DataKey, Keyring};
 
 use std::path::PathBuf;
 
+/// Context of container documents.
+pub const CONTAINER: &str = "container";
+/// Context of the CA's private key.
+pub const CA: &str = "ca";
+/// Context of the last output of failed containers.
+pub const LOG_TAIL: &str = "log-tail";
+
 /// Why something could not be sealed, opened or kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
