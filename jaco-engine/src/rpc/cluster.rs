@@ -1,0 +1,119 @@
+//! `jaco.v1.Cluster`.
+
+use std::{sync::Arc, time::Duration};
+
+use jaco_api::{
+    convert::parse,
+    error::ApiError,
+    model::{ClusterStatus, MemberStatus, Node, RaftRole},
+    pb::{self, cluster_server},
+};
+use tonic::{Request, Response, Status};
+
+use super::{Api, Membership, gate::caller};
+use crate::{admission, pki, state::State};
+
+/// Forming a cluster and looking at it.
+pub(crate) struct Service(pub(crate) Arc<Api>);
+
+#[tonic::async_trait]
+impl cluster_server::Cluster for Service {
+    async fn init(
+        &self,
+        request: Request<pb::InitRequest>,
+    ) -> Result<Response<pb::InitResponse>, Status> {
+        let who = caller(&request)?;
+        let name = request.into_inner().token_name;
+        let name = if name.is_empty() { "admin" } else { name.as_str() };
+        let holder = parse("token_name", name).map_err(ApiError::from)?;
+        let founded = self.0.founder.found(&who, holder).await?;
+        Ok(Response::new(pb::InitResponse {
+            cluster_id: founded.cluster.to_string(),
+            token: founded.token.to_string(),
+            ca_fingerprint: founded.ca_fingerprint,
+            ca_pem: founded.ca_pem,
+            node: self.0.node.to_string(),
+            api_addr: founded.api_addr,
+        }))
+    }
+
+    async fn status(
+        &self,
+        _: Request<pb::ClusterStatusRequest>,
+    ) -> Result<Response<pb::ClusterStatusResponse>, Status> {
+        let mut status = ClusterStatus {
+            node: self.0.node.to_string(),
+            version: self.0.version.to_owned(),
+            ..ClusterStatus::default()
+        };
+        if let Ok((membership, state)) = self.0.state() {
+            describe(&membership, &state, &mut status);
+        }
+        Ok(Response::new(status.into()))
+    }
+
+    async fn get_settings(
+        &self,
+        _: Request<pb::GetSettingsRequest>,
+    ) -> Result<Response<pb::GetSettingsResponse>, Status> {
+        let (_, state) = self.0.state()?;
+        Ok(Response::new(settings(&state)))
+    }
+
+    async fn set_setting(
+        &self,
+        request: Request<pb::SetSettingRequest>,
+    ) -> Result<Response<pb::GetSettingsResponse>, Status> {
+        let who = caller(&request)?;
+        let (membership, state) = self.0.state()?;
+        let message = request.into_inner();
+        let command = admission::set(&state, &who, message.key, message.value)?;
+        membership.submit(&who, "", command).await?;
+        Ok(Response::new(settings(&membership.state.newest())))
+    }
+}
+
+fn settings(state: &State) -> pb::GetSettingsResponse {
+    let entries = state.settings().entries();
+    pb::GetSettingsResponse {
+        settings: entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Why the answering node applies or writes nothing any more; it cannot write that down itself.
+fn fault(membership: &Membership, node: &Node) -> Option<String> {
+    let fault = membership.raft.status().borrow().fault.clone()?;
+    (node.id == membership.id).then(|| fault.to_string())
+}
+
+fn describe(membership: &Membership, state: &State, status: &mut ClusterStatus) {
+    let raft = membership.raft.status().borrow().clone();
+    status.initialized = true;
+    status.cluster_id = Some(membership.cluster);
+    status.ca_fingerprint = state.cluster().and_then(|c| pki::fingerprint(&c.ca_pem).ok());
+    status.leader = raft.leader.and_then(|id| state.node(id)).map(|n| n.name.clone());
+    status.term = raft.term;
+    status.commit_index = raft.commit;
+    status.applied_index = raft.applied;
+    status.members = state
+        .nodes()
+        .map(|node| {
+            let seen = raft.members.get(&node.id);
+            MemberStatus {
+                id: node.id,
+                name: node.name.clone(),
+                address: node.facts.api_addr,
+                status: node.status,
+                reason: fault(membership, node).or_else(|| node.reason.clone()),
+                role: seen.map_or(RaftRole::Learner, |m| m.role),
+                lag: seen.and_then(|m| m.lag),
+                last_contact_ms: membership.raft.last_contact(node.id).map(milliseconds),
+                version: node.facts.version.clone(),
+            }
+        })
+        .collect();
+}

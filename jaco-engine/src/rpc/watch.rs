@@ -1,0 +1,153 @@
+//! `jaco.v1.Watch`.
+
+use std::sync::Arc;
+
+use jaco_api::{
+    convert::parse,
+    error::{ApiError, ErrorCode},
+    model::{ReplicaEvent, ReplicaId},
+    pb::{self, watch_server},
+};
+use tonic::{Request, Response, Status};
+
+use super::{
+    Api,
+    rows::{Changes, Scope},
+    stream::{Answers, Gone, Reader, answers},
+};
+use crate::{seal, state::State, summary, watch::StateWatch};
+
+/// Pause after a change before it is told, so that a burst becomes one round.
+const GATHER: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Looking at deployments and replicas.
+pub(crate) struct Service(pub(crate) Arc<Api>);
+
+#[tonic::async_trait]
+impl watch_server::Watch for Service {
+    type StatusStream = Answers<pb::StatusBatch>;
+    type EventsStream = Answers<pb::ReplicaEvent>;
+
+    async fn status(
+        &self,
+        request: Request<pb::StatusRequest>,
+    ) -> Result<Response<Self::StatusStream>, Status> {
+        let message = request.into_inner();
+        let scope = Scope::parse(&message.deployment, &message.service)?;
+        let membership = self.0.membership()?;
+        let mut state = membership.state.subscribe();
+        if message.consistent {
+            let index = membership.raft.read_index().await?;
+            state.wait_for_index(index).await.map_err(|_| stopped())?;
+        }
+        scope.check(&state.newest())?;
+        let raft = membership.raft.status();
+        let following = Following { state, raft, scope, follow: message.follow };
+        Ok(answers(&self.0, |reader| Box::pin(following.run(reader))))
+    }
+
+    async fn events(
+        &self,
+        request: Request<pb::EventsRequest>,
+    ) -> Result<Response<Self::EventsStream>, Status> {
+        let message = request.into_inner();
+        let scope = Scope::parse(&message.deployment, "")?;
+        let state = self.0.membership()?.state.subscribe();
+        if !message.follow {
+            scope.check(&state.newest())?;
+        }
+        Ok(answers(&self.0, move |reader| Box::pin(events(state, scope, message.follow, reader))))
+    }
+
+    async fn replica(
+        &self,
+        request: Request<pb::ReplicaRequest>,
+    ) -> Result<Response<pb::ReplicaStatus>, Status> {
+        let id: ReplicaId = parse("id", &request.into_inner().id).map_err(ApiError::from)?;
+        let (membership, state) = self.0.state()?;
+        let replica = state.replica(&id).ok_or_else(|| {
+            ApiError::new(ErrorCode::ReplicaNotFound, format!("there is no replica {id}"))
+        })?;
+        let mut status = summary::replica(&state, replica);
+        if let Some(sealed) = &replica.log_tail {
+            let opened = membership.keyring.open(seal::LOG_TAIL, sealed).map_err(|e| {
+                ApiError::new(ErrorCode::Internal, format!("the log tail cannot be opened: {e}"))
+            })?;
+            let text = String::from_utf8_lossy(&opened);
+            status.log_tail = text.lines().map(str::to_owned).collect();
+        }
+        Ok(Response::new(status.into()))
+    }
+}
+
+struct Following {
+    state: StateWatch,
+    raft: tokio::sync::watch::Receiver<crate::raft::RaftStatus>,
+    scope: Scope,
+    follow: bool,
+}
+
+impl Following {
+    async fn run(mut self, reader: Reader<pb::StatusBatch>) -> Result<(), Gone> {
+        let mut told = Arc::<State>::default();
+        loop {
+            let newest = self.state.newest();
+            for batch in Changes::between(&told, &newest, &self.scope).batches() {
+                reader.send(batch).await?;
+            }
+            let stale = self.raft.borrow_and_update().leader.is_none();
+            let index = newest.index();
+            let end = pb::StatusBatch { synced: true, index, stale, ..pb::StatusBatch::default() };
+            reader.send(end).await?;
+            told = newest;
+            if !self.follow {
+                return Ok(());
+            }
+            loop {
+                tokio::select! {
+                    changed = self.state.changed() => {
+                        changed.map_err(|_| Gone)?;
+                        tokio::time::sleep(GATHER).await;
+                        break;
+                    }
+                    changed = self.raft.changed() => {
+                        changed.map_err(|_| Gone)?;
+                        if self.raft.borrow_and_update().leader.is_none() != stale {
+                            break;
+                        }
+                    }
+                    () = reader.gone() => return Err(Gone),
+                }
+            }
+        }
+    }
+}
+
+async fn events(
+    mut watch: StateWatch,
+    scope: Scope,
+    follow: bool,
+    reader: Reader<pb::ReplicaEvent>,
+) -> Result<(), Gone> {
+    let mut last = 0;
+    loop {
+        let state = watch.newest();
+        for event in state.events_after(last) {
+            last = event.sequence;
+            if scope.includes(&event.replica) {
+                reader.send(ReplicaEvent::clone(event).into()).await?;
+            }
+        }
+        if !follow {
+            return Ok(());
+        }
+        tokio::select! {
+            changed = watch.changed() => drop(changed.map_err(|_| Gone)?),
+            () = reader.gone() => return Err(Gone),
+        }
+    }
+}
+
+fn stopped() -> ApiError {
+    ApiError::new(ErrorCode::NoLeader, "this node is shutting down")
+}
