@@ -1,1 +1,116 @@
 //! One node: the only module that joins the control plane with runtime, net and ingress.
+//!
+//! In: a [`NodeConfig`] and the seams. Out: a running [`Node`]. It builds in order, starts, and
+//! stops in reverse; it decides nothing about the cluster. Everything that must survive is in the
+//! data directory: a start resumes from there and never begins anew.
+
+mod agents;
+mod builder;
+mod certificate;
+mod config;
+mod consensus;
+mod directory;
+mod error;
+mod found;
+mod host;
+mod keeper;
+mod member;
+mod output;
+mod ports;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, time::Duration};
+
+use jaco_api::model::{Identity, NodeName};
+use jaco_client::Client;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use builder::Builder;
+pub use config::{NodeConfig, host_name};
+pub use error::NodeError;
+
+/// How long a shutdown may take in all.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+
+/// A running node. Dropping it stops it without waiting; [`Node::shutdown`] waits.
+#[derive(Debug)]
+pub struct Node {
+    name: NodeName,
+    api_addr: SocketAddr,
+    client: Client,
+    keeper: JoinHandle<()>,
+    stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
+}
+
+/// A node did not stop in time: what is left of it was abandoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node did not stop within {} s", SHUTDOWN.as_secs())]
+pub struct StopTimeout;
+
+impl Node {
+    /// A node of this configuration, with the default of every seam.
+    #[must_use]
+    pub fn builder(config: NodeConfig) -> Builder {
+        Builder::new(config)
+    }
+
+    /// A client inside this process: it may do everything.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// This node's name.
+    #[must_use]
+    pub fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    /// Where clients and other nodes reach the operator API, once there is a cluster.
+    #[must_use]
+    pub fn api_addr(&self) -> SocketAddr {
+        self.api_addr
+    }
+
+    /// Creates a cluster on this node. Its first operator token belongs to `token_name`.
+    ///
+    /// # Errors
+    /// `cluster_already_initialized` when the node belongs to one.
+    pub async fn init(
+        &self,
+        token_name: &Identity,
+    ) -> Result<jaco_client::Initialized, jaco_client::Error> {
+        self.client.cluster_init(token_name.as_str()).await
+    }
+
+    /// The cluster as this node sees it; works before there is one.
+    ///
+    /// # Errors
+    /// When the node is shutting down.
+    pub async fn status(&self) -> Result<jaco_api::model::ClusterStatus, jaco_client::Error> {
+        self.client.cluster_status().await
+    }
+
+    /// Ends when the node has stopped, whatever stopped it.
+    pub async fn stopped(&mut self) {
+        let _ = (&mut self.keeper).await;
+    }
+
+    /// Stops everything in reverse order. Containers run on.
+    ///
+    /// # Errors
+    /// [`StopTimeout`] when something does not stop; it is abandoned then.
+    pub async fn shutdown(mut self) -> Result<(), StopTimeout> {
+        self.stop.cancel();
+        match tokio::time::timeout(SHUTDOWN, &mut self.keeper).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                self.keeper.abort();
+                Err(StopTimeout)
+            }
+        }
+    }
+}

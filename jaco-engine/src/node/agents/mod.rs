@@ -1,0 +1,16 @@
+//! What a member does by itself: one task per duty, each level-triggered, none waiting for another.
+
+mod assignments;
+mod caught_up;
+mod documents;
+mod isolation;
+mod mesh;
+mod reports;
+mod standing;
+
+pub(crate) use assignments::keep_assigned;
+pub(crate) use caught_up::catch_up;
+pub(crate) use isolation::{Isolation, isolate};
+pub(crate) use mesh::keep_meshed;
+pub(crate) use reports::forward;
+pub(crate) use standing::{Standing, keep_standing};

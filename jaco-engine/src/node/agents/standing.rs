@@ -1,0 +1,202 @@
+//! Keeps the node's own row true: what it says of itself and whether it can run work.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use jaco_api::model::{Actor, Node, NodeFacts, NodeStatus};
+use jaco_runtime::reconcile::EngineStatus;
+use tokio::sync::watch;
+
+use super::Isolation;
+use crate::{
+    command::{Command, UpdateNode},
+    retry::Backoff,
+    rpc::Membership,
+};
+
+/// What the node's row is derived from.
+pub(crate) struct Standing {
+    pub(crate) api_addr: SocketAddr,
+    pub(crate) raft_addr: SocketAddr,
+    pub(crate) version: &'static str,
+    pub(crate) engine: watch::Receiver<EngineStatus>,
+    pub(crate) isolation: watch::Receiver<Isolation>,
+}
+
+/// Proposes a change whenever the row is not true, until the state machine stops.
+pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Standing) {
+    let mut state = membership.state.subscribe();
+    let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+    loop {
+        let newest = state.newest();
+        let (engine, isolation) = (
+            standing.engine.borrow_and_update().clone(),
+            standing.isolation.borrow_and_update().clone(),
+        );
+        let update = newest
+            .node(membership.id)
+            .and_then(|node| correction(node, &standing, &engine, &isolation));
+        if let Some(update) = update {
+            let actor = Actor::system(Some(membership.name.clone()));
+            match membership.submitter.submit(actor, None, Command::UpdateNode(update)).await {
+                Ok(_) => pauses.reset(),
+                Err(error) => {
+                    tracing::warn!(%error, "this node's row could not be updated");
+                    tokio::time::sleep(pauses.pause()).await;
+                    continue;
+                }
+            }
+        }
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() { return },
+            Ok(()) = standing.engine.changed() => {}
+            Ok(()) = standing.isolation.changed() => {}
+        }
+    }
+}
+
+/// What must change in the row; nothing while too little is known. Pure.
+fn correction(
+    node: &Node,
+    standing: &Standing,
+    engine: &EngineStatus,
+    isolation: &Isolation,
+) -> Option<UpdateNode> {
+    let facts = facts(&node.facts, standing, engine);
+    let status = status(node.status, engine, isolation);
+    let facts = (facts != node.facts).then_some(facts);
+    let status = status.filter(|(s, reason)| (*s, reason) != (node.status, &node.reason));
+    (facts.is_some() || status.is_some()).then_some(UpdateNode { node: node.id, facts, status })
+}
+
+fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeFacts {
+    let known = NodeFacts {
+        api_addr: standing.api_addr,
+        raft_addr: standing.raft_addr,
+        version: standing.version.to_owned(),
+        ..known.clone()
+    };
+    match engine {
+        EngineStatus::Connecting => known,
+        EngineStatus::Down { .. } => NodeFacts { engine: None, ..known },
+        EngineStatus::Up(found) => NodeFacts {
+            engine: Some(format!("{} {}", found.name, found.version)),
+            platform: found.platform.clone(),
+            cpu_millis: u64::from(found.cpus) * 1_000,
+            memory_bytes: found.memory_bytes,
+            ..known
+        },
+    }
+}
+
+/// The status that is true. One that an operator or the leader gave is not taken back here.
+fn status(
+    present: NodeStatus,
+    engine: &EngineStatus,
+    isolation: &Isolation,
+) -> Option<(NodeStatus, Option<String>)> {
+    let ours = matches!(
+        present,
+        NodeStatus::Joining
+            | NodeStatus::Ready
+            | NodeStatus::Degraded
+            | NodeStatus::IsolationUnavailable
+    );
+    if !ours {
+        return None;
+    }
+    match (isolation, engine) {
+        (Isolation::Unavailable(why), _) => {
+            Some((NodeStatus::IsolationUnavailable, Some(why.clone())))
+        }
+        (_, EngineStatus::Down { reason }) => Some((NodeStatus::Degraded, Some(reason.clone()))),
+        (Isolation::Loaded, EngineStatus::Up(_)) => Some((NodeStatus::Ready, None)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jaco_api::model::{NodeId, Timestamp};
+    use jaco_runtime::container::EngineVersion;
+
+    use super::*;
+
+    fn version() -> EngineVersion {
+        EngineVersion {
+            name: "Docker".to_owned(),
+            version: "20.10".to_owned(),
+            api: "1.41".to_owned(),
+            platform: "linux/amd64".to_owned(),
+            cpus: 2,
+            memory_bytes: 8,
+        }
+    }
+
+    fn row(status: NodeStatus) -> Node {
+        Node {
+            id: NodeId(1),
+            name: "a".parse().unwrap(),
+            status,
+            reason: None,
+            labels: BTreeMap::new(),
+            facts: NodeFacts {
+                api_addr: "10.0.0.1:7000".parse().unwrap(),
+                raft_addr: "10.0.0.1:7001".parse().unwrap(),
+                version: "1".to_owned(),
+                engine: Some("Docker 20.10".to_owned()),
+                platform: "linux/amd64".to_owned(),
+                cpu_millis: 2_000,
+                memory_bytes: 8,
+            },
+            joined_at: Timestamp(0),
+        }
+    }
+
+    fn standing() -> Standing {
+        Standing {
+            api_addr: "10.0.0.1:7000".parse().unwrap(),
+            raft_addr: "10.0.0.1:7001".parse().unwrap(),
+            version: "1",
+            engine: watch::channel(EngineStatus::Connecting).1,
+            isolation: watch::channel(Isolation::Loaded).1,
+        }
+    }
+
+    #[test]
+    fn a_true_row_is_left_alone() {
+        let up = EngineStatus::Up(version());
+        for status in [NodeStatus::Ready, NodeStatus::Cordoned, NodeStatus::Draining] {
+            let row = row(status);
+            assert_eq!(correction(&row, &standing(), &up, &Isolation::Loaded), None, "{status:?}");
+        }
+        let joining = row(NodeStatus::Joining);
+        let unknown =
+            correction(&joining, &standing(), &EngineStatus::Connecting, &Isolation::Loaded);
+        assert_eq!(unknown, None);
+    }
+
+    #[test]
+    fn the_engine_and_the_firewall_decide_what_the_node_can_do() {
+        let up = EngineStatus::Up(version());
+        let down = EngineStatus::Down { reason: "no socket".to_owned() };
+        let broken = Isolation::Unavailable("no nftables".to_owned());
+        let status = |present, engine, isolation| {
+            correction(&row(present), &standing(), engine, isolation).and_then(|u| u.status)
+        };
+        let loaded = &Isolation::Loaded;
+        assert_eq!(status(NodeStatus::Joining, &up, loaded), Some((NodeStatus::Ready, None)));
+        assert_eq!(
+            status(NodeStatus::Ready, &down, loaded),
+            Some((NodeStatus::Degraded, Some("no socket".to_owned())))
+        );
+        assert_eq!(
+            status(NodeStatus::Degraded, &up, &broken),
+            Some((NodeStatus::IsolationUnavailable, Some("no nftables".to_owned())))
+        );
+        assert_eq!(status(NodeStatus::Cordoned, &down, loaded), None);
+        let update = correction(&row(NodeStatus::Ready), &standing(), &down, loaded).unwrap();
+        assert_eq!(update.facts.unwrap().engine, None);
+    }
+}

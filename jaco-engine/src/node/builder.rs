@@ -1,0 +1,243 @@
+//! Puts a node together: every seam may be replaced.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use jaco_api::model::NodeName;
+use jaco_ingress::{CertStore, MemoryCertStore};
+use jaco_net::{Firewall, MeshDevice, NoFirewall};
+use jaco_runtime::ContainerRuntime;
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, watch},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Node, NodeConfig, NodeError,
+    directory::{DataDirectory, MemberFile},
+    found::{Doorbell, Request},
+    host_name,
+    keeper::Keeper,
+    output::EngineOutput,
+    ports::Reserved,
+};
+use crate::{
+    admission::Attempts,
+    clock::{Clock, SystemClock},
+    raft::{DiskStorage, GrpcTransport, PeerTransport, RaftStorage, RaftTiming},
+    rpc::{self, Api, Server, UnixSocket},
+};
+
+/// What acts on the host, and what a node stands on. All of it can be replaced.
+pub(crate) struct Seams {
+    pub(crate) runtime: Arc<dyn ContainerRuntime>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Absent means mutual TLS.
+    pub(crate) transport: Option<Arc<dyn PeerTransport>>,
+    /// Mutual TLS between members; trusts nobody before the node has a certificate.
+    pub(crate) tls: GrpcTransport,
+    pub(crate) timing: RaftTiming,
+    pub(crate) firewall: Arc<dyn Firewall>,
+    pub(crate) mesh: Option<Arc<dyn MeshDevice>>,
+}
+
+impl Seams {
+    /// How other members are reached.
+    pub(crate) fn transport(&self) -> Arc<dyn PeerTransport> {
+        self.transport.clone().unwrap_or_else(|| Arc::new(self.tls.clone()))
+    }
+}
+
+/// A node that is not started yet.
+#[must_use = "a builder does nothing before `start`"]
+pub struct Builder {
+    config: NodeConfig,
+    runtime: Option<Arc<dyn ContainerRuntime>>,
+    storage: Option<Arc<dyn RaftStorage>>,
+    clock: Arc<dyn Clock>,
+    transport: Option<Arc<dyn PeerTransport>>,
+    timing: RaftTiming,
+    firewall: Arc<dyn Firewall>,
+    mesh: Option<Arc<dyn MeshDevice>>,
+    certs: Arc<dyn CertStore>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    pub(super) fn new(config: NodeConfig) -> Self {
+        Self {
+            config,
+            runtime: None,
+            storage: None,
+            clock: Arc::new(SystemClock),
+            transport: None,
+            timing: RaftTiming::default(),
+            firewall: Arc::new(NoFirewall::new()),
+            mesh: None,
+            certs: Arc::new(MemoryCertStore::default()),
+        }
+    }
+
+    /// Runs containers with this engine.
+    pub fn runtime(mut self, runtime: impl ContainerRuntime) -> Self {
+        self.runtime = Some(Arc::new(runtime));
+        self
+    }
+    /// Runs containers with this engine, which others may hold too.
+    pub fn shared_runtime(mut self, runtime: Arc<dyn ContainerRuntime>) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+    /// Keeps the log here instead of in the data directory.
+    pub fn storage(mut self, storage: impl RaftStorage) -> Self {
+        self.storage = Some(Arc::new(storage));
+        self
+    }
+    /// Keeps the log here instead of in the data directory; others may hold it too.
+    pub fn shared_storage(mut self, storage: Arc<dyn RaftStorage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+    /// Takes the time from here.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+    /// Reaches other members this way instead of over mutual TLS.
+    pub fn transport(mut self, transport: Arc<dyn PeerTransport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+    /// Notices lost members and compacts the log as quickly as this.
+    pub fn timing(mut self, timing: RaftTiming) -> Self {
+        self.timing = timing;
+        self
+    }
+    /// Keeps deployments apart with this firewall; without one, they are not kept apart.
+    pub fn firewall(mut self, firewall: impl Firewall + 'static) -> Self {
+        self.firewall = Arc::new(firewall);
+        self
+    }
+    /// Reaches containers on other nodes through this mesh.
+    pub fn mesh(mut self, mesh: impl MeshDevice + 'static) -> Self {
+        self.mesh = Some(Arc::new(mesh));
+        self
+    }
+    /// Takes certificates of the ingress from here.
+    pub fn certs(mut self, certs: impl CertStore + 'static) -> Self {
+        self.certs = Arc::new(certs);
+        self
+    }
+
+    /// Starts the node: what can be in use is taken first, then the disk is looked at, then the
+    /// node takes its part in its cluster, if it has one, then the local listeners open.
+    ///
+    /// # Errors
+    /// [`NodeError`]; then nothing is left running.
+    pub async fn start(self) -> Result<Node, NodeError> {
+        let Assembly { mut keeper, requests, member, socket } = self.assemble().await?;
+        if let Err(error) = keeper.resume(member).await {
+            keeper.wind_down().await;
+            return Err(error);
+        }
+        let (dial, incoming) = mpsc::channel(16);
+        keeper.serve(keeper.server.clone(), rpc::duplex(incoming));
+        if let Some((file, listener)) = socket {
+            keeper.socket = Some(file);
+            keeper.serve(keeper.server.clone(), rpc::local(listener));
+        }
+        let (name, api_addr) = (keeper.name.clone(), keeper.addresses.0);
+        let client = jaco_client::Client::from_channel(rpc::client(dial));
+        let stop = keeper.stop.clone();
+        let keeper = tokio::spawn(keeper.run(requests));
+        tracing::info!(node = %name, "node started");
+        let guard = stop.clone().drop_guard();
+        Ok(Node { name, api_addr, client, keeper, stop, _stop_when_dropped: guard })
+    }
+
+    /// Everything that the node is made of, with nothing running yet.
+    pub(super) async fn assemble(self) -> Result<Assembly, NodeError> {
+        let Self { config, runtime, storage, clock, transport, timing, firewall, mesh, certs } =
+            self;
+        let runtime = runtime.ok_or(NodeError::NoRuntime)?;
+        let (api_port, raft_port) = Reserved::both(&config)?;
+        let directory = DataDirectory::open(&config.data_dir)?;
+        let member = directory.member()?;
+        let name = node_name(&config, member.as_ref())?;
+        certs.domains().await.map_err(NodeError::Certificates)?;
+        let socket = match &config.unix_socket {
+            Some(path) => Some(UnixSocket::bind(path, config.socket_group.as_deref()).await?),
+            None => None,
+        };
+        let storage = match storage {
+            Some(storage) => storage,
+            None => Arc::new(DiskStorage::open(directory.raft()).map_err(NodeError::Storage)?),
+        };
+        let addresses =
+            (config.advertised(api_port.address()), config.advertised(raft_port.address()));
+        let stop = CancellationToken::new();
+        let (membership, watch) = watch::channel(None);
+        let (bell, requests) = mpsc::channel(1);
+        let api = Arc::new(Api {
+            node: name.clone(),
+            version: VERSION,
+            membership: watch,
+            founder: Arc::new(Doorbell(bell)),
+            logs: Arc::new(EngineOutput(Arc::clone(&runtime))),
+            clock: Arc::clone(&clock),
+            stopping: stop.child_token(),
+            streams: TaskTracker::new(),
+            attempts: Mutex::<Attempts>::default(),
+        });
+        let tls = GrpcTransport::new();
+        let keeper = Keeper {
+            name,
+            version: VERSION,
+            directory,
+            seams: Seams { runtime, clock, transport, tls, timing, firewall, mesh },
+            storage,
+            addresses,
+            ports: Some((api_port, raft_port)),
+            server: Server::new(Arc::clone(&api)).map_err(NodeError::Services)?,
+            api,
+            membership,
+            consensus: None,
+            part: None,
+            listeners: TaskTracker::new(),
+            socket: None,
+            stop,
+            _certs: certs,
+        };
+        Ok(Assembly { keeper, requests, member, socket })
+    }
+}
+
+/// A node that is put together and not yet running.
+pub(super) struct Assembly {
+    pub(super) keeper: Keeper,
+    requests: mpsc::Receiver<Request>,
+    member: Option<MemberFile>,
+    socket: Option<(UnixSocket, UnixListener)>,
+}
+
+/// JACO version of this build.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn node_name(config: &NodeConfig, member: Option<&MemberFile>) -> Result<NodeName, NodeError> {
+    match (&config.name, member) {
+        (Some(configured), Some(member)) if *configured != member.name => {
+            Err(NodeError::Renamed { member: member.name.clone(), configured: configured.clone() })
+        }
+        (_, Some(member)) => Ok(member.name.clone()),
+        (Some(configured), None) => Ok(configured.clone()),
+        (None, None) => host_name().map_err(NodeError::HostName),
+    }
+}

@@ -1,0 +1,75 @@
+//! The log of this node and everything that reads or writes it.
+
+use std::{sync::Arc, time::Duration};
+
+use jaco_api::{
+    error::ApiError,
+    model::{ClusterId, NodeId, NodeName},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{NodeError, builder::Seams};
+use crate::{
+    raft::{Member, Raft, RaftOptions, RaftStorage},
+    retry::Backoff,
+    rpc::Membership,
+    seal::Keyring,
+    state::State,
+};
+
+/// How long the founder of a cluster may take to lead itself.
+const ELECTION: Duration = Duration::from_secs(10);
+
+/// The log of this node and everything that reads or writes it.
+#[derive(Clone)]
+pub(crate) struct Consensus {
+    pub(crate) raft: Raft,
+    pub(crate) keyring: Keyring,
+}
+
+impl Consensus {
+    /// Starts the log where the storage left off.
+    pub(crate) async fn start(
+        id: NodeId,
+        storage: Arc<dyn RaftStorage>,
+        seams: &Seams,
+        keyring: Keyring,
+    ) -> Result<Self, NodeError> {
+        let options = RaftOptions {
+            id,
+            storage,
+            transport: seams.transport(),
+            clock: Arc::clone(&seams.clock),
+            timing: seams.timing.clone(),
+        };
+        let raft = Raft::start(options).await.map_err(NodeError::Raft)?;
+        Ok(Self { raft, keyring })
+    }
+
+    /// Makes this node the one voter of its log. Nothing happens when the log has voters already.
+    pub(crate) async fn stand_alone(&self, me: Member) -> Result<(), NodeError> {
+        self.raft.initialize(me).await.map_err(NodeError::Raft)
+    }
+
+    /// The state with everything that was committed before this call.
+    pub(crate) async fn present(&self) -> Result<Arc<State>, ApiError> {
+        let deadline = Instant::now() + ELECTION;
+        let mut pauses = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
+        loop {
+            match self.raft.present().await {
+                Err(error) if Instant::now() < deadline => {
+                    tracing::debug!(%error, "the log does not answer yet");
+                    sleep(pauses.pause()).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// What the API works with, once the node is a member.
+    pub(crate) fn membership(self, cluster: ClusterId, id: NodeId, name: NodeName) -> Membership {
+        let Self { raft, keyring } = self;
+        let (state, submitter) = (raft.state(), raft.submitter());
+        Membership { cluster, id, name, state, submitter, raft, keyring }
+    }
+}

@@ -1,0 +1,160 @@
+//! The owner of everything a node is made of: one task that starts, waits and stops in reverse.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures::Stream;
+use jaco_api::model::{ClusterId, NodeId, NodeName};
+use jaco_ingress::CertStore;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, watch},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::server::Connected;
+
+use super::{
+    NodeError,
+    builder::Seams,
+    certificate,
+    consensus::Consensus,
+    directory::{DataDirectory, MemberFile},
+    found::{FIRST, Request},
+    member::Part,
+    ports::Reserved,
+};
+use crate::{
+    raft::RaftStorage,
+    rpc::{Api, Membership, Server, UnixSocket},
+    seal::Keyring,
+};
+
+/// How long the log may take to stop.
+const LOG_PATIENCE: Duration = Duration::from_secs(8);
+
+/// The owner of everything a node is made of. Fields in the order in which they are built.
+pub(crate) struct Keeper {
+    pub(crate) name: NodeName,
+    pub(crate) version: &'static str,
+    pub(crate) directory: DataDirectory,
+    pub(crate) seams: Seams,
+    pub(crate) storage: Arc<dyn RaftStorage>,
+    /// What others are told: operator API and raft.
+    pub(crate) addresses: (SocketAddr, SocketAddr),
+    /// The TLS ports, until they are opened.
+    pub(crate) ports: Option<(Reserved, Reserved)>,
+    pub(crate) server: Server,
+    pub(crate) api: Arc<Api>,
+    pub(crate) membership: watch::Sender<Option<Arc<Membership>>>,
+    pub(crate) consensus: Option<Consensus>,
+    /// The part this node takes in its cluster.
+    pub(crate) part: Option<Part>,
+    pub(crate) listeners: TaskTracker,
+    pub(crate) socket: Option<UnixSocket>,
+    pub(crate) stop: CancellationToken,
+    /// Nothing serves these certificates yet; the store was asked for its domains at the start.
+    pub(crate) _certs: Arc<dyn CertStore>,
+}
+
+impl Keeper {
+    /// Answers requests until the node is stopped, then stops everything.
+    pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                Some(request) = requests.recv() => self.answer(request).await,
+            }
+        }
+        self.wind_down().await;
+    }
+
+    /// Takes up what is on disk: a membership, or a creation that was interrupted.
+    pub(crate) async fn resume(&mut self, member: Option<MemberFile>) -> Result<(), NodeError> {
+        if let Some(member) = member {
+            return self.become_member(member.cluster, member.node).await;
+        }
+        if self.storage.extent().is_empty() {
+            return Ok(());
+        }
+        // The log was begun by a creation that was interrupted. Its one voter elects itself; whether
+        // the cluster exists is what the log says then.
+        let consensus = self.open_log(FIRST).await?;
+        match consensus.present().await {
+            Ok(state) => match state.cluster() {
+                Some(cluster) => self.become_member(cluster.id, FIRST).await,
+                None => Ok(()),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "the log of an interrupted creation has no cluster yet");
+                Ok(())
+            }
+        }
+    }
+
+    /// The log, started once.
+    pub(crate) async fn open_log(&mut self, id: NodeId) -> Result<Consensus, NodeError> {
+        if let Some(consensus) = &self.consensus {
+            return Ok(consensus.clone());
+        }
+        let keyring = Keyring::open_or_create(self.directory.keys())?;
+        let storage = Arc::clone(&self.storage);
+        let consensus = Consensus::start(id, storage, &self.seams, keyring).await?;
+        self.consensus = Some(consensus.clone());
+        Ok(consensus)
+    }
+
+    /// Takes this node's part in its cluster, and notes it for the next start.
+    pub(crate) async fn become_member(
+        &mut self,
+        cluster: ClusterId,
+        id: NodeId,
+    ) -> Result<(), NodeError> {
+        let consensus = self.open_log(id).await?;
+        let identity = certificate::usable(self, &consensus, cluster).await?;
+        let member = MemberFile { cluster, node: id, name: self.name.clone() };
+        if self.directory.member()?.as_ref() != Some(&member) {
+            self.directory.set_member(&member)?;
+        }
+        let membership = Arc::new(consensus.membership(cluster, id, self.name.clone()));
+        let part = Part::take(self, Arc::clone(&membership), identity)?;
+        self.part = Some(part);
+        self.membership.send_replace(Some(membership));
+        Ok(())
+    }
+
+    /// Serves connections in the background until the node stops.
+    pub(crate) fn serve<I, T>(&self, server: Server, incoming: I)
+    where
+        I: Stream<Item = std::io::Result<T>> + Send + 'static,
+        T: AsyncRead + AsyncWrite + Connected<ConnectInfo: Clone> + Unpin + Send + 'static,
+    {
+        let serving = server.serve(incoming, self.stop.child_token());
+        self.listeners.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "a listener has failed");
+            }
+        });
+    }
+
+    /// Stops in reverse: nobody comes in, streams end, agents stop, the log is closed.
+    pub(crate) async fn wind_down(mut self) {
+        self.stop.cancel();
+        self.socket = None;
+        self.api.streams.close();
+        self.api.streams.wait().await;
+        self.listeners.close();
+        self.listeners.wait().await;
+        if let Some(part) = self.part.take() {
+            part.stop().await;
+        }
+        self.membership.send_replace(None);
+        match self.consensus.take() {
+            Some(consensus) => {
+                if let Err(error) = consensus.raft.shutdown(LOG_PATIENCE).await {
+                    tracing::error!(%error, "the log was abandoned");
+                }
+            }
+            None => self.storage.close(),
+        }
+        tracing::info!(node = %self.name, "node stopped");
+    }
+}

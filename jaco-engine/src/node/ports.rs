@@ -1,0 +1,77 @@
+//! The two TLS ports: reserved when the node starts, opened when it has a certificate.
+
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::{NodeConfig, NodeError};
+
+/// Connections that wait in the kernel.
+const BACKLOG: u32 = 1_024;
+
+/// A port that is ours but refuses connections yet.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    key: &'static str,
+    address: SocketAddr,
+    socket: TcpSocket,
+}
+
+impl Reserved {
+    /// The operator API's and raft's.
+    pub(crate) fn both(config: &NodeConfig) -> Result<(Self, Self), NodeError> {
+        let api = Self::new("listen_addr", config.listen_addr)?;
+        Ok((api, Self::new("cluster_addr", config.cluster_addr)?))
+    }
+
+    fn new(key: &'static str, address: SocketAddr) -> Result<Self, NodeError> {
+        let failed = |source| NodeError::Listen { key, address, source };
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }
+        .map_err(failed)?;
+        // Connections of a former run that linger must not keep the port.
+        socket.set_reuseaddr(true).map_err(failed)?;
+        socket.bind(address).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { key, address, socket })
+    }
+
+    /// The address, with the port the system chose where it was asked to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts connections from now on.
+    pub(crate) fn listen(self) -> Result<TcpListener, NodeError> {
+        let Self { key, address, socket } = self;
+        socket.listen(BACKLOG).map_err(|source| NodeError::Listen { key, address, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reserved_port_refuses_until_it_listens() {
+        let config = NodeConfig::new("/nowhere");
+        let (api, _raft) = Reserved::both(&config).unwrap();
+        let address = api.address();
+        assert!(TcpStream::connect(address).await.is_err());
+        let _listener = api.listen().unwrap();
+        TcpStream::connect(address).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_names_its_key() {
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = NodeConfig::new("/nowhere");
+        config.cluster_addr = other.local_addr().unwrap();
+        let error = Reserved::both(&config).unwrap_err();
+        assert!(matches!(error, NodeError::Listen { key: "cluster_addr", .. }), "{error}");
+    }
+}
