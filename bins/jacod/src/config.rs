@@ -1,0 +1,339 @@
+//! `jacod.yaml`: a closed schema. Every key works or does not exist.
+//!
+//! Text comes in, a [`Config`] or one error with its place comes out. Whether a port is free or a
+//! directory writable is found out by the node when it starts.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use jaco_api::model::NodeName;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_saphyr::{Location, Spanned};
+
+/// Where the file is unless `--config` or `JACO_CONFIG` says otherwise.
+pub(crate) const DEFAULT_PATH: &str = "/etc/jaco/jacod.yaml";
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Where everything that must survive is kept.
+    pub(crate) data_dir: PathBuf,
+    /// Name of the node; absent means the host name.
+    pub(crate) node_name: Option<NodeName>,
+    /// Address of the operator API.
+    pub(crate) listen_addr: SocketAddr,
+    /// Address of raft.
+    pub(crate) cluster_addr: SocketAddr,
+    /// Address other hosts are told; absent means that it is found out.
+    pub(crate) advertise_addr: Option<IpAddr>,
+    /// The local socket.
+    pub(crate) unix_socket: PathBuf,
+    /// Group that may use the local socket.
+    pub(crate) socket_group: String,
+    /// Where the container engine is reached.
+    pub(crate) engine_socket: String,
+    /// Which log lines are written.
+    pub(crate) log_level: LogLevel,
+    /// How they are written.
+    pub(crate) log_format: LogFormat,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "/var/lib/jaco".into(),
+            node_name: None,
+            listen_addr: SocketAddr::from(([0, 0, 0, 0], 7000)),
+            cluster_addr: SocketAddr::from(([0, 0, 0, 0], 7001)),
+            advertise_addr: None,
+            unix_socket: "/var/run/jaco/jaco.sock".into(),
+            socket_group: "jaco".to_owned(),
+            engine_socket: "unix:///var/run/docker.sock".to_owned(),
+            log_level: LogLevel::Info,
+            log_format: LogFormat::Auto,
+        }
+    }
+}
+
+/// Which log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// The journal under systemd, text on a terminal, JSON otherwise.
+    Auto,
+    Journald,
+    Text,
+    Json,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no YAML of this schema.
+    #[error("{place}: {message}")]
+    Parse { place: Place, message: String },
+    /// A value does not fit its key.
+    #[error("{place}: `{key}` {problem}")]
+    Value { place: Place, key: &'static str, problem: String },
+    /// The key belongs to a feature that this version does not have.
+    #[error("{place}: `{key}` is not built yet: this version has nothing that it could configure")]
+    NotBuilt { place: Place, key: &'static str },
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: u64,
+    pub(crate) column: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// Reads the file. A missing file at the default place means the defaults; one that was named must
+/// exist.
+pub(crate) fn load(path: &Path, named: bool) -> Result<Config, ConfigError> {
+    match fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => parse(&path.display().to_string(), &text),
+            Err(e) => Err(not_text(path, &e)),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !named => Ok(Config::default()),
+        Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+    }
+}
+
+fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
+    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+    let column = good.iter().rev().take_while(|b| **b != b'\n').count() + 1;
+    let place =
+        Place { file: path.display().to_string(), line: line as u64, column: column as u64 };
+    ConfigError::Parse { place, message: "this is not UTF-8 text".to_owned() }
+}
+
+/// Declares the keys of the file: those that have an effect, and those of features to come.
+macro_rules! schema {
+    (works { $($key:ident: $type:ty,)* } later { $($later:ident,)* }) => {
+        /// Every key of the file, as written.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct File {
+            $($key: Option<$type>,)*
+            $($later: Option<Spanned<IgnoredAny>>,)*
+        }
+
+        /// The keys that have an effect.
+        const KEYS: &[&str] = &[$(stringify!($key),)*];
+
+        impl File {
+            /// The first key of a feature that does not exist yet.
+            fn not_built(&self) -> Option<(&'static str, Location)> {
+                let given = [$((stringify!($later), self.$later.as_ref()),)*];
+                given
+                    .into_iter()
+                    .filter_map(|(key, value)| Some((key, value?.referenced)))
+                    .min_by_key(|(_, at)| (at.line(), at.column()))
+            }
+        }
+    };
+}
+
+schema! {
+    works {
+        data_dir: Spanned<String>,
+        node_name: Spanned<String>,
+        listen_addr: Spanned<String>,
+        cluster_addr: Spanned<String>,
+        advertise_addr: Spanned<String>,
+        unix_socket: Spanned<String>,
+        socket_group: Spanned<String>,
+        engine_socket: Spanned<String>,
+        log_level: LogLevel,
+        log_format: LogFormat,
+    }
+    later {
+        wg_port,
+        mesh,
+        http_addr,
+        https_addr,
+        metrics_addr,
+        dashboard_addr,
+        trusted_proxies,
+        acme_email,
+        acme_ca,
+        acme_enabled,
+        acme_skip_staging,
+        acme_ca_bundle,
+        dns,
+        ipam_pool,
+        node_status_interval,
+        otlp_endpoint,
+    }
+}
+
+/// Reads the text of the file called `file`.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
+    let read: Option<File> = serde_saphyr::from_str(text).map_err(|e| unreadable(file, &e))?;
+    let read = read.unwrap_or_default();
+    let at = |at: Location| Place::of(file, Some(at));
+    if let Some((key, location)) = read.not_built() {
+        return Err(ConfigError::NotBuilt { place: at(location), key });
+    }
+    let value = |key, from: &Spanned<String>, problem: String| ConfigError::Value {
+        place: at(from.referenced),
+        key,
+        problem,
+    };
+    let defaults = Config::default();
+    let config = Config {
+        data_dir: absolute("data_dir", read.data_dir, defaults.data_dir, value)?,
+        node_name: (read.node_name.as_ref())
+            .map(|v| NodeName::new(&v.value).map_err(|e| value("node_name", v, e.problem)))
+            .transpose()?,
+        listen_addr: socket_address("listen_addr", &read.listen_addr, value)?
+            .unwrap_or(defaults.listen_addr),
+        cluster_addr: socket_address("cluster_addr", &read.cluster_addr, value)?
+            .unwrap_or(defaults.cluster_addr),
+        advertise_addr: (read.advertise_addr.as_ref())
+            .map(|v| advertised(&v.value).map_err(|p| value("advertise_addr", v, p)))
+            .transpose()?,
+        unix_socket: absolute("unix_socket", read.unix_socket, defaults.unix_socket, value)?,
+        socket_group: filled("socket_group", read.socket_group, defaults.socket_group, value)?,
+        engine_socket: engine(read.engine_socket, defaults.engine_socket, value)?,
+        log_level: read.log_level.unwrap_or(defaults.log_level),
+        log_format: read.log_format.unwrap_or(defaults.log_format),
+    };
+    if config.listen_addr.port() == config.cluster_addr.port() && config.listen_addr.port() != 0 {
+        let (key, written) = match (read.cluster_addr, read.listen_addr) {
+            (Some(written), _) => ("cluster_addr", Some(written.referenced)),
+            (None, written) => ("listen_addr", written.map(|w| w.referenced)),
+        };
+        let problem = "needs another port: listen_addr and cluster_addr must differ".to_owned();
+        return Err(ConfigError::Value { place: Place::of(file, written), key, problem });
+    }
+    Ok(config)
+}
+
+impl Place {
+    fn of(file: &str, at: Option<Location>) -> Self {
+        let (line, column) = at.map_or((1, 1), |at| (at.line(), at.column()));
+        Self { file: file.to_owned(), line, column }
+    }
+}
+
+fn unreadable(file: &str, error: &serde_saphyr::Error) -> ConfigError {
+    use serde_saphyr::Error;
+    let message = match error.without_snippet() {
+        Error::SerdeUnknownField { field, .. } => {
+            format!("there is no key `{field}`; the keys are {}", KEYS.join(", "))
+        }
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` is set twice"),
+        Error::Unexpected { expected, .. } => format!("expected {expected}"),
+        other => other.to_string(),
+    };
+    ConfigError::Parse { place: Place::of(file, error.location()), message }
+}
+
+fn absolute(
+    key: &'static str,
+    written: Option<Spanned<String>>,
+    default: PathBuf,
+    refuse: impl Fn(&'static str, &Spanned<String>, String) -> ConfigError,
+) -> Result<PathBuf, ConfigError> {
+    let Some(written) = written else { return Ok(default) };
+    if Path::new(&written.value).is_absolute() {
+        return Ok(written.value.into());
+    }
+    Err(refuse(key, &written, "must be an absolute path".to_owned()))
+}
+
+fn filled(
+    key: &'static str,
+    written: Option<Spanned<String>>,
+    default: String,
+    refuse: impl Fn(&'static str, &Spanned<String>, String) -> ConfigError,
+) -> Result<String, ConfigError> {
+    let Some(written) = written else { return Ok(default) };
+    if !written.value.trim().is_empty() {
+        return Ok(written.value);
+    }
+    Err(refuse(key, &written, "must not be empty".to_owned()))
+}
+
+fn engine(
+    written: Option<Spanned<String>>,
+    default: String,
+    refuse: impl Fn(&'static str, &Spanned<String>, String) -> ConfigError,
+) -> Result<String, ConfigError> {
+    let Some(written) = written else { return Ok(default) };
+    match written.value.strip_prefix("unix://") {
+        Some(path) if Path::new(path).is_absolute() => Ok(written.value),
+        _ => Err(refuse(
+            "engine_socket",
+            &written,
+            "must be unix:// and an absolute path".to_owned(),
+        )),
+    }
+}
+
+fn socket_address(
+    key: &'static str,
+    written: &Option<Spanned<String>>,
+    refuse: impl Fn(&'static str, &Spanned<String>, String) -> ConfigError,
+) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(written) = written else { return Ok(None) };
+    written.value.parse().map(Some).map_err(|_| {
+        refuse(key, written, "must be an IP address and a port, like 0.0.0.0:7000".to_owned())
+    })
+}
+
+fn advertised(text: &str) -> Result<IpAddr, String> {
+    let ip: IpAddr = text
+        .parse()
+        .map_err(|_| "must be an IP address without a port, like 10.0.0.5".to_owned())?;
+    if ip.is_unspecified() || ip.is_multicast() {
+        return Err("must be an address that other hosts can reach".to_owned());
+    }
+    Ok(ip)
+}
+
+#[cfg(test)]
+mod tests;

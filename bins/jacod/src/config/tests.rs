@@ -1,0 +1,96 @@
+use super::*;
+
+fn refused(text: &str) -> String {
+    parse("jacod.yaml", text).expect_err(text).to_string()
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    for text in ["", "# nothing\n", "---\n", "data_dir:\n"] {
+        assert_eq!(parse("f", text).unwrap(), Config::default(), "{text:?}");
+    }
+}
+
+/// "Every key works or does not exist": each one changes what is configured.
+#[test]
+fn every_key_has_an_effect() {
+    let lines = [
+        "data_dir: /d",
+        "node_name: a",
+        "listen_addr: 127.0.0.1:1",
+        "cluster_addr: 127.0.0.1:2",
+        "advertise_addr: 10.0.0.1",
+        "unix_socket: /s",
+        "socket_group: g",
+        "engine_socket: unix:///e",
+        "log_level: debug",
+        "log_format: json",
+    ];
+    let named: Vec<_> = lines.iter().map(|l| l.split(':').next().unwrap()).collect();
+    assert_eq!(named, KEYS);
+    for line in lines {
+        assert_ne!(parse("f", line).unwrap(), Config::default(), "{line}");
+    }
+    let all = parse("f", &lines.join("\n")).unwrap();
+    assert_eq!(all.data_dir, Path::new("/d"));
+    assert_eq!(all.node_name, Some("a".parse().unwrap()));
+    assert_eq!(all.listen_addr, "127.0.0.1:1".parse().unwrap());
+    assert_eq!(all.cluster_addr, "127.0.0.1:2".parse().unwrap());
+    assert_eq!(all.advertise_addr, Some("10.0.0.1".parse().unwrap()));
+    assert_eq!(all.unix_socket, Path::new("/s"));
+    assert_eq!((all.socket_group.as_str(), all.engine_socket.as_str()), ("g", "unix:///e"));
+    assert_eq!((all.log_level, all.log_format), (LogLevel::Debug, LogFormat::Json));
+}
+
+#[test]
+fn every_problem_names_its_place() {
+    for (text, expected) in [
+        ("data_dri: /d\n", "jacod.yaml:1:1: there is no key `data_dri`; the keys are data_dir, "),
+        ("# c\ndata_dir: d\n", "jacod.yaml:2:11: `data_dir` must be an absolute path"),
+        ("node_name: Web_1\n", "jacod.yaml:1:12: `node_name` may hold only lowercase"),
+        ("node_name: 42\n", "jacod.yaml:1:12: `node_name` must not be a number"),
+        ("listen_addr: 7000\n", "jacod.yaml:1:14: `listen_addr` must be an IP address and a port"),
+        ("advertise_addr: 10.0.0.1:7000\n", "jacod.yaml:1:17: `advertise_addr` must be an IP"),
+        ("advertise_addr: 0.0.0.0\n", "jacod.yaml:1:17: `advertise_addr` must be an address that"),
+        ("socket_group: ''\n", "jacod.yaml:1:15: `socket_group` must not be empty"),
+        ("engine_socket: /run/d.sock\n", "jacod.yaml:1:16: `engine_socket` must be unix://"),
+        ("log_level: loud\n", "jacod.yaml:1:12: unknown variant `loud`"),
+        ("log_level: info\nlog_level: warn\n", "jacod.yaml:2:1: `log_level` is set twice"),
+        ("data_dir: [/d]\n", "jacod.yaml:1:11: expected string scalar"),
+        ("- data_dir\n", "jacod.yaml:1:1: expected mapping start"),
+        ("data_dir: '/d\n", "jacod.yaml:1:11: "),
+        ("cluster_addr: 0.0.0.0:7000\n", "jacod.yaml:1:15: `cluster_addr` needs another port"),
+        ("listen_addr: 0.0.0.0:7001\n", "jacod.yaml:1:14: `listen_addr` needs another port"),
+    ] {
+        let message = refused(text);
+        assert!(message.starts_with(expected), "{text:?} gave {message:?}, expected {expected:?}");
+    }
+}
+
+#[test]
+fn keys_of_features_to_come_are_refused_as_such() {
+    let error = parse("jacod.yaml", "data_dir: /d\ndns:\n  forwarders: [10.0.0.1]\n").unwrap_err();
+    assert!(matches!(&error, ConfigError::NotBuilt { key: "dns", place } if place.line == 3));
+    for key in ["wg_port", "http_addr", "acme_email", "metrics_addr", "otlp_endpoint"] {
+        let error = parse("f", &format!("{key}: x\n")).unwrap_err();
+        assert!(matches!(error, ConfigError::NotBuilt { key: k, .. } if k == key), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_an_error_only_when_it_was_named() {
+    let path = Path::new("/nonexistent/jacod.yaml");
+    assert_eq!(load(path, false).unwrap(), Config::default());
+    assert!(matches!(load(path, true), Err(ConfigError::Read { .. })));
+}
+
+#[test]
+fn binary_files_are_refused_with_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jacod.yaml");
+    fs::write(&path, b"data_dir: /d\nno\xffpe").unwrap();
+    let error = load(&path, true).unwrap_err();
+    assert!(
+        matches!(&error, ConfigError::Parse { place, .. } if (place.line, place.column) == (2, 3))
+    );
+}
