@@ -74,7 +74,34 @@ pub(super) struct Schema<T: 'static> {
     pub(super) attributes: &'static [Attribute<T>],
 }
 
+/// What is known of one key, for the documentation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supported {
+    /// The mapping it belongs to, with its article: "a service".
+    pub of: &'static str,
+    /// The key.
+    pub name: &'static str,
+    /// What happens to it: `accepted`, `ignored: …`, `refused: …` or `not yet`.
+    pub support: String,
+}
+
 impl<T> Schema<T> {
+    /// What is known of every key.
+    pub(super) fn describe(&self) -> impl Iterator<Item = Supported> {
+        self.attributes.iter().map(|a| Supported {
+            of: self.what,
+            name: a.name,
+            support: match &a.support {
+                Support::Accepted(_) => "accepted".to_owned(),
+                Support::Ignored(reason) => format!("ignored: {reason}"),
+                Support::Rejected { reason, instead, .. } => {
+                    format!("refused: {reason}; {instead}")
+                }
+                Support::Planned => "not yet".to_owned(),
+            },
+        })
+    }
+
     /// Decodes a mapping into `target`; a null value counts as absent.
     pub(super) fn decode(&self, node: &Node, target: &mut T, report: &mut Report<'_>) {
         let Value::Map(entries) = &node.value else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     compose,
-    fields::{Schema, accepted, planned},
+    fields::{Schema, Supported, accepted, planned},
     report::{Mark, Report, cut},
     values,
     yaml::{Node, Value},
@@ -163,6 +163,11 @@ static ROUTE: Schema<RouteDraft> = Schema {
         planned("compress"),
     ],
 };
+
+/// Every key of `jaco.yaml`.
+pub(super) fn describe() -> Vec<Supported> {
+    JACO.describe().chain(SERVICE.describe()).chain(ROUTE.describe()).collect()
+}
 
 /// Decodes `jaco.yaml` and reports every problem of it.
 pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> JacoDraft {

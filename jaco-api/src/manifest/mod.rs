@@ -32,6 +32,7 @@ use std::{
 
 pub use diagnose::{Diagnostic, Severity};
 pub use diff::{diff, mask};
+pub use fields::Supported;
 pub use privilege::privileges;
 pub use render::render;
 use report::Report;
@@ -167,12 +168,18 @@ pub fn resolve(
 }
 
 /// Checks a manifest that was resolved before, on the daemon. A `$` is a `$`; `env_file` is
-/// refused.
+/// refused. Problems of the compose file come without its lines: they hold values of variables.
 ///
 /// # Errors
 /// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
 pub fn check(jaco: &Source, compose: &Source) -> Result<Checked, Vec<Diagnostic>> {
-    run(jaco, compose, |_, _, _, _| {})
+    run(jaco, compose, |_, _, _, _| {}).map_err(|mut problems| {
+        // What was sent holds values that its author never wrote there, secrets among them.
+        for problem in problems.iter_mut().filter(|p| p.file == compose.name) {
+            problem.source.clear();
+        }
+        problems
+    })
 }
 
 /// The hosts that `jaco.yaml` names and the cluster does not have.
@@ -206,6 +213,12 @@ pub fn unknown_hosts(jaco: &Source, members: &BTreeSet<NodeName>) -> Vec<Diagnos
         }
     }
     found.finish()
+}
+
+/// Every key of both files and what happens to it: the tables that reading follows.
+#[must_use]
+pub fn supported() -> Vec<Supported> {
+    jaco::describe().into_iter().chain(compose::describe()).collect()
 }
 
 fn without_bom(text: &str) -> &str {

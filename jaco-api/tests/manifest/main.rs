@@ -2,6 +2,7 @@
 
 mod accepted;
 mod differences;
+mod documented;
 mod properties;
 mod refused;
 mod stable;

@@ -21,7 +21,7 @@ pub(in crate::manifest) struct AttachmentDraft {
 
 const ASSIGNED: &str = "is not supported: addresses are assigned by the cluster";
 
-static ATTACHMENT: Schema<AttachmentDraft> = Schema {
+pub(super) static ATTACHMENT: Schema<AttachmentDraft> = Schema {
     what: "a network of a service",
     extensions: true,
     attributes: &[

@@ -27,7 +27,7 @@ pub(in crate::manifest) struct LinkDraft {
     pub(in crate::manifest) alias: Option<String>,
 }
 
-static LONG: Schema<DependencyDraft> = Schema {
+pub(super) static LONG: Schema<DependencyDraft> = Schema {
     what: "a dependency",
     extensions: true,
     attributes: &[

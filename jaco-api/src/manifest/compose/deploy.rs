@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::toplevel::texts;
 use crate::{
     manifest::{
-        fields::{Schema, accepted, ignored, planned},
+        fields::{Schema, Supported, accepted, ignored, planned},
         report::{Mark, Report, cut},
         values,
         yaml::Node,
@@ -167,6 +167,18 @@ static PLACEMENT: Schema<DeployDraft> = Schema {
         planned("preferences"),
     ],
 };
+
+/// Every key below `deploy`.
+pub(super) fn describe() -> Vec<Supported> {
+    let mut out: Vec<Supported> = DEPLOY.describe().collect();
+    out.extend(RESOURCES.describe());
+    out.extend(LIMITS.describe());
+    out.extend(RESERVATIONS.describe());
+    out.extend(UPDATE.describe());
+    out.extend(RESTART.describe());
+    out.extend(PLACEMENT.describe());
+    out
+}
 
 /// Decodes `deploy`.
 pub(super) fn decode(draft: &mut DeployDraft, node: &Node, report: &mut Report<'_>) {

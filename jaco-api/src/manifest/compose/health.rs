@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[derive(Default)]
-struct Draft {
+pub(super) struct Draft {
     disabled: bool,
     test: Vec<String>,
     interval: Option<Span>,
@@ -20,7 +20,7 @@ struct Draft {
     retries: Option<u32>,
 }
 
-static HEALTHCHECK: Schema<Draft> = Schema {
+pub(super) static HEALTHCHECK: Schema<Draft> = Schema {
     what: "a health check",
     extensions: true,
     attributes: &[

@@ -13,7 +13,7 @@ use crate::{
     model::{Logging, Ulimit},
 };
 
-static LOGGING: Schema<Logging> = Schema {
+pub(super) static LOGGING: Schema<Logging> = Schema {
     what: "the logging of a service",
     extensions: true,
     attributes: &[
@@ -22,7 +22,7 @@ static LOGGING: Schema<Logging> = Schema {
     ],
 };
 
-static ULIMIT: Schema<(Option<i64>, Option<i64>)> = Schema {
+pub(super) static ULIMIT: Schema<(Option<i64>, Option<i64>)> = Schema {
     what: "a limit",
     extensions: true,
     attributes: &[

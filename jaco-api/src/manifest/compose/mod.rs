@@ -23,6 +23,7 @@ pub(super) use service::ServiceDraft;
 pub(super) use toplevel::VolumeDraft;
 
 use super::{
+    fields::Supported,
     report::{Mark, Report},
     yaml::Node,
 };
@@ -64,6 +65,22 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
         report.error(root.mark, "the compose file has no `services`");
     }
     draft
+}
+
+/// Every key of a compose file.
+pub(super) fn describe() -> Vec<Supported> {
+    let mut out: Vec<Supported> = toplevel::COMPOSE.describe().collect();
+    out.extend(service::SERVICE.describe());
+    out.extend(deploy::describe());
+    out.extend(health::HEALTHCHECK.describe());
+    out.extend(depends::LONG.describe());
+    out.extend(ports::LONG.describe());
+    out.extend(mounts::describe());
+    out.extend(attach::ATTACHMENT.describe());
+    out.extend(host::LOGGING.describe());
+    out.extend(host::ULIMIT.describe());
+    out.extend(toplevel::describe());
+    out
 }
 
 /// Calls `f` for every entry of a mapping of names.

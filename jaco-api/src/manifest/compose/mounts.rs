@@ -3,7 +3,7 @@
 use super::ServiceDraft;
 use crate::{
     manifest::{
-        fields::{Schema, accepted, ignored, planned},
+        fields::{Schema, Supported, accepted, ignored, planned},
         report::{Mark, Report, cut},
         values,
         yaml::{Node, Value},
@@ -105,6 +105,12 @@ static TMPFS: Schema<Long> = Schema {
         accepted("mode", |l, n, r| l.mode = mode(n, r).unwrap_or_default()),
     ],
 };
+
+/// Every key of the long form.
+pub(super) fn describe() -> Vec<Supported> {
+    let (long, bind) = (LONG.describe(), BIND.describe());
+    long.chain(bind).chain(VOLUME.describe()).chain(TMPFS.describe()).collect()
+}
 
 /// Decodes `volumes`.
 pub(super) fn decode(draft: &mut ServiceDraft, node: &Node, report: &mut Report<'_>) {

@@ -15,7 +15,7 @@ use crate::{
 
 /// One entry of `ports`.
 #[derive(Default)]
-struct Entry {
+pub(super) struct Entry {
     host_ip: Option<(String, Mark)>,
     published: Option<(PortRange, Mark)>,
     target: Option<PortRange>,
@@ -23,7 +23,7 @@ struct Entry {
     broken: bool,
 }
 
-static LONG: Schema<Entry> = Schema {
+pub(super) static LONG: Schema<Entry> = Schema {
     what: "a port",
     extensions: true,
     attributes: &[

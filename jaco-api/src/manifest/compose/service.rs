@@ -59,7 +59,7 @@ pub(super) fn decode(mark: Mark, node: &Node, report: &mut Report<'_>) -> Option
 }
 
 /// Every attribute of a service. Adding one is one entry here and one function.
-static SERVICE: Schema<ServiceDraft> = Schema {
+pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
     what: "a service",
     extensions: true,
     attributes: &[

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{ComposeDraft, MOST_SERVICES, named, service};
 use crate::{
     manifest::{
-        fields::{Schema, accepted, ignored, planned, rejected},
+        fields::{Schema, Supported, accepted, ignored, planned, rejected},
         report::Report,
         values,
         yaml::{Node, Value},
@@ -74,6 +74,11 @@ static VOLUME: Schema<VolumeDraft> = Schema {
         accepted("labels", |v, n, r| v.labels = texts(n, r)),
     ],
 };
+
+/// Every key of a network and of a volume at the top level.
+pub(super) fn describe() -> Vec<Supported> {
+    NETWORK.describe().chain(VOLUME.describe()).collect()
+}
 
 fn services(draft: &mut ComposeDraft, node: &Node, report: &mut Report<'_>) {
     let mut seen = 0;
