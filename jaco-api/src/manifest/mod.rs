@@ -147,10 +147,11 @@ pub fn resolve(
 ) -> Result<Resolved, Vec<Diagnostic>> {
     let mut folded = None;
     let checked = run(jaco, compose, |draft, root, jaco_report, report| {
-        let variables = match &draft.environment {
+        // Without a jaco.yaml that can be read nobody knows the variables.
+        let variables = draft.and_then(|draft| match &draft.environment {
             Some((path, mark)) => fold::environment(path, *mark, files, jaco_report),
             None => Some(BTreeMap::new()),
-        };
+        });
         fold::fold(root, variables.as_ref(), files, report);
         let text = yaml::to_json(root);
         if text.len() > yaml::MOST_BYTES {
@@ -173,13 +174,16 @@ pub fn resolve(
 /// # Errors
 /// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
 pub fn check(jaco: &Source, compose: &Source) -> Result<Checked, Vec<Diagnostic>> {
-    run(jaco, compose, |_, _, _, _| {}).map_err(|mut problems| {
-        // What was sent holds values that its author never wrote there, secrets among them.
-        for problem in problems.iter_mut().filter(|p| p.file == compose.name) {
-            problem.source.clear();
-        }
-        problems
-    })
+    let mut result = run(jaco, compose, |_, _, _, _| {});
+    let found = match &mut result {
+        Ok(checked) => &mut checked.warnings,
+        Err(problems) => problems,
+    };
+    // What was sent holds values that its author never wrote there, secrets among them.
+    for problem in found.iter_mut().filter(|p| p.file == compose.name) {
+        problem.source.clear();
+    }
+    result
 }
 
 /// The hosts that `jaco.yaml` names and the cluster does not have.
@@ -229,7 +233,7 @@ fn without_bom(text: &str) -> &str {
 fn run(
     jaco: &Source,
     compose: &Source,
-    fold: impl FnOnce(&jaco::JacoDraft, &mut yaml::Node, &mut Report<'_>, &mut Report<'_>),
+    fold: impl FnOnce(Option<&jaco::JacoDraft>, &mut yaml::Node, &mut Report<'_>, &mut Report<'_>),
 ) -> Result<Checked, Vec<Diagnostic>> {
     let (jaco_text, compose_text) = (without_bom(&jaco.text), without_bom(&compose.text));
     let mut jaco_report = Report::new(&jaco.name, jaco_text);
@@ -238,9 +242,7 @@ fn run(
         yaml::read(jaco_text, &mut jaco_report).map(|root| jaco::decode(&root, &mut jaco_report));
     let compose_root = yaml::read(compose_text, &mut compose_report);
     let compose_draft = compose_root.map(|mut root| {
-        let nothing = jaco::JacoDraft::default();
-        let known = jaco_draft.as_ref().unwrap_or(&nothing);
-        fold(known, &mut root, &mut jaco_report, &mut compose_report);
+        fold(jaco_draft.as_ref(), &mut root, &mut jaco_report, &mut compose_report);
         compose::decode(&root, &mut compose_report)
     });
     let document = match (&jaco_draft, &compose_draft) {

@@ -378,6 +378,8 @@ fn a_missing_file_of_variables_is_one_problem() {
     let found = crate::support::problems(jaco, compose);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!((found[0].file.as_str(), found[0].line), ("jaco.yaml", 2));
+    let unreadable = crate::support::problems("deployment: [", compose);
+    assert_eq!(unreadable.len(), 1, "{unreadable:?}");
 }
 
 #[test]
