@@ -162,8 +162,9 @@ impl<'s> Report<'s> {
         if let Some((index, count)) = self.notices.get_mut(attribute) {
             *count += 1;
             let (index, count) = (*index, *count);
+            let places = if count == 1 { "place" } else { "places" };
             self.found[index].message =
-                format!("`{attribute}` has no effect, here and in {count} more places: {reason}");
+                format!("`{attribute}` has no effect, here and in {count} more {places}: {reason}");
             return;
         }
         let index = self.found.len();

@@ -143,6 +143,9 @@ impl Builder<'_, '_> {
             length: 1,
             ..Mark::default()
         };
+        if let granit_parser::ErrorKind::RecursionLimitExceeded = error.kind() {
+            return self.too_deep(mark);
+        }
         self.report.coded(ErrorCode::ParseFailed, mark, cut(&error.info()), None);
     }
 
@@ -206,7 +209,8 @@ impl Builder<'_, '_> {
         }
         self.nodes += 1;
         if self.stack.len() >= DEEPEST {
-            return self.too_deep(mark);
+            self.too_deep(mark);
+            return Err(Stop);
         }
         self.stack.push(Open {
             mark,
@@ -221,10 +225,9 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn too_deep(&mut self, mark: Mark) -> Result<(), Stop> {
+    fn too_deep(&mut self, mark: Mark) {
         let message = format!("the document is nested more than {DEEPEST} levels deep");
         self.report.coded(ErrorCode::ParseFailed, mark, message, None);
-        Err(Stop)
     }
 
     fn close(&mut self) -> Result<(), Stop> {
@@ -245,7 +248,8 @@ impl Builder<'_, '_> {
         let (height, size) = (anchored.height, anchored.size);
         self.nodes = self.nodes.saturating_add(size);
         if self.stack.len() + height > DEEPEST {
-            return self.too_deep(mark);
+            self.too_deep(mark);
+            return Err(Stop);
         }
         self.bounded(mark)?;
         let node = self.anchors[&id].node.clone();
