@@ -53,7 +53,9 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(e) => e,
             };
-            match retry::after(&error, repeat) {
+            let next = retry::after(&error, repeat);
+            tracing::debug!(%error, ?next, "call failed");
+            match next {
                 Next::GiveUp => return Err(error),
                 Next::OtherServer => {
                     lost += 1;

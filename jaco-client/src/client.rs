@@ -136,6 +136,7 @@ impl Inner {
             return Ok(channel.clone());
         }
         let channel = server.endpoint.dial().await?;
+        tracing::debug!(server = %server.endpoint, "connected");
         *slot = Some(channel.clone());
         Ok(channel)
     }

@@ -1,9 +1,13 @@
 //! `jaco apply`: files → manifest → cluster; with `--wait`, until it runs.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, ValueHint};
-use jaco_client::{Apply, Client, Goal};
+use jaco_api::manifest::Diagnostic;
+use jaco_client::{Applied, Apply, Client, Goal};
 
 use super::{
     change::{self, WaitFlag},
@@ -36,13 +40,8 @@ pub struct ApplyArgs {
 /// # Errors
 /// Every problem of the manifest at once; with `--wait`, why it does not run.
 pub async fn run(args: &ApplyArgs, client: &Client, out: &mut Output) -> Result<(), Error> {
-    let request = Apply {
-        dry_run: args.dry_run,
-        show_secrets: args.show_secrets,
-        ..request(&args.manifest, args.compose.as_deref(), out)?
-    };
-    let applied = client.apply(request).await?;
-    out.warnings(&applied.warnings);
+    let ready = Ready::read(&args.manifest, args.compose.as_deref(), out)?;
+    let applied = ready.send(args.dry_run, args.show_secrets, client, out).await?;
     if args.dry_run {
         return out.result(&applied, |out| diff::print(&applied, out));
     }
@@ -61,25 +60,63 @@ pub async fn run(args: &ApplyArgs, client: &Client, out: &mut Output) -> Result<
     }
 }
 
-/// The two files, read, checked and resolved; their warnings are shown.
-///
-/// # Errors
-/// When a file cannot be read, or with every problem of both.
-pub fn request(
-    manifest: &std::path::Path,
-    compose: Option<&std::path::Path>,
-    out: &Output,
-) -> Result<Apply, Error> {
-    let pair = files::Pair::read(manifest, compose)?;
-    let resolved = pair.resolve()?;
-    out.warnings(&resolved.warnings);
-    Ok(Apply {
-        jaco: resolved.jaco,
-        compose: resolved.compose,
-        jaco_name: pair.jaco.name,
-        compose_name: pair.compose.name,
-        ..Apply::default()
-    })
+/// A manifest that was found valid here, ready to be sent.
+pub struct Ready {
+    request: Apply,
+    /// Shown already.
+    warnings: Vec<Diagnostic>,
+}
+
+impl Ready {
+    /// Reads, checks and resolves the two files, and shows their warnings.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or with every problem of both.
+    pub fn read(manifest: &Path, compose: Option<&Path>, out: &Output) -> Result<Self, Error> {
+        let pair = files::Pair::read(manifest, compose)?;
+        let resolved = pair.resolve()?;
+        out.warnings(&resolved.warnings);
+        let request = Apply {
+            jaco: resolved.jaco,
+            compose: resolved.compose,
+            jaco_name: pair.jaco.name,
+            compose_name: pair.compose.name,
+            ..Apply::default()
+        };
+        Ok(Self { request, warnings: resolved.warnings })
+    }
+
+    /// Sends it. The daemon checks the same text again, without its positions: only what it has to
+    /// add is shown.
+    ///
+    /// # Errors
+    /// Whatever the cluster refuses.
+    pub async fn send(
+        self,
+        dry_run: bool,
+        show_secrets: bool,
+        client: &Client,
+        out: &Output,
+    ) -> Result<Applied, Error> {
+        let Self { request, mut warnings } = self;
+        let is_new = |d: &Diagnostic| {
+            !warnings.iter().any(|w| (&w.path, &w.message) == (&d.path, &d.message))
+        };
+        match client.apply(Apply { dry_run, show_secrets, ..request }).await {
+            Ok(mut applied) => {
+                applied.warnings.retain(is_new);
+                out.warnings(&applied.warnings);
+                warnings.append(&mut applied.warnings);
+                applied.warnings = warnings;
+                Ok(applied)
+            }
+            Err(jaco_client::Error::Api(mut refusal)) => {
+                refusal.diagnostics.retain(is_new);
+                Err(jaco_client::Error::Api(refusal).into())
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
 }
 
 /// The limit of `--wait` when none is given.

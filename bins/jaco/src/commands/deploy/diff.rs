@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use jaco_api::model::{Change, Difference};
-use jaco_client::{Applied, Apply, Client};
+use jaco_client::{Applied, Client};
 
-use super::apply;
+use super::apply::Ready;
 use crate::{
     error::Error,
     output::{Output, style},
@@ -35,13 +35,8 @@ pub struct DiffArgs {
 /// # Errors
 /// Every problem of the manifest at once; [`Error::Differences`] as asked for.
 pub async fn run(args: &DiffArgs, client: &Client, out: &mut Output) -> Result<(), Error> {
-    let request = Apply {
-        dry_run: true,
-        show_secrets: args.show_secrets,
-        ..apply::request(&args.manifest, args.compose.as_deref(), out)?
-    };
-    let applied = client.apply(request).await?;
-    out.warnings(&applied.warnings);
+    let ready = Ready::read(&args.manifest, args.compose.as_deref(), out)?;
+    let applied = ready.send(true, args.show_secrets, client, out).await?;
     out.result(&applied, |out| print(&applied, out))?;
     if args.detailed_exitcode && !applied.differences.is_empty() {
         out.flush()?;
