@@ -1,1 +1,165 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::{DeploymentName, Span},
+};
+use tokio::sync::watch;
+
+use super::{Control, ControlOptions, Propose};
+use crate::{
+    command::{Command, Outcome},
+    state::State,
+    testing::{
+        ManualClock,
+        world::{World, name, service},
+    },
+    watch::{StatePublisher, channel},
+};
+
+/// A log of one: applies at once, publishes, and remembers what came.
+struct Log {
+    world: Mutex<World>,
+    publisher: StatePublisher,
+    seen: Mutex<Vec<Command>>,
+    /// How many of the next batches are refused.
+    refuse: Mutex<u32>,
+}
+
+#[async_trait]
+impl Propose for Log {
+    async fn propose(&self, _: Option<String>, command: Command) -> Result<Outcome, ApiError> {
+        self.seen.lock().unwrap().push(command.clone());
+        if *self.refuse.lock().unwrap() > 0 {
+            *self.refuse.lock().unwrap() -= 1;
+            return Err(ApiError::new(ErrorCode::QuorumLost, "cut off"));
+        }
+        match self.change(|world| world.command(command)) {
+            Outcome::Rejected(error) => Err(error),
+            outcome => Ok(outcome),
+        }
+    }
+}
+
+impl Log {
+    fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world.lock().unwrap();
+        let result = change(&mut world);
+        self.publisher.publish(world.state().clone());
+        result
+    }
+    fn state(&self) -> Arc<State> {
+        self.world.lock().unwrap().state().clone()
+    }
+    fn proposals(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+struct Rig {
+    log: Arc<Log>,
+    clock: ManualClock,
+    leads: watch::Sender<Option<u64>>,
+    control: Control,
+}
+
+fn rig(world: World, term: Option<u64>) -> Rig {
+    let (publisher, state) = channel(world.state().clone());
+    let clock = ManualClock::at(world.now());
+    let (seen, refuse, world) = (Mutex::default(), Mutex::default(), Mutex::new(world));
+    let log = Arc::new(Log { world, publisher, seen, refuse });
+    let (leads, status) = watch::channel(term);
+    let options = ControlOptions {
+        node: name("a"),
+        state,
+        propose: log.clone(),
+        clock: Arc::new(clock.clone()),
+    };
+    let control = Control::spawn(options, status, |term| *term);
+    Rig { log, clock, leads, control }
+}
+
+/// Waits until this holds; time stands still while anybody has work to do.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("never: {what}");
+}
+
+fn replicas(state: &State, deployment: &str) -> usize {
+    let name: DeploymentName = name(deployment);
+    state.replicas_of(&name).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_announces_itself_plans_and_then_is_silent() {
+    let mut world = World::new(&["a"]);
+    world.deploy("shop", &[("web", service(3), "web:1")]);
+    let rig = rig(world, Some(4));
+    until("placed", || replicas(&rig.log.state(), "shop") == 3).await;
+    until("announced", || rig.log.proposals() == 2).await;
+    rig.log.change(|w| w.agents(&[]));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(rig.log.proposals(), 2, "idle means no proposals");
+    let elected =
+        rig.log.state().audit_after(0).filter(|e| e.kind.as_str() == "leader_elected").count();
+    assert_eq!(elected, 1);
+    let tasks = rig.control.tasks();
+    assert_eq!(tasks.iter().map(|t| t.name).collect::<Vec<_>>(), ["announce", "schedule"]);
+    rig.control.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_leader_plans_and_losing_leadership_ends_it() {
+    let mut world = World::new(&["a"]);
+    world.deploy("one", &[("x", service(1), "x")]);
+    let rig = rig(world, None);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((rig.log.proposals(), rig.control.tasks().len()), (0, 0));
+    rig.leads.send_replace(Some(1));
+    until("the first is placed", || replicas(&rig.log.state(), "one") == 1).await;
+    rig.leads.send_replace(None);
+    until("the tasks are gone", || rig.control.tasks().is_empty()).await;
+    rig.log.change(|w| w.deploy("two", &[("x", service(1), "x")]));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(replicas(&rig.log.state(), "two"), 0);
+    rig.leads.send_replace(Some(3));
+    until("the second is placed", || replicas(&rig.log.state(), "two") == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_does_not_get_through_is_tried_again() {
+    let mut world = World::new(&["a"]);
+    world.deploy("shop", &[("web", service(1), "web:1")]);
+    let rig = rig(world, None);
+    *rig.log.refuse.lock().unwrap() = 5;
+    rig.leads.send_replace(Some(1));
+    until("placed", || replicas(&rig.log.state(), "shop") == 1).await;
+    until("the error is gone", || rig.control.tasks().iter().all(|t| t.error.is_none())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_due_by_time_is_taken_without_any_change() {
+    let mut world = World::new(&["a"]);
+    let mut web = service(1);
+    web.update.monitor = Span::secs(30);
+    world.deploy("shop", &[("web", web.clone(), "web:1")]);
+    world.settle(&[]);
+    world.deploy("shop", &[("web", web, "web:2")]);
+    let rig = rig(world, Some(1));
+    until("the new one is there", || replicas(&rig.log.state(), "shop") == 2).await;
+    rig.log.change(|w| w.agents(&[]));
+    until("a timer runs", || rig.clock.sleepers() > 0).await;
+    let before = rig.log.proposals();
+    rig.log.change(|w| w.pass_time(Span::secs(30)));
+    rig.clock.advance(Duration::from_secs(30));
+    until("the old one goes", || rig.log.proposals() > before).await;
+}

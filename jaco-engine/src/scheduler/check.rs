@@ -169,8 +169,11 @@ impl<'a> Batch<'a> {
         if self.deployment.rollout.is_none() {
             self.report("a rollout ends that there is not");
         }
-        if !last || (*end != RolloutEnd::Completed && !self.acted_on.is_empty()) {
-            self.report("steps are planned with the end of a rollout");
+        if !last {
+            self.report("steps are planned after the end of a rollout");
+        }
+        if matches!(end, RolloutEnd::RolledBack { .. }) && !self.acted_on.is_empty() {
+            self.report("steps are planned with a change of the revision");
         }
     }
 

@@ -7,7 +7,10 @@ use jaco_api::model::{
     RolloutPhase, ServiceName, Slot, Timestamp,
 };
 
-use super::filter::{Ask, Pin, expels};
+use super::{
+    filter::{Ask, Pin, expels},
+    restart::serves,
+};
 use crate::state::State;
 
 /// One call of `plan`.
@@ -204,6 +207,11 @@ impl<'a> Service<'a> {
         Ask { schedule: &self.planned.schedule, placement: self.placement, pins }
     }
 
+    /// Whether a replica does what the service is for.
+    pub(super) fn serves(&self, replica: &Replica) -> bool {
+        serves(replica, self.planned.schedule.mode)
+    }
+
     /// All replicas that are to run, for now.
     pub(super) fn present(&self) -> impl Iterator<Item = &'a Replica> + use<'a, '_> {
         self.current.iter().copied().chain(self.outgoing.iter().map(|o| o.replica))
@@ -221,7 +229,9 @@ impl<'a> Service<'a> {
     /// may keep it.
     pub(super) fn global_nodes(&self, state: &'a State) -> Vec<&'a Node> {
         let ask = self.ask(&[]);
-        let has = |node: &Node| self.present().any(|r| r.node == node.id);
+        let has = |node: &Node| {
+            self.present().any(|r| r.node == node.id && matches!(r.id.slot, Slot::Node(_)))
+        };
         state
             .nodes()
             .map(|node| &**node)

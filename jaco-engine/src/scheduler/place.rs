@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BinaryHeap},
 };
 
-use jaco_api::model::{Node, NodeId, Placement};
+use jaco_api::model::{Node, NodeId, Placement, Replica};
 
 use super::{
     filter::{Refusal, explain, refuses},
@@ -42,7 +42,12 @@ struct Seat<'a> {
 type Rank = (u64, u64, u64, u64);
 
 impl<'a> Board<'a> {
-    pub(super) fn new(pass: &Pass<'a>, service: &Service<'a>) -> Self {
+    /// The nodes for a service whose replicas are those that `stay`.
+    pub(super) fn new(
+        pass: &Pass<'a>,
+        service: &Service<'a>,
+        stay: impl Fn(&Replica) -> bool,
+    ) -> Self {
         let pins = pass.pins(service.planned);
         let ask = service.ask(&pins);
         let mut board = Self {
@@ -57,13 +62,13 @@ impl<'a> Board<'a> {
                 None => board.seats.push(Seat::new(node, service)),
             }
         }
-        for replica in &service.current {
+        for replica in service.current.iter().filter(|r| stay(r)) {
             board.count(replica.node, |seat| seat.current += 1);
         }
-        for outgoing in &service.outgoing {
+        for outgoing in service.outgoing.iter().filter(|o| stay(o.replica)) {
             board.count(outgoing.replica.node, |seat| seat.outgoing += 1);
         }
-        for replica in service.present() {
+        for replica in service.present().filter(|r| stay(r)) {
             board.count(replica.node, |seat| seat.all += 1);
         }
         board

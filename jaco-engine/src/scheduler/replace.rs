@@ -8,14 +8,13 @@
 use std::cmp::Reverse;
 
 use jaco_api::model::{
-    DeploymentPhase, Intent, Node, Replica, ReplicaId, RolloutPhase, Slot, Timestamp,
+    DeploymentPhase, Intent, Node, NodeId, Replica, ReplicaId, RolloutPhase, Slot, Timestamp,
 };
 
 use super::{
     filter::{explain, refuses},
     input::{Outgoing, Pass, Service, active_rollout},
     place::Board,
-    restart::serves,
     rollout::{Stand, Tally, preparation_failed},
 };
 use crate::{assignment::depend, command::Action};
@@ -23,11 +22,15 @@ use crate::{assignment::depend, command::Action};
 /// The steps of one service.
 pub(super) struct Steps<'s, 'a> {
     service: &'s Service<'a>,
-    tally: &'s Tally,
+    tally: &'s Tally<'a>,
     actions: Vec<Action>,
     desired: u32,
     /// Why a replica could not be placed.
     unplaced: Option<String>,
+    /// The nodes, once a place was looked for.
+    board: Option<Board<'a>>,
+    /// A place was looked for.
+    looked: bool,
     /// Something will happen by itself, without a step of this call.
     waiting: bool,
     /// Replicas to be replaced that are left after this call.
@@ -38,7 +41,7 @@ pub(super) struct Steps<'s, 'a> {
 pub(super) fn steps<'a>(
     pass: &mut Pass<'a>,
     service: &Service<'a>,
-    tally: &Tally,
+    tally: &Tally<'a>,
 ) -> (Vec<Action>, Stand) {
     debug_assert!(service.deployment.phase == DeploymentPhase::Running);
     let mut steps = Steps {
@@ -47,6 +50,8 @@ pub(super) fn steps<'a>(
         actions: Vec::new(),
         desired: service.desired(pass.state),
         unplaced: None,
+        board: None,
+        looked: false,
         waiting: false,
         left: u32::try_from(service.outgoing.len()).unwrap_or(u32::MAX),
     };
@@ -76,18 +81,30 @@ pub(super) fn steps<'a>(
 
 impl<'a> Steps<'_, 'a> {
     fn stand(&self) -> Stand {
-        let acts = self.actions.iter().any(|a| !matches!(a, Action::Unplaced { .. }));
-        let left = self.left > 0;
-        match () {
-            () if self.unplaced.is_some() || self.waiting => Stand::Working,
-            () if !left => Stand::Done,
-            () if acts || self.tally.under_way > 0 => Stand::Working,
-            () => Stand::Stuck,
+        let begins = |a: &Action| {
+            matches!(a, Action::Create { .. } | Action::Prepare { .. } | Action::Advance { .. })
+        };
+        if self.actions.iter().any(begins) || self.waiting {
+            return Stand::Working;
+        }
+        if self.under_way() > 0 {
+            return Stand::Working;
+        }
+        match self.left {
+            // A replica that finds no node is wanted, but is not what the rollout waits for.
+            0 => Stand::Done,
+            _ if self.unplaced.is_some() => Stand::Working,
+            _ => Stand::Stuck,
         }
     }
 
     fn remove(&mut self, replica: &ReplicaId) {
         self.actions.push(Action::Remove { replica: replica.clone() });
+    }
+
+    fn is_removed(&self, replica: &Replica) -> bool {
+        let removes = |a: &Action| matches!(a, Action::Remove { replica: id } if *id == replica.id);
+        self.actions.iter().any(removes)
     }
 
     /// How many replicas may be under way at a time.
@@ -110,6 +127,7 @@ impl<'a> Steps<'_, 'a> {
     /// Whether the pause between two steps is over.
     fn delay_is_over(&mut self, pass: &mut Pass<'_>) -> bool {
         let last = active_rollout(self.service.deployment)
+            .filter(|_| self.service.rolled)
             .and_then(|r| r.last_step.get(self.service.name).copied());
         let next = last.map_or(Timestamp(0), |last| {
             last.after(self.service.planned.schedule.update.delay.to_std())
@@ -121,20 +139,24 @@ impl<'a> Steps<'_, 'a> {
         next <= pass.now
     }
 
+    /// Finds a node for one more replica. Looked at from one board, so that all places of a call
+    /// are judged alike; what was removed before the first does not count.
+    fn take_place(&mut self, pass: &mut Pass<'a>) -> Option<NodeId> {
+        let mut board = self
+            .board
+            .take()
+            .unwrap_or_else(|| Board::new(pass, self.service, |r| !self.is_removed(r)));
+        let place = board.take(pass, self.service);
+        (self.looked, self.board) = (true, Some(board));
+        place.map_err(|reason| self.unplaced = Some(reason)).ok()
+    }
+
     /// Creates up to `count` replicas; the first that finds no node ends it.
-    fn create(&mut self, pass: &mut Pass<'a>, board: &mut Board<'a>, count: u32) -> u32 {
+    fn create(&mut self, pass: &mut Pass<'a>, count: u32) -> u32 {
         for created in 0..count {
-            match board.take(pass, self.service) {
-                Ok(node) => self.actions.push(Action::Create {
-                    service: self.service.name.clone(),
-                    node,
-                    slot: None,
-                }),
-                Err(reason) => {
-                    self.unplaced = Some(reason);
-                    return created;
-                }
-            }
+            let Some(node) = self.take_place(pass) else { return created };
+            let service = self.service.name.clone();
+            self.actions.push(Action::Create { service, node, slot: None });
         }
         count
     }
@@ -150,16 +172,32 @@ impl<'a> Steps<'_, 'a> {
     }
 
     /// A successor is due and not created before its predecessor has let go of the data.
-    fn waits_for_leaving(&mut self) {
-        self.waiting |=
-            count(self.service.present().count()) < self.desired && self.occupied() >= self.desired;
+    fn is_held_back(&self) -> bool {
+        count(self.service.present().count()) < self.desired && self.occupied() >= self.desired
+    }
+
+    /// Replicas of the present content that have not settled.
+    fn under_way(&self) -> u32 {
+        count(self.tally.under_way.iter().filter(|r| !self.is_removed(r)).count())
+    }
+
+    /// Replicas that this call creates, or that are created as soon as the data is free.
+    fn coming(&self) -> u32 {
+        let creates = |a: &&Action| matches!(a, Action::Create { .. });
+        let created = count(self.actions.iter().filter(creates).count());
+        let held_back = if self.is_held_back() {
+            self.desired - count(self.service.present().count())
+        } else {
+            0
+        };
+        created + held_back
     }
 
     /// Replicas beyond the wanted number go: first those that do not serve, then the youngest.
     fn drop_surplus_current(&mut self) {
         let surplus = count(self.service.current.len()).saturating_sub(self.desired);
         let mut candidates = self.service.current.clone();
-        candidates.sort_by_key(|r| (serves(r), Reverse(r.id.slot.clone())));
+        candidates.sort_by_key(|r| (self.service.serves(r), Reverse(r.id.slot.clone())));
         for replica in candidates.into_iter().take(surplus as usize) {
             self.remove(&replica.id);
         }
@@ -171,7 +209,7 @@ impl<'a> Steps<'_, 'a> {
         let surplus = present.saturating_sub(self.desired);
         let old = |r: &Replica| self.service.outgoing.iter().any(|o| o.replica.id == r.id);
         let mut candidates: Vec<_> = self.service.present().collect();
-        candidates.sort_by_key(|r| (serves(r), !old(r), Reverse(r.id.slot.clone())));
+        candidates.sort_by_key(|r| (self.service.serves(r), !old(r), Reverse(r.id.slot.clone())));
         for replica in candidates.into_iter().take(surplus as usize) {
             self.left -=
                 u32::from(self.service.outgoing.iter().any(|o| o.replica.id == replica.id));
@@ -181,11 +219,8 @@ impl<'a> Steps<'_, 'a> {
 
     fn create_missing(&mut self, pass: &mut Pass<'a>) {
         let missing = self.desired.saturating_sub(self.occupied());
-        self.waits_for_leaving();
-        if missing > 0 {
-            let mut board = Board::new(pass, self.service);
-            self.create(pass, &mut board, missing);
-        }
+        self.waiting |= self.is_held_back();
+        self.create(pass, missing);
     }
 
     /// Start-first: new replicas up to `parallelism` at a time, old ones go as new ones settle.
@@ -194,21 +229,16 @@ impl<'a> Steps<'_, 'a> {
         let current = count(service.current.len()).min(self.desired);
         let outgoing = count(service.outgoing.len());
         let fresh = self.desired.saturating_sub(self.occupied().max(current));
-        self.waits_for_leaving();
-        let mut created = 0;
-        let mut board = None;
-        if fresh > 0 {
-            created = self.create(pass, board.insert(Board::new(pass, service)), fresh);
-        }
+        self.waiting |= self.is_held_back();
+        let mut created = self.create(pass, fresh);
         let may_replace =
             service.outgoing.iter().any(|o| self.may_roll() || (o.moves && !o.outdated));
         let replacements = (self.desired - current)
             .saturating_sub(fresh)
             .min(outgoing)
-            .min(self.parallelism().saturating_sub(self.tally.under_way + created));
+            .min(self.parallelism().saturating_sub(self.under_way() + created));
         if may_replace && replacements > 0 && self.unplaced.is_none() && self.delay_is_over(pass) {
-            let board = board.get_or_insert_with(|| Board::new(pass, service));
-            created += self.create(pass, board, replacements);
+            created += self.create(pass, replacements);
         }
         self.drop_replaced(current + created);
     }
@@ -218,17 +248,22 @@ impl<'a> Steps<'_, 'a> {
     fn drop_replaced(&mut self, current: u32) {
         let service = self.service;
         let mut excess = (current + count(service.outgoing.len())).saturating_sub(self.desired);
-        let serving = count(service.outgoing.iter().filter(|o| serves(o.replica)).count());
+        let serving = count(service.outgoing.iter().filter(|o| service.serves(o.replica)).count());
         let settled = self.tally.settled.min(self.desired);
         let mut spare = (settled + serving).saturating_sub(self.desired);
         let mut candidates = service.outgoing.clone();
         let crowd =
             |o: &Outgoing<'_>| service.present().filter(|r| r.node == o.replica.node).count();
         candidates.sort_by_key(|o| {
-            (serves(o.replica), !o.moves, Reverse(crowd(o)), Reverse(o.replica.id.slot.clone()))
+            (
+                service.serves(o.replica),
+                !o.moves,
+                Reverse(crowd(o)),
+                Reverse(o.replica.id.slot.clone()),
+            )
         });
         for outgoing in candidates {
-            let serves = serves(outgoing.replica);
+            let serves = service.serves(outgoing.replica);
             if excess == 0 || (serves && spare == 0) {
                 break;
             }
@@ -243,18 +278,20 @@ impl<'a> Steps<'_, 'a> {
     fn cover_nodes(&mut self, pass: &mut Pass<'a>) {
         let service = self.service;
         let nodes = service.global_nodes(pass.state);
-        let belongs = |r: &Replica| on_its_node(r, &nodes);
-        let mut spare = count(service.present().filter(|r| serves(r)).count())
-            .saturating_sub(service.planned.schedule.floor(self.desired));
-        for replica in service.present().filter(|r| !belongs(r)) {
-            // One that is numbered, from before the service became global, serves until others do.
-            let numbered = matches!(replica.id.slot, Slot::Index(_));
-            if numbered && serves(replica) {
-                if spare == 0 {
+        self.looked = true;
+        let mut misplaced: Vec<_> = service.present().filter(|r| !on_its_node(r, &nodes)).collect();
+        misplaced.sort_by_key(|r| (r.is_running(), r.id.slot.clone()));
+        let mut covered = count(service.present().filter(|r| has_node_slot(r)).count());
+        let mut running = count(service.present().filter(|r| r.is_running()).count());
+        for replica in misplaced {
+            let covered_then = covered - u32::from(has_node_slot(replica));
+            if replica.is_running() {
+                if running - 1 < self.floor_of_leaving(replica, covered_then) {
                     continue;
                 }
-                spare -= 1;
+                running -= 1;
             }
+            covered = covered_then;
             self.left -= u32::from(service.outgoing.iter().any(|o| o.replica.id == replica.id));
             self.remove(&replica.id);
         }
@@ -281,16 +318,26 @@ impl<'a> Steps<'_, 'a> {
         }
     }
 
+    /// How many must run without a global service's replica that leaves its node: one that is
+    /// numbered, from before the service became global, serves until the others do.
+    fn floor_of_leaving(&self, replica: &Replica, covered: u32) -> u32 {
+        let schedule = &self.service.planned.schedule;
+        let rolling = active_rollout(self.service.deployment).is_some();
+        let of_rollout = if rolling { schedule.floor(covered) } else { 0 };
+        if has_node_slot(replica) {
+            of_rollout
+        } else {
+            of_rollout.max(schedule.floor(self.desired))
+        }
+    }
+
     /// Stop-first and global: the image first, then the next generation of the same replica.
     fn replace_in_place(&mut self, pass: &mut Pass<'a>) {
         let service = self.service;
-        let removed = |r: &Replica, actions: &[Action]| {
-            actions.iter().any(|a| matches!(a, Action::Remove { replica } if *replica == r.id))
-        };
         let mut candidates: Vec<_> = service
             .outgoing
             .iter()
-            .filter(|o| !removed(o.replica, &self.actions))
+            .filter(|o| !self.is_removed(o.replica))
             .filter(|o| self.may_roll() || !o.outdated)
             .filter(|o| !(o.moves && service.planned.schedule.is_global()))
             .copied()
@@ -298,14 +345,18 @@ impl<'a> Steps<'_, 'a> {
         if candidates.is_empty() {
             return;
         }
-        candidates.sort_by_key(|o| (serves(o.replica), o.replica.id.slot.clone()));
-        let floor = service.planned.schedule.floor(self.desired);
-        let running = service.present().filter(|r| r.is_running() && !removed(r, &self.actions));
+        candidates.sort_by_key(|o| (service.serves(o.replica), o.replica.id.slot.clone()));
+        // A global service may have nodes left that it is not wanted on, but still serves.
+        let kept = |r: &&Replica| has_node_slot(r) && !self.is_removed(r);
+        let covered = count(service.present().filter(kept).count());
+        let floor = service.planned.schedule.floor(self.desired.max(covered));
+        let running = service.present().filter(|r| r.is_running() && !self.is_removed(r));
         let mut spare = count(running.count()).saturating_sub(floor);
-        let mut slots = self.parallelism().saturating_sub(self.tally.under_way);
+        let busy = self.under_way() + self.coming();
+        let mut slots = self.parallelism().saturating_sub(busy);
         for outgoing in candidates {
             if slots == 0 {
-                self.waiting |= self.tally.under_way > 0;
+                self.waiting |= self.under_way() > 0;
                 return;
             }
             let stops = outgoing.replica.is_running();
@@ -313,14 +364,13 @@ impl<'a> Steps<'_, 'a> {
                 Next::Wait => slots -= 1,
                 Next::Skip => {}
                 Next::Now(_) if stops && spare == 0 => {}
-                Next::Now(action) => {
+                Next::Now(step) => {
                     slots -= 1;
                     // Fetching an image stops nothing.
-                    if stops && !matches!(action, Action::Prepare { .. }) {
+                    if stops && !matches!(step, Step::Prepare(_)) {
                         spare -= 1;
                     }
-                    self.left -= u32::from(matches!(action, Action::Advance { .. }));
-                    self.actions.push(action);
+                    self.take_step(step);
                 }
             }
         }
@@ -335,7 +385,7 @@ impl<'a> Steps<'_, 'a> {
         if !self.delay_is_over(pass) {
             return Next::Wait;
         }
-        let advance = Next::Now(Action::Advance { replica: replica.id.clone() });
+        let advance = Next::Now(Step::Advance(replica.id.clone()));
         if !replica.is_running() {
             return advance;
         }
@@ -343,7 +393,7 @@ impl<'a> Steps<'_, 'a> {
             return Next::Skip;
         }
         match replica.preparation.as_ref().filter(|p| p.container == planned.container) {
-            None => Next::Now(Action::Prepare { replica: replica.id.clone() }),
+            None => Next::Now(Step::Prepare(replica.id.clone())),
             Some(preparation) => {
                 let unmet = || depend::unmet(pass.state, self.service.revision, &replica.id);
                 if preparation.result.is_none() || !unmet().is_empty() {
@@ -357,18 +407,48 @@ impl<'a> Steps<'_, 'a> {
 
     /// A replica that cannot stay goes only when there is a place for its successor.
     fn next_of_move(&mut self, pass: &mut Pass<'a>, replica: &Replica) -> Next {
-        match Board::new(pass, self.service).take(pass, self.service) {
-            Ok(_) => Next::Now(Action::Remove { replica: replica.id.clone() }),
-            Err(reason) => {
-                self.unplaced = Some(reason);
-                Next::Skip
+        match self.take_place(pass) {
+            Some(node) => Next::Now(Step::Move(replica.id.clone(), node)),
+            None => Next::Skip,
+        }
+    }
+
+    fn take_step(&mut self, step: Step) {
+        let (name, shares) = (self.service.name, self.service.planned.schedule.volumes.is_empty());
+        match step {
+            Step::Prepare(replica) => self.actions.push(Action::Prepare { replica }),
+            Step::Advance(replica) => self.actions.push(Action::Advance { replica }),
+            Step::Move(replica, node) => {
+                self.remove(&replica);
+                if shares {
+                    self.actions.push(Action::Create { service: name.clone(), node, slot: None });
+                } else {
+                    self.waiting = true;
+                }
             }
+        }
+    }
+
+    /// Whether replicas are still to be created on some node.
+    fn needs_places(&self) -> bool {
+        let service = self.service;
+        if service.planned.schedule.replaces_in_place() {
+            let stays = |r: &&Replica| !self.is_removed(r);
+            let moves = |o: &Outgoing<'_>| o.moves && !self.is_removed(o.replica);
+            count(service.present().filter(stays).count()) < self.desired
+                || service.outgoing.iter().any(moves)
+        } else {
+            self.left > 0 || count(service.current.len()) < self.desired
         }
     }
 
     /// Why replicas cannot be placed is written when it changes.
     fn note_unplaced(&mut self) {
         let service = self.service;
+        if !self.looked && self.needs_places() {
+            // No place was looked for: what was found last time stands.
+            return;
+        }
         if service.deployment.unplaced.get(service.name) != self.unplaced.as_ref() {
             self.actions.push(Action::Unplaced {
                 service: service.name.clone(),
@@ -378,14 +458,28 @@ impl<'a> Steps<'_, 'a> {
     }
 }
 
+/// A step of replacing one replica in place.
+enum Step {
+    /// Fetch the image.
+    Prepare(ReplicaId),
+    /// The next generation.
+    Advance(ReplicaId),
+    /// It goes, and its successor comes to this node.
+    Move(ReplicaId, NodeId),
+}
+
 /// What comes next for a replica.
 enum Next {
     /// This.
-    Now(Action),
+    Now(Step),
     /// Nothing yet, and its turn is not given to another.
     Wait,
     /// Nothing.
     Skip,
+}
+
+fn has_node_slot(replica: &Replica) -> bool {
+    matches!(replica.id.slot, Slot::Node(_))
 }
 
 /// Whether a global service's replica is the one of a node it belongs on.

@@ -3,6 +3,8 @@
 //! Its node restarts it after an exit; a replica that its node has given up stays failed until the
 //! next apply or restart. Nothing here replaces one.
 
+use std::time::Duration;
+
 use jaco_api::model::{Health, Mode, Replica, ReplicaState, ServiceSchedule, Span, Timestamp};
 
 /// How a replica is doing.
@@ -18,6 +20,8 @@ pub(super) enum Progress {
 
 /// Failed attempts to fetch an image that make a step fail.
 const PULL_ATTEMPTS: u32 = 3;
+/// Least time since the last change of its state before a replica has timed out.
+const RECOVERY: Duration = Duration::from_secs(10);
 
 /// How a replica is doing at `now`. Fetching the image never counts against the step's `timeout`.
 pub(super) fn progress(
@@ -52,10 +56,8 @@ pub(super) fn progress(
         return if settles <= now { Progress::Settled } else { Progress::UnderWay(Some(settles)) };
     }
     let Some(started) = replica.starting_at else { return Progress::UnderWay(None) };
-    // One that has run before is given the time again from where it stopped running.
-    let counts_from =
-        if replica.running_since.is_some() { started.max(replica.observed_at) } else { started };
-    let limit = counts_from.after(timeout.to_std());
+    // One that ran and was restarted is given a moment to come back.
+    let limit = started.after(timeout.to_std()).max(replica.observed_at.after(RECOVERY));
     if limit > now {
         return Progress::UnderWay(Some(limit));
     }
@@ -66,9 +68,10 @@ pub(super) fn progress(
     }
 }
 
-/// Whether it does what it is for: it runs, or has completed.
-pub(super) fn serves(replica: &Replica) -> bool {
+/// Whether it does what it is for: it runs or, of a job, has completed.
+pub(super) fn serves(replica: &Replica, mode: Mode) -> bool {
     replica.is_running()
-        || (replica.observed.generation == replica.generation
+        || (mode == Mode::Job
+            && replica.observed.generation == replica.generation
             && replica.observed.state == ReplicaState::Completed)
 }

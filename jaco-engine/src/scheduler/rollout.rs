@@ -16,10 +16,10 @@ use crate::command::{Action, RolloutEnd};
 
 /// What has become of a service's replacements.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Tally<'a> {
     /// Replacements that have not settled.
-    pub(super) under_way: u32,
-    /// Replacements that have settled.
+    pub(super) under_way: Vec<&'a Replica>,
+    /// Replacements that have settled and serve.
     pub(super) settled: u32,
     /// Why replacements failed, one each.
     pub(super) failures: Vec<String>,
@@ -29,15 +29,15 @@ pub(super) struct Tally {
 
 /// How the replicas of a service's present content are doing, and fetching the images of those to
 /// come.
-pub(super) fn tally(pass: &Pass<'_>, service: &Service<'_>) -> Tally {
+pub(super) fn tally<'a>(pass: &Pass<'_>, service: &Service<'a>) -> Tally<'a> {
     let mut tally = Tally::default();
     let timeout = pass.state.settings().rollout_step_timeout;
     for replica in &service.current {
         match progress(replica, &service.planned.schedule, timeout, pass.now) {
-            Progress::Settled => tally.settled += 1,
+            Progress::Settled => tally.settled += u32::from(service.serves(replica)),
             Progress::Failed(reason) => tally.failures.push(reason),
             Progress::UnderWay(until) => {
-                tally.under_way += 1;
+                tally.under_way.push(replica);
                 tally.next = tally.next.into_iter().chain(until).min();
             }
         }
@@ -65,7 +65,7 @@ pub(super) fn preparation_failed(replica: &Replica, planned: &PlannedService) ->
 pub(super) fn failures(
     pass: &Pass<'_>,
     deployment: &Deployment,
-    services: &[(Service<'_>, Tally)],
+    services: &[(Service<'_>, Tally<'_>)],
 ) -> (Vec<Action>, Option<RolloutEnd>) {
     let mut actions = Vec::new();
     let Some(rollout) = active_rollout(deployment) else { return (actions, None) };
@@ -82,7 +82,9 @@ pub(super) fn failures(
         let update = &service.planned.schedule.update;
         let tolerated =
             u64::from(service.desired(pass.state)) * u64::from(update.max_failure_permille) / 1000;
-        if u64::from(seen.max(counted)) <= tolerated {
+        // On the way back only what fails there counts.
+        let judged = if rollout.phase == RolloutPhase::Rolling { seen.max(counted) } else { seen };
+        if u64::from(judged) <= tolerated {
             continue;
         }
         if let Some(end) = give_up(pass, deployment, rollout, update.failure_action, reason) {
@@ -118,7 +120,7 @@ fn give_up(
 /// Where one service of the rollout is after the steps of this call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stand {
-    /// Every replica is current.
+    /// Every replica is current and has settled, or has failed.
     Done,
     /// Something is still going to happen.
     Working,
@@ -130,7 +132,7 @@ pub(super) enum Stand {
 /// those of the changed services have settled, failed when the rest cannot be replaced.
 pub(super) fn completion(
     deployment: &Deployment,
-    services: &[(Service<'_>, Tally)],
+    services: &[(Service<'_>, Tally<'_>)],
     stands: &[Stand],
 ) -> Option<RolloutEnd> {
     active_rollout(deployment)?;
@@ -138,7 +140,6 @@ pub(super) fn completion(
     for ((_, tally), stand) in services.iter().zip(stands).filter(|((s, _), _)| s.rolled) {
         match stand {
             Stand::Working => return None,
-            Stand::Done if tally.under_way > 0 => return None,
             Stand::Done => {}
             Stand::Stuck => stuck = tally.failures.last().cloned().or(stuck),
         }

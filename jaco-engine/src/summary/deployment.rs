@@ -91,8 +91,10 @@ fn overall(
         match rollout.phase {
             RolloutPhase::Rolling => {
                 let progress = format!("revision {} replaces {}", rollout.to, rollout.from);
-                let reason =
-                    first.map_or(progress.clone(), |s| format!("{progress}; {}", of_service(s)));
+                let reason = match services.iter().find(|s| s.reason.is_some()) {
+                    Some(service) => format!("{progress}; {}", of_service(service)),
+                    None => progress,
+                };
                 return (DeploymentState::Updating, Some(reason));
             }
             RolloutPhase::RollingBack => {

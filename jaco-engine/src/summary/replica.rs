@@ -12,26 +12,21 @@ pub(super) fn status(state: &State, replica: &Replica) -> ReplicaStatus {
     let schedule = state.service_of(replica).map(|s| &s.schedule);
     let (shown, reason) = stand(state, replica, schedule);
     let seen = &replica.observed;
-    let of_this_generation = seen.generation == replica.generation;
     ReplicaStatus {
         id: replica.id.clone(),
         node: node_name(state, replica),
         state: shown,
-        health: if of_this_generation { seen.health } else { Health::None },
+        health: seen.health,
         reason,
         generation: replica.generation,
         revision: replica.revision,
         image: schedule.map(|s| s.image.clone()).unwrap_or_default(),
-        container: seen.container.clone().filter(|_| of_this_generation),
-        restarts: if of_this_generation { seen.restarts } else { 0 },
-        exit_code: seen.exit_code.filter(|_| of_this_generation),
-        oom_killed: of_this_generation && seen.oom_killed,
-        started_at: seen.started_at.filter(|_| of_this_generation),
-        since: if of_this_generation {
-            replica.observed_at.max(replica.created_at)
-        } else {
-            replica.created_at
-        },
+        container: seen.container.clone(),
+        restarts: seen.restarts,
+        exit_code: seen.exit_code,
+        oom_killed: seen.oom_killed,
+        started_at: seen.started_at,
+        since: replica.observed_at.max(replica.created_at),
         log_tail: Vec::new(),
     }
 }
@@ -53,15 +48,12 @@ pub(super) fn stand(
             _ => (ReplicaState::Stopping, wait(why_it_goes(state, replica))),
         };
     }
-    if seen.generation != replica.generation {
-        return not_picked_up(state, replica);
-    }
     if let Some(reason) = being_replaced(state, replica) {
         return (ReplicaState::Updating, wait(reason));
     }
     match seen.state {
         ReplicaState::Running | ReplicaState::Completed => (seen.state, None),
-        ReplicaState::Pending => (seen.state, Some(why_pending(state, replica))),
+        ReplicaState::Pending => pending(state, replica),
         shown => {
             let words = || Reason { code: None, message: generic(shown, seen.health, schedule) };
             (shown, Some(seen.reason.clone().unwrap_or_else(words)))
@@ -107,35 +99,28 @@ fn why_it_goes(state: &State, replica: &Replica) -> String {
     .to_owned()
 }
 
-/// Nothing was seen of the present generation.
-fn not_picked_up(state: &State, replica: &Replica) -> (ReplicaState, Option<Reason>) {
-    if replica.observed.generation > 0 {
-        let next = replica.generation;
-        return (
-            ReplicaState::Updating,
-            wait(format!("its container is being replaced by generation {next}")),
-        );
-    }
-    (ReplicaState::Pending, Some(why_pending(state, replica)))
-}
-
-/// What a replica waits for that has no container yet.
-fn why_pending(state: &State, replica: &Replica) -> Reason {
+/// A replica whose present generation has no container yet.
+fn pending(state: &State, replica: &Replica) -> (ReplicaState, Option<Reason>) {
     let waiting_on = assignment::waiting_on(state, replica);
     if !waiting_on.is_empty() {
-        return Reason { code: None, message: format!("waits for {}", waiting_on.join(", ")) };
+        let reason = format!("waits for {}", waiting_on.join(", "));
+        return (ReplicaState::Pending, wait(reason));
     }
-    let seen = &replica.observed;
-    if let Some(reason) = seen.reason.clone().filter(|_| seen.generation == replica.generation) {
-        return reason;
+    if let Some(reason) = replica.observed.reason.clone() {
+        return (ReplicaState::Pending, Some(reason));
     }
-    let message = match state.node(replica.node) {
+    match state.node(replica.node) {
         Some(node) if node.status == NodeStatus::Degraded => {
-            format!("the container engine of {} does not answer", node.name)
+            let reason = format!("the container engine of {} does not answer", node.name);
+            (ReplicaState::Pending, wait(reason))
         }
-        _ => "its node has not picked it up yet".to_owned(),
-    };
-    Reason { code: None, message }
+        _ if replica.generation > 1 => {
+            let reason =
+                format!("its container is being replaced by generation {}", replica.generation);
+            (ReplicaState::Updating, wait(reason))
+        }
+        _ => (ReplicaState::Pending, wait("its node has not picked it up yet".to_owned())),
+    }
 }
 
 /// Whether a running replica is going to be replaced by the rollout under way, and how far that is.

@@ -3,6 +3,7 @@
 pub mod builders;
 pub mod clock;
 pub mod network;
+pub mod world;
 
 pub use clock::ManualClock;
 pub use network::SimulatedNetwork;

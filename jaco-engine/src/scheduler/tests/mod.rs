@@ -1,0 +1,7 @@
+//! Plans as transcripts, and what holds of all plans.
+
+mod filters;
+mod placement;
+mod properties;
+mod rollouts;
+mod touching;
