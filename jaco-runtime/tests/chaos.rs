@@ -149,7 +149,7 @@ async fn live(events: Vec<Event>) {
     for event in events {
         happen(&mut node, &mut generations, event).await;
     }
-    node.until("everything is as assigned", |n| settled(n)).await;
+    node.until("everything is as assigned", settled).await;
     node.pass(Duration::from_secs(60)).await;
     assert!(settled(&node), "{:#?}\n{:#?}", node.assignment().replicas, engine.containers());
     let said = node.log.len();

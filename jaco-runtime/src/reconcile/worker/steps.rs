@@ -1,0 +1,217 @@
+//! Carries out the steps of a worker.
+
+use std::{sync::Arc, time::Duration};
+
+use jaco_api::model::{AssignedReplica, ContainerSpec, Intent, PullPolicy};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Turn, Worker};
+use crate::{
+    container::{Container, ContainerStatus, ImageRef, RuntimeError},
+    reconcile::{
+        diff::Order,
+        memory::Memory,
+        step::{Step, Wanted},
+    },
+    spec,
+};
+
+impl Worker {
+    /// Takes one step.
+    pub(super) async fn take(
+        &mut self,
+        order: &Order,
+        wanted: Wanted<'_>,
+        step: Step,
+        current: Option<&Container>,
+    ) -> Result<Turn, RuntimeError> {
+        if !matches!(step, Step::Hold(_)) {
+            tracing::debug!(replica = self.key, ?step, "step");
+        }
+        let runtime = self.engine.runtime.clone();
+        match (step, wanted) {
+            (Step::Hold(until), _) => return Ok(Turn::Wait(until)),
+            (Step::LookForImage(image), Wanted::Running(replica, _)) => {
+                let present = runtime.image_present(&image).await?;
+                let (policy, at) = (policy_for(replica, &image), self.now().at);
+                let known = self.memory().images.entry(image.clone()).or_default();
+                if present { known.found() } else { known.missing(&image.name, policy, at) }
+            }
+            (Step::Fetch(image), Wanted::Running(replica, _)) => {
+                let anew = policy_for(replica, &image) == PullPolicy::Always;
+                self.begin_fetch(image, anew);
+            }
+            (Step::Create, Wanted::Running(replica, spec)) => {
+                self.create(order, replica, spec).await?;
+            }
+            (Step::Start(id), Wanted::Running(replica, spec)) => {
+                let again = current.is_some_and(|c| c.status != ContainerStatus::Created);
+                self.start(order, replica, spec, &id, again).await?;
+            }
+            (Step::Stop(id), _) => ignore_missing(runtime.stop(&id).await)?,
+            (Step::Remove(id), _) => {
+                ignore_missing(runtime.remove(&id).await)?;
+                self.engine.freed.notify_one();
+            }
+            // Only a running replica has images, a container to make and one to start.
+            (_, Wanted::Gone | Wanted::Unknown) => return Ok(Turn::Wait(None)),
+        }
+        self.memory().went_well();
+        Ok(Turn::Again)
+    }
+
+    pub(super) fn memory(&mut self) -> &mut Memory {
+        self.memory.get_or_insert_default()
+    }
+
+    async fn create(
+        &mut self,
+        order: &Order,
+        replica: &AssignedReplica,
+        spec: &ContainerSpec,
+    ) -> Result<(), RuntimeError> {
+        let made = self.try_create(order, replica, spec).await;
+        let now = self.now().at;
+        match made {
+            Ok(id) => {
+                let memory = self.memory();
+                memory.made.insert(id);
+                // The next container wants a fresh look at it.
+                memory.images.remove(&ImageRef::of(spec));
+                Ok(())
+            }
+            Err(error @ RuntimeError::Conflict { .. }) if self.is_mine(order).await => {
+                tracing::debug!(replica = self.key, %error, "the container is there already");
+                Ok(())
+            }
+            Err(error) => {
+                if error.is_definitive_for_image() {
+                    self.memory().images.remove(&ImageRef::of(spec));
+                }
+                self.refused(replica, error, now)
+            }
+        }
+    }
+
+    async fn try_create(
+        &self,
+        order: &Order,
+        replica: &AssignedReplica,
+        spec: &ContainerSpec,
+    ) -> Result<String, RuntimeError> {
+        self.engine.ensure_networks(order.cluster, replica, spec).await?;
+        self.engine.ensure_volumes(order.cluster, replica, spec).await?;
+        let spec = Arc::new(spec.clone());
+        self.engine.runtime.create(&spec::container(order.cluster, replica, &spec)).await
+    }
+
+    /// Whether the container with our name is this replica's.
+    async fn is_mine(&self, order: &Order) -> bool {
+        let name = format!("jaco.{}", self.key);
+        let wanted = spec::replica_labels(order.cluster, &self.key);
+        match self.engine.runtime.inspect(&name).await {
+            Ok(found) => wanted.iter().all(|(k, v)| found.labels.get(k) == Some(v)),
+            Err(_) => false,
+        }
+    }
+
+    async fn start(
+        &mut self,
+        order: &Order,
+        replica: &AssignedReplica,
+        spec: &ContainerSpec,
+        id: &str,
+        again: bool,
+    ) -> Result<(), RuntimeError> {
+        // A container that ran before may have lost its networks; a new one has just got them.
+        let networks = match again {
+            true => self.engine.ensure_networks(order.cluster, replica, spec).await,
+            false => Ok(()),
+        };
+        let started = match networks {
+            Ok(()) => self.engine.runtime.start(id).await,
+            Err(error) => Err(error),
+        };
+        let now = self.now().at;
+        match started {
+            Ok(()) => {
+                self.memory().made.insert(id.to_owned());
+                self.memory().restarts += u32::from(again);
+                Ok(())
+            }
+            Err(error) => self.refused(replica, error, now),
+        }
+    }
+
+    /// A refusal counts as a failure of the replica; an engine that is away or silent does not.
+    fn refused(
+        &mut self,
+        replica: &AssignedReplica,
+        error: RuntimeError,
+        now: Duration,
+    ) -> Result<(), RuntimeError> {
+        match error {
+            RuntimeError::TimedOut { .. } | RuntimeError::NotUnderstood { .. } => Err(error),
+            _ if error.is_unreachable() => Err(error),
+            _ => {
+                tracing::info!(replica = self.key, %error, "the engine refused");
+                self.memory().refused(&replica.restart, &error, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_fetch(&mut self, image: ImageRef, anew: bool) {
+        let (engine, wanted) = (self.engine.clone(), image.clone());
+        let task = tokio::spawn(async move { engine.fetch(&wanted, anew).await });
+        if let Some((old, _)) = self.fetch.replace((image.clone(), AbortOnDropHandle::new(task))) {
+            self.memory().images.entry(old).or_default().called_off();
+        }
+        self.memory().images.entry(image).or_default().fetching();
+    }
+
+    /// Drops a fetch that nobody wants any more.
+    pub(super) fn call_off_fetch(&mut self, replica: &AssignedReplica, memory: &mut Memory) {
+        let wants = |spec: &Option<Arc<ContainerSpec>>, image: &ImageRef| {
+            spec.as_deref().is_some_and(|s| ImageRef::of(s) == *image)
+        };
+        let Some((image, _)) = &self.fetch else { return };
+        let run = replica.intent == Intent::Run;
+        if !(run && (wants(&replica.spec, image) || wants(&replica.prepare, image))) {
+            memory.images.remove(image);
+            self.fetch = None;
+        } else {
+            // A new generation has forgotten that it is under way.
+            memory.images.entry(image.clone()).or_default().fetching();
+        }
+    }
+
+    pub(super) fn fetched(&mut self, result: Result<(), RuntimeError>) {
+        let now = self.now().at;
+        let Some((image, _)) = self.fetch.take() else { return };
+        match result {
+            Ok(()) => self.memory().images.entry(image).or_default().found(),
+            Err(error) if error.is_unreachable() => {
+                self.memory().images.entry(image).or_default().called_off();
+                self.engine.lost(&error.to_string());
+            }
+            Err(error) => {
+                tracing::info!(replica = self.key, %image, %error, "cannot fetch the image");
+                self.memory().images.entry(image).or_default().failed(&error, now);
+            }
+        }
+    }
+}
+
+/// The pull policy that applies to an image of this replica.
+fn policy_for(replica: &AssignedReplica, image: &ImageRef) -> PullPolicy {
+    let specs = replica.spec.iter().chain(&replica.prepare);
+    specs.filter(|s| ImageRef::of(s) == *image).map(|s| s.pull_policy).next().unwrap_or_default()
+}
+
+fn ignore_missing(result: Result<(), RuntimeError>) -> Result<(), RuntimeError> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}

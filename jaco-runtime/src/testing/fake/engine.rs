@@ -1,0 +1,315 @@
+//! The engine in memory as an engine.
+
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use jaco_api::model::{Health, MountSource, Timestamp};
+use tokio::sync::broadcast;
+
+use super::{
+    super::program::{Action, OnStop},
+    FakeRuntime, Op,
+    world::{Fake, matches},
+};
+use crate::container::{
+    Container, ContainerRequest, ContainerRuntime, ContainerStatus, ContainerSummary, Credential,
+    EngineEvent, EngineVersion, EventAction, EventStream, ImageRef, Labels, LogQuery, LogStream,
+    Network, NetworkRequest, PullProgress, RuntimeError, Stats, Volume, VolumeRequest,
+};
+
+#[async_trait]
+impl ContainerRuntime for FakeRuntime {
+    async fn ping(&self) -> Result<(), RuntimeError> {
+        self.request(Op::Ping, "").await
+    }
+
+    async fn version(&self) -> Result<EngineVersion, RuntimeError> {
+        self.request(Op::Ping, "").await?;
+        Ok(EngineVersion {
+            name: "Fake".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api: "1.41".to_owned(),
+            platform: "linux/amd64".to_owned(),
+            cpus: 4,
+            memory_bytes: 8 << 30,
+        })
+    }
+
+    async fn image_present(&self, image: &ImageRef) -> Result<bool, RuntimeError> {
+        self.request(Op::ImagePresent, &image.name).await?;
+        Ok(self.lock().images.get(&image.name).is_some_and(|i| i.present))
+    }
+
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        _credential: Option<&Credential>,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        self.request(Op::Pull, &image.name).await?;
+        let script = self.lock().pulls.get_mut(&image.name).and_then(VecDeque::pop_front);
+        progress(PullProgress { status: format!("Pulling {image}"), ..Default::default() });
+        if let Some(pull) = script {
+            tokio::time::sleep(pull.takes).await;
+            pull.result?;
+        }
+        self.lock().reachable()?;
+        self.add_image(&image.name);
+        Ok(())
+    }
+
+    async fn networks(&self, labels: &Labels) -> Result<Vec<Network>, RuntimeError> {
+        self.request(Op::Networks, "").await?;
+        let world = self.lock();
+        Ok(world.networks.values().filter(|n| matches(&n.labels, labels)).cloned().collect())
+    }
+
+    async fn create_network(&self, request: &NetworkRequest) -> Result<(), RuntimeError> {
+        self.request(Op::CreateNetwork, &request.name).await?;
+        let mut world = self.lock();
+        if world.has_network(&request.name) {
+            let message = format!("network with name {} already exists", request.name);
+            return Err(RuntimeError::Conflict { message });
+        }
+        let id = format!("net{:08}", world.next_serial());
+        let labels = request.labels.clone();
+        world.networks.insert(id.clone(), Network { id, name: request.name.clone(), labels });
+        Ok(())
+    }
+
+    async fn remove_network(&self, id: &str) -> Result<(), RuntimeError> {
+        self.request(Op::RemoveNetwork, id).await?;
+        let mut world = self.lock();
+        let Some(network) = world.networks.get(id).cloned() else {
+            return Err(RuntimeError::NotFound { message: format!("network {id} not found") });
+        };
+        let uses = |f: &Fake| {
+            f.seen.status.is_alive() && f.request.networks.iter().any(|n| n.network == network.name)
+        };
+        if world.containers.values().any(uses) {
+            let message = format!("network {} has active endpoints", network.name);
+            return Err(RuntimeError::Conflict { message });
+        }
+        world.networks.remove(id);
+        Ok(())
+    }
+
+    async fn volume(&self, name: &str) -> Result<Option<Volume>, RuntimeError> {
+        let world = self.lock();
+        world.reachable()?;
+        Ok(world.volumes.get(name).cloned())
+    }
+
+    async fn create_volume(&self, request: &VolumeRequest) -> Result<(), RuntimeError> {
+        self.request(Op::CreateVolume, &request.name).await?;
+        let volume = Volume { name: request.name.clone(), labels: request.labels.clone() };
+        self.lock().volumes.entry(request.name.clone()).or_insert(volume);
+        Ok(())
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), RuntimeError> {
+        self.request(Op::RemoveVolume, name).await?;
+        let mut world = self.lock();
+        let mounts = |f: &Fake| {
+            f.request.spec.mounts.iter().any(
+                |m| matches!(&m.source, MountSource::Volume { name: mounted, .. } if mounted == name),
+            )
+        };
+        if world.containers.values().any(mounts) {
+            return Err(RuntimeError::Conflict { message: format!("volume {name} is in use") });
+        }
+        match world.volumes.remove(name) {
+            Some(_) => Ok(()),
+            None => Err(RuntimeError::NotFound { message: format!("no such volume: {name}") }),
+        }
+    }
+
+    async fn list(&self, labels: &Labels) -> Result<Vec<ContainerSummary>, RuntimeError> {
+        self.request(Op::List, "").await?;
+        let world = self.lock();
+        let found = world.containers.values().filter(|f| matches(&f.request.labels, labels));
+        Ok(found
+            .map(|f| ContainerSummary {
+                id: f.seen.id.clone(),
+                name: f.seen.name.clone(),
+                labels: f.request.labels.clone(),
+                status: f.seen.status,
+            })
+            .collect())
+    }
+
+    async fn inspect(&self, id: &str) -> Result<Container, RuntimeError> {
+        self.request(Op::Inspect, id).await?;
+        self.lock().container(id).map(|f| f.seen.clone())
+    }
+
+    async fn create(&self, request: &ContainerRequest) -> Result<String, RuntimeError> {
+        self.request(Op::Create, &request.name).await?;
+        let now = self.now();
+        let mut world = self.lock();
+        if let Some(other) = world.find_mut(&request.name) {
+            let message = format!(
+                "The container name \"/{}\" is already in use by container \"{}\"",
+                request.name, other.seen.id
+            );
+            return Err(RuntimeError::Conflict { message });
+        }
+        let image = world.images.get(&request.spec.image).cloned().unwrap_or_default();
+        if !image.present {
+            let name = request.spec.image.clone();
+            let message = format!("No such image: {name}");
+            return Err(RuntimeError::ImageNotFound { image: name, message });
+        }
+        let missing = request.networks.iter().find(|n| !world.has_network(&n.network));
+        if let Some(missing) = missing {
+            let message = format!("network {} not found", missing.network);
+            return Err(RuntimeError::NotFound { message });
+        }
+        let serial = world.next_serial();
+        let fake = Fake::new(request, &image, serial, now);
+        let id = fake.seen.id.clone();
+        world.containers.insert(id.clone(), fake);
+        world.emit(&id, EventAction::Created);
+        Ok(id)
+    }
+
+    async fn start(&self, id: &str) -> Result<(), RuntimeError> {
+        self.request(Op::Start, id).await?;
+        let now = self.now();
+        let mut world = self.lock();
+        let missing = {
+            let networks: Vec<_> =
+                world.container(id)?.request.networks.iter().map(|n| n.network.clone()).collect();
+            networks.into_iter().find(|n| !world.has_network(n))
+        };
+        if let Some(missing) = missing {
+            let message = format!("network {missing} not found");
+            return Err(RuntimeError::NotFound { message });
+        }
+        let fake = world.container(id)?;
+        if fake.seen.status.is_alive() {
+            return Ok(());
+        }
+        if let Some(program) = fake.argv().first().filter(|a| a.starts_with("/nonexistent")) {
+            let message = format!("exec: \"{program}\": stat {program}: no such file or directory");
+            fake.seen.exit_code = Some(127);
+            fake.seen.error = Some(message.clone());
+            return Err(RuntimeError::Refused { status: 400, message });
+        }
+        fake.run += 1;
+        fake.seen.status = ContainerStatus::Running;
+        // Two runs never begin at the same time.
+        fake.seen.started_at = fake.seen.started_at.map(|t| Timestamp(t.0 + 1)).max(Some(now));
+        fake.seen.finished_at = None;
+        fake.seen.exit_code = None;
+        fake.seen.oom_killed = false;
+        fake.seen.error = None;
+        fake.seen.health = if fake.health.is_some() { Health::Starting } else { Health::None };
+        let (id, run) = (fake.seen.id.clone(), fake.run);
+        let (program, health) = (fake.program.clone(), fake.health.clone());
+        world.emit(&id, EventAction::Started);
+        drop(world);
+        if let Some(check) = health {
+            tokio::spawn(self.clone().check(id.clone(), run, check));
+        }
+        if program.actions.first() != Some(&Action::Forever) {
+            tokio::spawn(self.clone().play(id, run, program));
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
+        self.request(Op::Stop, id).await?;
+        let (run, on_stop, grace) = {
+            let mut world = self.lock();
+            let fake = world.container(id)?;
+            if !fake.seen.status.is_alive() {
+                return Ok(());
+            }
+            (fake.run, fake.program.on_stop, fake.request.spec.grace().to_std())
+        };
+        match on_stop {
+            OnStop::Exit(code) => self.finish(id, Some(run), code, false),
+            OnStop::Ignore => {
+                tokio::time::sleep(grace).await;
+                self.lock().reachable()?;
+                self.finish(id, Some(run), 137, false);
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+        self.request(Op::Remove, id).await?;
+        self.lock().container(id)?;
+        self.remove_behind(id);
+        self.output.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
+    async fn logs(&self, id: &str, query: &LogQuery) -> Result<LogStream, RuntimeError> {
+        self.request(Op::Logs, id).await?;
+        let since = query.since.unwrap_or_default();
+        let (id, old) = {
+            let mut world = self.lock();
+            let fake = world.container(id)?;
+            (fake.seen.id.clone(), fake.logs.clone())
+        };
+        let next = old.len();
+        let mut old: Vec<_> = old.into_iter().filter(|l| l.at >= since).collect();
+        if let Some(tail) = query.tail {
+            old.drain(..old.len().saturating_sub(tail as usize));
+        }
+        let old = stream::iter(old.into_iter().map(Ok));
+        if !query.follow {
+            return Ok(old.boxed());
+        }
+        let follow = stream::unfold(
+            (self.clone(), self.output.subscribe(), id, next),
+            |(fake, mut output, id, next)| async move {
+                loop {
+                    output.mark_unchanged();
+                    let (line, alive) = {
+                        let mut world = fake.lock();
+                        let found = world.find_mut(&id)?;
+                        (found.logs.get(next).cloned(), found.seen.status.is_alive())
+                    };
+                    if let Some(line) = line {
+                        return Some((Ok(line), (fake, output, id, next + 1)));
+                    }
+                    if !alive || output.changed().await.is_err() {
+                        return None;
+                    }
+                }
+            },
+        );
+        Ok(old.chain(follow).boxed())
+    }
+
+    async fn events(&self, labels: &Labels) -> Result<EventStream, RuntimeError> {
+        self.request(Op::Events, "").await?;
+        let (events, labels) = (self.lock().events.subscribe(), labels.clone());
+        let all = stream::unfold(events, |mut events| async move {
+            loop {
+                match events.recv().await {
+                    Ok(event) => return Some((Ok(event), events)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        let wanted = move |e: &Result<EngineEvent, RuntimeError>| {
+            futures::future::ready(e.as_ref().map_or(true, |e| matches(&e.labels, &labels)))
+        };
+        Ok(all.filter(wanted).boxed())
+    }
+
+    async fn stats(&self, id: &str) -> Result<Stats, RuntimeError> {
+        self.request(Op::Inspect, id).await?;
+        let mut world = self.lock();
+        let alive = world.container(id)?.seen.status.is_alive();
+        let memory_bytes = if alive { 1 << 20 } else { 0 };
+        Ok(Stats { memory_bytes, ..Stats::default() })
+    }
+}
