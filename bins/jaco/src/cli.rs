@@ -139,7 +139,7 @@ pub struct GlobalArgs {
         conflicts_with = "ca_fingerprint"
     )]
     pub ca_cert: Option<PathBuf>,
-    /// Fingerprint of the CA to pin, sha256:<hex> [env: JACO_CA_FINGERPRINT].
+    /// Fingerprint of the CA to pin, sha256:HEX [env: JACO_CA_FINGERPRINT].
     #[arg(long, global = true, value_name = "SHA256", help_heading = "Dialling")]
     pub ca_fingerprint: Option<String>,
     /// Local daemon's socket [env: JACO_SOCKET] [default: /var/run/jaco/jaco.sock].

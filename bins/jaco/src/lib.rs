@@ -1,7 +1,7 @@
 //! The command line of JACO: parse flags, make one call of the SDK, render the answer.
 //!
 //! Data goes to standard output, everything said about it to standard error. Every command is one
-//! file with a `run` that takes the client and an [`Output`](output::Output), so tests inject both.
+//! file with a `run` that takes the client and an [`Output`], so tests inject both.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

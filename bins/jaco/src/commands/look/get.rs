@@ -30,7 +30,7 @@ pub enum Command {
     },
     /// One replica, with the last lines of a failed container.
     Replica {
-        /// Its id, <deployment>.<service>.<index>.
+        /// Its id, DEPLOYMENT.SERVICE.INDEX.
         #[arg(add = complete::replicas())]
         id: ReplicaId,
     },
