@@ -573,3 +573,46 @@ async fn ten_replicas_start_side_by_side() {
     assert_eq!(engine.count(Op::Pull), 1, "one fetch serves all");
     assert_eq!(engine.count(Op::CreateNetwork), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_flaps_is_given_up_after_three_and_one_that_holds_is_not() {
+    let check = Healthcheck::Check {
+        test: vec!["CMD".into(), "true".into()],
+        interval: Some(Span::secs(1)),
+        timeout: None,
+        start_period: None,
+        retries: None,
+    };
+    for (healthy_for, expected) in [(5, ReplicaState::Failed), (15, ReplicaState::Running)] {
+        let engine = FakeRuntime::new();
+        engine.image_checks("app:1", check.clone());
+        let mut node = Node::start(&engine, one(sample::spec("app:1")));
+        for _ in 0..3 {
+            node.until_state(WEB, ReplicaState::Running).await;
+            node.pass(Duration::from_secs(healthy_for)).await;
+            engine.set_health(NAME, Health::Unhealthy);
+            node.until("it is out of routing", |n| {
+                n.seen(WEB).unwrap().state != ReplicaState::Running
+            })
+            .await;
+        }
+        node.pass(Duration::from_secs(30)).await;
+        let seen = node.seen(WEB).unwrap();
+        assert_eq!(seen.state, expected, "healthy for {healthy_for} s: {seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_counts_as_away_and_is_found_again() {
+    let engine = FakeRuntime::new();
+    let mut node = running(&engine).await;
+    let hang = Duration::from_secs(100_000);
+    engine.delay(Op::List, hang);
+    node.until("it is said", |n| matches!(n.log.last().unwrap().engine, EngineStatus::Down { .. }))
+        .await;
+    engine.delay(Op::List, Duration::ZERO);
+    node.until("it is up", |n| matches!(n.log.last().unwrap().engine, EngineStatus::Up(_))).await;
+    node.pass(Duration::from_secs(100)).await;
+    assert_eq!(node.seen(WEB).unwrap().state, ReplicaState::Running);
+    assert_eq!((engine.count(Op::Create), engine.count(Op::Stop)), (1, 0));
+}
