@@ -20,6 +20,8 @@ use super::{
 /// The nodes that may take replicas of one service, and why the others may not.
 pub(super) struct Board<'a> {
     seats: Vec<Seat<'a>>,
+    /// Positions of the seats that still have room, best first.
+    best: BinaryHeap<Reverse<(Rank, usize)>>,
     refusals: BTreeMap<Refusal, u32>,
     pack: bool,
     limit: u32,
@@ -52,6 +54,7 @@ impl<'a> Board<'a> {
         let ask = service.ask(&pins);
         let mut board = Self {
             seats: Vec::new(),
+            best: BinaryHeap::new(),
             refusals: BTreeMap::new(),
             pack: *service.placement == Placement::Pack,
             limit: service.planned.schedule.max_replicas_per_node,
@@ -71,6 +74,8 @@ impl<'a> Board<'a> {
         for replica in service.present().filter(|r| stay(r)) {
             board.count(replica.node, |seat| seat.all += 1);
         }
+        let ranked = |at: usize| Reverse((board.rank(pass, &board.seats[at]), at));
+        board.best = (0..board.seats.len()).map(ranked).collect();
         board
     }
 
@@ -90,12 +95,10 @@ impl<'a> Board<'a> {
         pass: &mut Pass<'a>,
         service: &Service<'a>,
     ) -> Result<NodeId, String> {
-        let ranked = |at: usize| Reverse((self.rank(pass, &self.seats[at]), at));
-        let mut best: BinaryHeap<_> = (0..self.seats.len()).map(ranked).collect();
-        let mut refusals = self.refusals.clone();
-        while let Some(Reverse((_, at))) = best.pop() {
+        while let Some(Reverse((_, at))) = self.best.pop() {
             if let Some(refusal) = self.has_no_room(pass, service, at) {
-                *refusals.entry(refusal).or_default() += 1;
+                // What is full stays full: only this board fills it.
+                *self.refusals.entry(refusal).or_default() += 1;
                 continue;
             }
             let node = self.seats[at].node.id;
@@ -105,20 +108,20 @@ impl<'a> Board<'a> {
             if let Some(volume) = service.planned.schedule.volumes.first() {
                 self.pin_to(at, volume);
             }
+            self.best.push(Reverse((self.rank(pass, &self.seats[at]), at)));
             return Ok(node);
         }
-        Err(explain(&refusals))
+        Err(explain(&self.refusals))
     }
 
     /// The next replicas follow the data of the one that was put here.
     fn pin_to(&mut self, at: usize, volume: &str) {
-        let kept = self.seats.swap_remove(at);
-        let others = u32::try_from(self.seats.len()).unwrap_or(u32::MAX);
+        let others = u32::try_from(self.best.len()).unwrap_or(u32::MAX);
         if others > 0 {
-            let on = Some(kept.node.name.clone());
+            let on = Some(self.seats[at].node.name.clone());
             self.refusals.insert(Refusal::Volume { volume: volume.to_owned(), on }, others);
+            self.best.clear();
         }
-        self.seats = vec![kept];
     }
 
     fn rank(&self, pass: &Pass<'_>, seat: &Seat<'_>) -> Rank {

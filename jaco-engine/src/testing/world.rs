@@ -205,7 +205,16 @@ impl World {
     /// # Panics
     /// When the state machine refuses a batch.
     pub fn step(&mut self) -> bool {
-        let plan = self.plan();
+        self.carry_out(&self.plan())
+    }
+
+    /// As [`Self::step`], for one deployment.
+    pub fn step_of(&mut self, deployment: &str) -> bool {
+        let one = [name(deployment)].into();
+        self.carry_out(&plan(&self.state, &one, self.now))
+    }
+
+    fn carry_out(&mut self, plan: &Plan) -> bool {
         for batch in &plan.batches {
             let lines: Vec<_> = batch.actions.iter().map(|a| self.describe(batch, a)).collect();
             let outcome = self.command(Command::Reconcile(batch.clone()));
@@ -274,7 +283,7 @@ impl World {
 
     /// A replica in a state, with a reason.
     pub fn enter(&mut self, replica: &str, state: ReplicaState, reason: &str) {
-        self.say(&format!("{replica} {state} {reason}").trim_end().to_owned());
+        self.say(format!("{replica} {state} {reason}").trim_end());
         self.observe(replica, seen(state, reason));
     }
 
