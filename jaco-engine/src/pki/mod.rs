@@ -91,5 +91,24 @@ fn certificate(what: &'static str, pem: &str) -> Result<CertificateDer<'static>,
     CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|source| PkiError::Pem { what, source })
 }
 
+/// TLS as a caller without a certificate does it, towards one node of cluster 1.
+#[cfg(test)]
+pub(crate) fn nameless_config(ca_pem: &str, node: &str) -> std::sync::Arc<rustls::ClientConfig> {
+    let expected = PeerIdentity {
+        cluster: jaco_api::model::ClusterId(uuid::Uuid::from_u128(1)),
+        node: node.parse().unwrap(),
+    };
+    let verifier =
+        verify::PeerVerifier::new(tls::roots(ca_pem).unwrap(), tls::provider(), expected);
+    let mut config = rustls::ClientConfig::builder_with_provider(tls::provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(std::sync::Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    std::sync::Arc::new(config)
+}
+
 #[cfg(test)]
 mod tests;

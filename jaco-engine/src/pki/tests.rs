@@ -123,20 +123,7 @@ async fn members_talk_and_strangers_do_not() {
 async fn only_the_api_port_takes_callers_without_a_certificate() {
     let ca = Authority::create(cluster(1), now()).unwrap();
     let a = credentials(&ca, 1, "a");
-    let nameless = || {
-        let mut config = ClientConfig::builder_with_provider(tls::provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verify::PeerVerifier::new(
-                tls::roots(ca.ca_pem()).unwrap(),
-                tls::provider(),
-                a.identity(),
-            )))
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Arc::new(config)
-    };
+    let nameless = || nameless_config(ca.ca_pem(), "a");
     let api = server_config(ca.ca_pem(), &a, ClientAuth::Optional).unwrap();
     talk(api, nameless()).await.unwrap();
     let raft = server_config(ca.ca_pem(), &a, ClientAuth::Required).unwrap();

@@ -3,4 +3,5 @@
 mod group;
 mod nodes;
 mod single;
+mod sockets;
 mod suite;
