@@ -81,7 +81,6 @@ pub(super) fn append(
 }
 
 /// Starts a write and waits for its completion.
-#[expect(clippy::disallowed_types, reason = "completions come from the storage's own thread")]
 pub(super) fn wait(start: impl FnOnce(Completion)) -> Result<(), Arc<StorageError>> {
     let (sender, receiver) = mpsc::channel();
     start(Box::new(move |result| {

@@ -115,8 +115,7 @@ impl Nodes {
     /// Three voters; the first one leads.
     pub(super) async fn three(timing: RaftTiming) -> Self {
         let network = SimulatedNetwork::default();
-        let storages = vec![MemoryStorage::default(); 0];
-        let mut nodes = Self { network, rafts: Vec::new(), storages, timing };
+        let mut nodes = Self { network, rafts: Vec::new(), storages: Vec::new(), timing };
         for id in 1..=3 {
             nodes.storages.push(MemoryStorage::default());
             let raft = nodes.begin(id).await;

@@ -39,8 +39,7 @@ async fn everything_acknowledged_is_there_after_a_restart_and_the_node_leads_wit
 
     let began = Instant::now();
     let seconds = Duration::from_secs;
-    let slow =
-        RaftTiming { heartbeat: seconds(1), election: (seconds(5), seconds(6)), ..timing() };
+    let slow = RaftTiming { heartbeat: seconds(1), election: (seconds(5), seconds(6)), ..timing() };
     let raft = open(&dir, slow).await;
     raft.caught_up().await.unwrap();
     raft.status().wait_for(|s| s.is_leader).await.unwrap();

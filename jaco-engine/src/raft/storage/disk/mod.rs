@@ -247,17 +247,12 @@ impl RaftStorage for DiskStorage {
     fn append(&self, records: Vec<Record>, done: Completion) {
         // The queue is filled under the lock: it has the order of the ledger.
         let mut inner = self.shared.lock();
-        let expected = inner.ledger.extent();
-        let mut next = records
-            .first()
-            .map_or(expected.end, |r| if expected.is_empty() { r.index } else { expected.end });
-        for record in &records {
-            if record.index != next {
-                drop(inner);
-                let gap = StorageError::Gap { expected: next, found: record.index };
-                return done(Err(Arc::new(gap)));
-            }
-            next += 1;
+        let kept = inner.ledger.extent();
+        let first = records.first().filter(|_| kept.is_empty()).map_or(kept.end, |r| r.index);
+        if let Some((expected, gap)) = (first..).zip(&records).find(|(at, r)| *at != r.index) {
+            drop(inner);
+            let gap = StorageError::Gap { expected, found: gap.index };
+            return done(Err(Arc::new(gap)));
         }
         let (mut contents, mut tickets) = (Vec::new(), Vec::new());
         for Record { index, bytes } in records {
