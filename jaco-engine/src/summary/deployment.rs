@@ -179,6 +179,10 @@ fn service_state(
     if count(wanted.len()) < desired {
         return (DeploymentState::Pending, Some(not_created(state, row, name)));
     }
+    if count(wanted.len()) > desired {
+        let surplus = count(wanted.len()) - desired;
+        return (DeploymentState::Updating, Some(format!("{surplus} more than wanted are to go")));
+    }
     if wanted.iter().any(|r| outdated(&r)) {
         let why = "replicas of an earlier revision are left from a rollout that was given up";
         return (DeploymentState::Degraded, Some(why.to_owned()));

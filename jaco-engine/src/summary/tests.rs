@@ -109,6 +109,17 @@ fn states_of_a_deployment() {
 }
 
 #[test]
+fn a_scale_down_is_not_over_before_the_surplus_is_told_to_go() {
+    let mut world = World::new(&["a"]);
+    world.deploy("shop", &[("web", service(3), "web:1")]);
+    world.settle(&[]);
+    world.deploy("shop", &[("web", service(1), "web:1")]);
+    assert_eq!(state(&world), DeploymentState::Updating, "{:?}", shown(&world));
+    world.step();
+    assert_eq!(state(&world), DeploymentState::Active);
+}
+
+#[test]
 fn what_nobody_can_take_is_pending_with_the_filters() {
     let mut world = World::new(&["a"]);
     let web = ServiceSchedule { constraints: vec!["node.labels.disk == ssd".into()], ..service(1) };
