@@ -84,7 +84,7 @@ fn wider_than(own: &[String], wish: &[String]) -> Option<String> {
     }
     let plain = |g: &str| g.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     wish.iter()
-        .find(|g| !own.contains(g) && !(plain(g) && covers(own, g)))
+        .find(|g| !(own.contains(g) || plain(g) && covers(own, g)))
         .map(|g| format!("deployments {g}"))
 }
 

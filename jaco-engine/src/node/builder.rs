@@ -126,6 +126,11 @@ impl Builder {
         self.firewall = Arc::new(firewall);
         self
     }
+    /// Keeps deployments apart with this firewall, which others may hold too.
+    pub fn shared_firewall(mut self, firewall: Arc<dyn Firewall>) -> Self {
+        self.firewall = firewall;
+        self
+    }
     /// Reaches containers on other nodes through this mesh.
     pub fn mesh(mut self, mesh: impl MeshDevice + 'static) -> Self {
         self.mesh = Some(Arc::new(mesh));
@@ -169,14 +174,14 @@ impl Builder {
             self;
         let runtime = runtime.ok_or(NodeError::NoRuntime)?;
         let (api_port, raft_port) = Reserved::both(&config)?;
-        let directory = DataDirectory::open(&config.data_dir)?;
-        let member = directory.member()?;
-        let name = node_name(&config, member.as_ref())?;
-        certs.domains().await.map_err(NodeError::Certificates)?;
         let socket = match &config.unix_socket {
             Some(path) => Some(UnixSocket::bind(path, config.socket_group.as_deref()).await?),
             None => None,
         };
+        let directory = DataDirectory::open(&config.data_dir)?;
+        let member = directory.member()?;
+        let name = node_name(&config, member.as_ref())?;
+        certs.domains().await.map_err(NodeError::Certificates)?;
         let storage = match storage {
             Some(storage) => storage,
             None => Arc::new(DiskStorage::open(directory.raft()).map_err(NodeError::Storage)?),

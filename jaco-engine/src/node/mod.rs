@@ -52,7 +52,6 @@ pub struct StopTimeout;
 
 impl Node {
     /// A node of this configuration, with the default of every seam.
-    #[must_use]
     pub fn builder(config: NodeConfig) -> Builder {
         Builder::new(config)
     }

@@ -94,3 +94,15 @@ fn binary_files_are_refused_with_the_place() {
         matches!(&error, ConfigError::Parse { place, .. } if (place.line, place.column) == (2, 3))
     );
 }
+
+/// The documentation lists exactly the keys there are, with their defaults.
+#[test]
+fn the_documentation_names_every_key() {
+    let page = include_str!("../../../../docs/operations/jacod-yaml.md");
+    for key in KEYS {
+        assert!(page.contains(&format!("| `{key}` |")), "{key} is not documented");
+    }
+    let documented = page.lines().filter_map(|l| l.strip_prefix("| `")?.split('`').next());
+    let keys: Vec<_> = documented.take(KEYS.len()).collect();
+    assert_eq!(keys, KEYS);
+}

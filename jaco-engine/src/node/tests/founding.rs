@@ -1,4 +1,5 @@
 use jaco_api::model::NodeStatus;
+use jaco_net::testing::FakeFirewall;
 
 use super::*;
 
@@ -60,4 +61,46 @@ async fn the_local_socket_records_the_callers_user_id() {
     drop(client);
     node.shutdown().await.unwrap();
     assert!(!dir.path().join("jaco.sock").exists());
+}
+
+async fn becomes(client: &Client, status: NodeStatus) {
+    eventually(client, "the status", |c| async move {
+        let nodes = c.nodes().await.unwrap();
+        (nodes[0].node.status == status).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_without_its_engine_is_degraded_until_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = Arc::new(FakeRuntime::new());
+    let node = start(dir.path(), &runtime).await;
+    node.init(&"admin".parse().unwrap()).await.unwrap();
+    becomes(&node.client(), NodeStatus::Ready).await;
+    runtime.disconnect();
+    becomes(&node.client(), NodeStatus::Degraded).await;
+    let nodes = node.client().nodes().await.unwrap();
+    assert!(nodes[0].node.reason.is_some() && nodes[0].node.facts.engine.is_none());
+    runtime.reconnect();
+    becomes(&node.client(), NodeStatus::Ready).await;
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_whose_firewall_fails_takes_no_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let firewall = Arc::new(FakeFirewall::default());
+    firewall.refuse(true);
+    let node = Node::builder(config(dir.path()))
+        .shared_runtime(Arc::new(FakeRuntime::new()))
+        .shared_firewall(firewall.clone())
+        .start()
+        .await
+        .unwrap();
+    node.init(&"admin".parse().unwrap()).await.unwrap();
+    becomes(&node.client(), NodeStatus::IsolationUnavailable).await;
+    firewall.refuse(false);
+    becomes(&node.client(), NodeStatus::Ready).await;
+    node.shutdown().await.unwrap();
 }
