@@ -108,7 +108,11 @@ fn action(line: &str) -> Option<Action> {
             };
             Action::Echo { stderr, text: text.trim_matches(['"', '\'']).to_owned() }
         }
-        "sleep" => Action::Sleep(Duration::from_secs_f64(rest.trim().parse().ok()?)),
+        // `sleep infinity` is how many images wait.
+        "sleep" => match Duration::try_from_secs_f64(rest.trim().parse().ok()?) {
+            Ok(time) => Action::Sleep(time),
+            Err(_) => Action::Forever,
+        },
         "exit" => Action::Exit(rest.trim().parse().unwrap_or(0)),
         "true" | ":" => Action::Exit(0),
         "false" => Action::Exit(1),
