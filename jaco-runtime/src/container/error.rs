@@ -50,7 +50,7 @@ pub enum RuntimeError {
         message: String,
     },
     /// The image exists neither here nor at its registry, or the registry will not say.
-    #[error("{message}")]
+    #[error("cannot fetch image {image}: {message}")]
     ImageNotFound {
         /// The image.
         image: String,
@@ -58,7 +58,7 @@ pub enum RuntimeError {
         message: String,
     },
     /// The image could not be fetched; another attempt may succeed.
-    #[error("{message}")]
+    #[error("cannot fetch image {image}: {message}")]
     PullFailed {
         /// The image.
         image: String,
