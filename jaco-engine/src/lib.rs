@@ -20,3 +20,5 @@ pub mod summary;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod watch;
+
+pub use node::{Builder, Node, NodeConfig, NodeError};
