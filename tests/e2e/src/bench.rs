@@ -118,7 +118,8 @@ impl Bench {
     pub fn prepare(&mut self, options: &NodeOptions) -> Outcome<&mut Node> {
         self.node = None;
         // Named after the scenario, so that data of different scenarios lives apart.
-        let node = Node::prepare(self.rig.host(0), &self.scenario, &self.binaries, options)?;
+        let name = self.scenario.replace('_', "-");
+        let node = Node::prepare(self.rig.host(0), &name, &self.binaries, options)?;
         Ok(self.node.insert(node))
     }
 
@@ -128,7 +129,12 @@ impl Bench {
     /// The daemon does not start, or refuses.
     pub fn cluster(&mut self) -> Outcome<Value> {
         self.prepare(&NodeOptions::default())?.start()?;
-        Ok(self.cli().json(&["cluster", "init"])?)
+        let init = self.cli().json(&["cluster", "init"])?;
+        // Ready once the engine was looked at and the leader has written what a leader writes.
+        self.node().wait_for(Patience::NORMAL, "a ready node", &["cluster", "status"], |s| {
+            s["members"][0]["status"] == "ready"
+        })?;
+        Ok(init)
     }
 
     /// Writes a stack.

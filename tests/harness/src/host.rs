@@ -174,12 +174,21 @@ impl Host {
         self.dockerd.take().map_or(Ok(()), |mut dockerd| dockerd.stop(Patience::NORMAL))
     }
 
-    /// Kills the engine.
+    /// Kills the engine and its containerd, as lack of memory might; containers run on.
     ///
     /// # Errors
     /// It does not end.
     pub fn kill_engine(&mut self) -> Result<()> {
-        self.dockerd.take().map_or(Ok(()), |mut dockerd| dockerd.kill())
+        self.dockerd.take().map_or(Ok(()), |mut dockerd| dockerd.kill())?;
+        let state = self.record.directory.join("exec/containerd");
+        let file = state.join("containerd.pid");
+        let pid = fs::read_to_string(&file).ok().and_then(|pid| pid.trim().parse().ok());
+        if let Some(pid) = pid.filter(|pid| alive(*pid)) {
+            signal_pid(pid, Signal::KILL);
+        }
+        let _ = fs::remove_file(file);
+        let _ = fs::remove_file(state.join("containerd.sock"));
+        Ok(())
     }
 
     /// Fetches a page from inside the host's network.
@@ -228,14 +237,24 @@ pub(crate) fn remove(record: &HostRecord) -> Result<()> {
     if record.namespace_path().exists() {
         outcome = outcome.and(run("ip", &["netns", "del", &record.namespace()]).map(drop));
     }
-    if Path::new("/sys/class/net").join(record.link()).exists() {
-        outcome = outcome.and(run("ip", &["link", "del", &record.link()]).map(drop));
-    }
+    outcome = outcome.and(remove_link(&record.link()));
     match fs::remove_dir_all(&record.directory) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             outcome.and(Err(HarnessError::file("remove", &record.directory)(error)))
         }
         _ => outcome,
+    }
+}
+
+/// The kernel takes a link away by itself some time after the namespace of its other end.
+pub(crate) fn remove_link(link: &str) -> Result<()> {
+    let exists = || Path::new("/sys/class/net").join(link).exists();
+    if !exists() {
+        return Ok(());
+    }
+    match run("ip", &["link", "del", link]) {
+        Err(error) if exists() => Err(error),
+        _ => Ok(()),
     }
 }
 

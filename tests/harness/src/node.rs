@@ -14,12 +14,20 @@ use crate::{
 };
 
 /// What a node is made of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct NodeOptions {
+    /// Ports of the operator API and of raft.
+    pub ports: (u16, u16),
     /// Data directory; by default one of its own below the host's.
     pub data_dir: Option<PathBuf>,
     /// Further lines of jacod.yaml.
     pub config: String,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self { ports: (7000, 7001), data_dir: None, config: String::new() }
+    }
 }
 
 /// A daemon with its configuration and data.
@@ -54,9 +62,11 @@ impl Node {
         let mut text = format!("node_name: {name}\ndata_dir: {}\n", data_dir.display());
         let _ = write!(
             text,
-            "unix_socket: {directory}/jaco.sock\nlisten_addr: 0.0.0.0:7000\n\
-             cluster_addr: 0.0.0.0:7001\nengine_socket: {engine}\nlog_level: debug\n{further}",
+            "unix_socket: {directory}/jaco.sock\nlisten_addr: 0.0.0.0:{api}\n\
+             cluster_addr: 0.0.0.0:{raft}\nengine_socket: {engine}\nlog_level: debug\n{further}",
             directory = directory.display(),
+            api = options.ports.0,
+            raft = options.ports.1,
             engine = host.engine().url(),
             further = options.config
         );
@@ -69,7 +79,7 @@ impl Node {
             data_dir,
             config,
             enter: enter.filter(|word| !word.is_empty()).collect(),
-            server: format!("{}:7000", host.address()),
+            server: format!("{}:{}", host.address(), options.ports.0),
             directory,
             binaries: binaries.clone(),
             process: None,

@@ -186,10 +186,7 @@ impl Rig {
         for number in 1..=self.record.hosts {
             outcome = outcome.and(host::remove(&self.host_record(number)));
         }
-        let switch = switch(&self.record.name);
-        if Path::new("/sys/class/net").join(&switch).exists() {
-            outcome = outcome.and(run("ip", &["link", "del", &switch]).map(drop));
-        }
+        outcome = outcome.and(host::remove_link(&switch(&self.record.name)));
         let directory = self.record.directory();
         outcome.and(fs::remove_dir_all(&directory).map_err(HarnessError::file("remove", directory)))
     }

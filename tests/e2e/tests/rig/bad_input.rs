@@ -113,14 +113,13 @@ pub(crate) fn a_daemon_that_cannot_start_says_why(bench: &mut Bench) -> Outcome 
 
     let blocker = bench.scratch()?.join("file");
     fs::write(&blocker, "")?;
-    let data_dir = Some(blocker.join("data"));
-    let said =
-        refusal(&mut second(bench, "third", &NodeOptions { data_dir, ..Default::default() })?)?;
+    let free = NodeOptions { ports: (7010, 7011), ..Default::default() };
+    let blocked = NodeOptions { data_dir: Some(blocker.join("data")), ..free.clone() };
+    let said = refusal(&mut second(bench, "third", &blocked)?)?;
     assert!(said.contains("file/data"), "the unusable directory is named:\n{said}");
 
-    let config = "no_such_key: 1\n".to_owned();
-    let said =
-        refusal(&mut second(bench, "fourth", &NodeOptions { config, ..Default::default() })?)?;
+    let unknown = NodeOptions { config: "no_such_key: 1\n".to_owned(), ..free };
+    let said = refusal(&mut second(bench, "fourth", &unknown)?)?;
     assert!(said.contains("no_such_key"), "the unknown key is named:\n{said}");
 
     let status = bench.cli().json(&["cluster", "status"])?;
