@@ -81,7 +81,7 @@ impl logs_server::Logs for Service {
             here: membership.id,
             chosen,
             query,
-            opened: BTreeMap::new(),
+            readings: BTreeMap::new(),
             missed: BTreeSet::new(),
             lines: SelectAll::new(),
         };
@@ -142,8 +142,24 @@ impl Chosen {
     }
 }
 
-/// A line, or why there are no more, of one container.
-type Item = (ReplicaId, Result<LogLine, String>);
+/// What comes out of one container.
+enum Item {
+    Line(LogLine),
+    /// Why there is no more.
+    Gap(String),
+    /// Nothing more is written by this run of it.
+    End,
+}
+
+/// The output of one replica's container, as far as it was read.
+struct Reading {
+    container: String,
+    /// Restarts of the container that were seen.
+    restarts: u32,
+    ended: bool,
+    /// The last line that was read.
+    last: Option<Timestamp>,
+}
 
 /// Every wanted container's output as one stream.
 struct Merge {
@@ -152,49 +168,45 @@ struct Merge {
     here: NodeId,
     chosen: Chosen,
     query: LogQuery,
-    /// The container of each replica whose output is being read.
-    opened: BTreeMap<ReplicaId, String>,
+    readings: BTreeMap<ReplicaId, Reading>,
     /// Replicas that were reported as gaps.
     missed: BTreeSet<ReplicaId>,
-    lines: SelectAll<BoxStream<'static, Item>>,
+    lines: SelectAll<BoxStream<'static, (ReplicaId, Item)>>,
 }
 
 impl Merge {
     async fn run(mut self, reader: Reader<pb::LogBatch>) -> Result<(), Gone> {
+        let mut first = true;
         loop {
             let state = self.watch.newest();
-            let gaps = self.open_new(&state);
+            let gaps = self.open_new(&state, std::mem::take(&mut first));
             if !gaps.is_empty() {
                 reader.send(pb::LogBatch { lines: Vec::new(), gaps }).await?;
             }
-            loop {
-                tokio::select! {
-                    Some(first) = self.lines.next() => {
-                        let batch = self.gather(first, &state);
+            if !self.query.follow && self.lines.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                item = self.lines.next(), if !self.lines.is_empty() => {
+                    let batch = item.map(|item| self.gather(item, &state)).unwrap_or_default();
+                    if !batch.lines.is_empty() || !batch.gaps.is_empty() {
                         reader.send(batch).await?;
                     }
-                    changed = self.watch.changed(), if self.query.follow => {
-                        changed.map_err(|_| Gone)?;
-                        break;
-                    }
-                    () = reader.gone() => return Err(Gone),
-                    // Without `follow`, every container has been read to its end.
-                    else => return Ok(()),
                 }
-                if !self.query.follow && self.lines.is_empty() {
-                    return Ok(());
+                changed = self.watch.changed(), if self.query.follow => {
+                    changed.map_err(|_| Gone)?;
                 }
+                () = reader.gone() => return Err(Gone),
             }
         }
     }
 
-    /// Opens the output of containers that are not read yet. Those of other nodes, and replicas
-    /// without a container, are told once when everything that exists is wanted.
-    fn open_new(&mut self, state: &State) -> Vec<pb::LogGap> {
-        self.opened.retain(|id, _| state.replica(id).is_some());
+    /// Opens the output of containers that are not read yet: new ones, and those that run again
+    /// after an end. Replicas of other nodes are told once.
+    fn open_new(&mut self, state: &State, first: bool) -> Vec<pb::LogGap> {
+        self.readings.retain(|id, _| state.replica(id).is_some());
         self.missed.retain(|id| state.replica(id).is_some());
         let mut gaps = Vec::new();
-        let first = self.opened.is_empty() && self.missed.is_empty();
         for replica in self.chosen.replicas(state) {
             if replica.node != self.here {
                 if self.missed.insert(replica.id.clone()) {
@@ -204,36 +216,68 @@ impl Merge {
                 }
                 continue;
             }
-            let Some(container) = &replica.observed.container else { continue };
-            if self.opened.get(&replica.id) == Some(container) {
-                continue;
-            }
-            // A container that appears while we follow is read from its start.
-            let query = if first { self.query } else { LogQuery { tail: None, ..self.query } };
+            let Some(query) = self.due(&replica, first) else { continue };
+            let Some(container) = replica.observed.container.clone() else { continue };
+            let output = self.source.open(&container, query).map(|line| match line {
+                Ok(line) => Item::Line(line),
+                Err(why) => Item::Gap(why),
+            });
+            let end = futures::stream::once(async { Item::End });
             let id = replica.id.clone();
-            let output = self.source.open(container, query);
-            self.lines.push(output.map(move |item| (id.clone(), item)).boxed());
-            self.opened.insert(replica.id.clone(), container.clone());
+            self.lines.push(output.chain(end).map(move |item| (id.clone(), item)).boxed());
+            let restarts = replica.observed.restarts;
+            let reading = Reading { container, restarts, ended: false, last: None };
+            self.readings.insert(replica.id.clone(), reading);
         }
         gaps
     }
 
-    /// This line and those that are ready.
-    fn gather(&mut self, first: Item, state: &State) -> pb::LogBatch {
+    /// What to read of a replica's container; nothing while it is being read, or was read to the
+    /// end of its last run.
+    fn due(&self, replica: &Replica, first: bool) -> Option<LogQuery> {
+        let seen = &replica.observed;
+        match self.readings.get(&replica.id) {
+            // A container that appears while we follow is read from its start.
+            None if first => Some(self.query),
+            None => Some(LogQuery { tail: None, ..self.query }),
+            Some(r) if Some(&r.container) != seen.container.as_ref() => {
+                Some(LogQuery { tail: None, ..self.query })
+            }
+            Some(r) if r.ended && r.restarts != seen.restarts => {
+                let after = r.last.map(|t| Timestamp(t.0 + 1));
+                Some(LogQuery { tail: None, since: after.or(self.query.since), ..self.query })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// This item and those that are ready.
+    fn gather(&mut self, first: (ReplicaId, Item), state: &State) -> pb::LogBatch {
         use futures::FutureExt as _;
         let node = name_of(state, self.here);
         let mut batch = pb::LogBatch::default();
         let mut next = Some(first);
         while let Some((replica, item)) = next {
+            let reading = self.readings.get_mut(&replica);
             match item {
-                Ok(line) => batch.lines.push(pb::LogLine {
-                    replica: replica.to_string(),
-                    node: node.clone(),
-                    at: line.at.0,
-                    stderr: line.stderr,
-                    text: line.text,
-                }),
-                Err(message) => batch.gaps.push(gap(&replica, &node, message)),
+                Item::Line(line) => {
+                    if let Some(reading) = reading {
+                        reading.last = reading.last.max(Some(line.at));
+                    }
+                    batch.lines.push(pb::LogLine {
+                        replica: replica.to_string(),
+                        node: node.clone(),
+                        at: line.at.0,
+                        stderr: line.stderr,
+                        text: line.text,
+                    });
+                }
+                Item::Gap(message) => batch.gaps.push(gap(&replica, &node, message)),
+                Item::End => {
+                    if let Some(reading) = reading {
+                        reading.ended = true;
+                    }
+                }
             }
             if batch.lines.len() >= LINES {
                 break;

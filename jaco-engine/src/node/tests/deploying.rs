@@ -149,6 +149,64 @@ async fn logs_follow_replicas_that_come_later() {
 }
 
 #[tokio::test]
+async fn logs_end_with_what_there_is_unless_they_are_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, runtime) = founded(dir.path()).await;
+    let client = node.client();
+    client.apply(stack("hello", 1)).await.unwrap();
+    reach(&client, Goal::Running, Some(1)).await;
+    let query = LogQuery { deployment: Some(shop()), ..LogQuery::default() };
+    let read = |query: LogQuery| {
+        let client = client.clone();
+        async move {
+            let all = client.logs(&query).await.unwrap().try_collect::<Vec<_>>();
+            let batches = tokio::time::timeout(BOUND, all).await.expect("it ends").unwrap();
+            batches.into_iter().flat_map(|b| b.lines).map(|l| l.text).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(read(query.clone()).await, Vec::<String>::new());
+    let web = runtime.containers()[0].id.clone();
+    for n in 0..600 {
+        runtime.write_line(&web, &n.to_string());
+    }
+    assert_eq!(read(query.clone()).await.len(), 600);
+    assert_eq!(read(LogQuery { tail: Some(2), ..query }).await, ["598", "599"]);
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_follower_of_logs_stays_with_a_container_that_is_restarted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, runtime) = founded(dir.path()).await;
+    let client = node.client();
+    client.apply(stack("hello", 1)).await.unwrap();
+    reach(&client, Goal::Running, Some(1)).await;
+    let replica = "shop.web.1".parse().unwrap();
+    let container = client.replica(&replica).await.unwrap().container.unwrap();
+    let query = LogQuery { replica: Some(replica.clone()), follow: true, ..LogQuery::default() };
+    let lines = client.logs(&query).await.unwrap();
+    let mut lines = lines
+        .map_ok(|b| futures::stream::iter(b.lines.into_iter().map(Ok::<_, Error>)))
+        .try_flatten();
+    runtime.write_line(&container, "before");
+    assert_eq!(lines.next().await.unwrap().unwrap().text, "before");
+    runtime.exit(&container, 1);
+    eventually(&client, "the restart", |c| {
+        let replica = replica.clone();
+        async move {
+            let seen = c.replica(&replica).await.unwrap();
+            (seen.restarts == 1 && seen.state == ReplicaState::Running).then_some(())
+        }
+    })
+    .await;
+    runtime.write_line(&container, "after");
+    let next = tokio::time::timeout(BOUND, lines.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(next.text, "after");
+    drop(lines);
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_follower_of_status_gets_what_changes() {
     let dir = tempfile::tempdir().unwrap();
     let (node, _) = founded(dir.path()).await;
