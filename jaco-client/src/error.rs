@@ -38,7 +38,7 @@ pub enum Error {
         last: Box<Error>,
     },
     /// The server's certificate does not lead to the pinned CA.
-    #[error("{target} does not prove to be a node of this cluster: {source}")]
+    #[error("{target} does not prove to be a node of this cluster: {}", crate::trust::why(source))]
     CaMismatch {
         /// `host:port`.
         target: String,

@@ -123,6 +123,17 @@ impl From<Mistrust> for rustls::Error {
     }
 }
 
+/// Why a certificate was refused, for people.
+pub(crate) fn why(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.to_string(),
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "its certificate was not issued by the pinned CA".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 impl NodeVerifier {
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
         &self.provider.signature_verification_algorithms

@@ -124,8 +124,13 @@ impl Wait {
                 Verdict::Waiting(self.reasons(view, deployment))
             }
             // A failed rollout restored an earlier content as a newer revision.
-            (Some(RolloutPhase::Failed), Some(_)) => {
-                Verdict::Failed(self.reasons(view, deployment))
+            (Some(RolloutPhase::Failed), Some(revision)) => {
+                let why = deployment.rollout.as_ref().and_then(|r| r.reason.clone());
+                let end = format!(
+                    "revision {revision} was given up, revision {} restores what was before",
+                    deployment.revision
+                );
+                Verdict::Failed(why.into_iter().chain([end]).collect())
             }
             (_, Some(revision)) => replaced(revision),
             (Some(RolloutPhase::Failed | RolloutPhase::Paused), None) => {

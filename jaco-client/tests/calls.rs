@@ -235,9 +235,12 @@ async fn a_rollout_that_was_rolled_back_is_a_failure_though_everything_runs() {
     });
     fake.insert(shop);
     let client = fake.client();
-    let failed = WaitResult::Failed(vec!["web never became healthy".into()]);
-    assert_eq!(client.wait(&wait(Goal::Running, Some(2)), |_| ()).await.unwrap(), failed);
-    assert_eq!(client.wait(&wait(Goal::Rollout, None), |_| ()).await.unwrap(), failed);
+    let why = "web never became healthy".to_owned();
+    let end = "revision 2 was given up, revision 3 restores what was before".to_owned();
+    let result = client.wait(&wait(Goal::Running, Some(2)), |_| ()).await.unwrap();
+    assert_eq!(result, WaitResult::Failed(vec![why.clone(), end]));
+    let result = client.wait(&wait(Goal::Rollout, None), |_| ()).await.unwrap();
+    assert_eq!(result, WaitResult::Failed(vec![why]));
     // What was restored does run.
     for revision in [None, Some(3)] {
         let result = client.wait(&wait(Goal::Running, revision), |_| ()).await.unwrap();

@@ -99,9 +99,13 @@ async fn the_pinned_ca_is_believed_by_certificate_and_by_fingerprint() {
 async fn another_ca_is_refused_before_the_token_is_sent() {
     let (fake, ca, other) = (FakeCluster::default(), Ca::new("cluster"), Ca::new("cluster"));
     let addr = serve(&fake, ca.server(NODE)).await;
-    for trust in [Trust::CaPem(other.0.pem()), Trust::Fingerprint(other.fingerprint())] {
+    for (trust, why) in [
+        (Trust::CaPem(other.0.pem()), "its certificate was not issued by the pinned CA"),
+        (Trust::Fingerprint(other.fingerprint()), "holds no CA with the pinned fingerprint"),
+    ] {
         let error = dial(addr, trust).await.unwrap_err();
         assert_eq!(error.code(), Some(ErrorCode::CaMismatch), "{error:?}");
+        assert!(error.to_string().ends_with(why), "{error}");
     }
     assert!(fake.calls().is_empty());
 }
