@@ -1,0 +1,167 @@
+//! Stop-first and global: the same replica, its next generation, and the image before that.
+
+use std::cmp::Reverse;
+
+use jaco_api::model::{NodeId, Replica, ReplicaId};
+
+use super::{
+    super::{
+        input::{Outgoing, Pass},
+        rollout::preparation_failed,
+    },
+    Steps, count, has_node_slot,
+};
+use crate::{assignment::depend, command::Action};
+
+/// A step of replacing one replica in place.
+enum Step {
+    /// Fetch the image.
+    Prepare(ReplicaId),
+    /// The next generation.
+    Advance(ReplicaId),
+    /// It goes, and its successor comes to this node.
+    Move(ReplicaId, NodeId),
+}
+
+/// What comes next for a replica.
+enum Next {
+    /// This.
+    Now(Step),
+    /// Nothing yet, and its turn is not given to another.
+    Wait,
+    /// Nothing.
+    Skip,
+}
+
+impl<'a> Steps<'_, 'a> {
+    /// Replicas beyond the wanted number go: first those that do not serve, then those of old
+    /// content, then the youngest.
+    pub(super) fn drop_surplus_in_place(&mut self) {
+        let present = count(self.service.present().count());
+        let surplus = present.saturating_sub(self.desired);
+        let old = |r: &Replica| self.service.outgoing.iter().any(|o| o.replica.id == r.id);
+        let mut candidates: Vec<_> = self.service.present().collect();
+        candidates.sort_by_key(|r| (self.service.serves(r), !old(r), Reverse(r.id.slot.clone())));
+        for replica in candidates.into_iter().take(surplus as usize) {
+            self.left -=
+                u32::from(self.service.outgoing.iter().any(|o| o.replica.id == replica.id));
+            self.remove(&replica.id);
+        }
+    }
+
+    pub(super) fn create_missing(&mut self, pass: &mut Pass<'a>) {
+        let missing = self.desired.saturating_sub(self.occupied());
+        self.waiting |= self.is_held_back();
+        self.create(pass, missing);
+    }
+
+    /// Replicas that this call creates, or that are created as soon as the data is free.
+    fn coming(&self) -> u32 {
+        let creates = |a: &&Action| matches!(a, Action::Create { .. });
+        let created = count(self.actions.iter().filter(creates).count());
+        let held_back = if self.is_held_back() {
+            self.desired - count(self.service.present().count())
+        } else {
+            0
+        };
+        created + held_back
+    }
+
+    /// Stop-first and global: the image first, then the next generation of the same replica.
+    pub(super) fn replace_in_place(&mut self, pass: &mut Pass<'a>) {
+        let service = self.service;
+        let mut candidates: Vec<_> = service
+            .outgoing
+            .iter()
+            .filter(|o| !self.is_removed(o.replica))
+            .filter(|o| self.may_roll() || !o.outdated)
+            .filter(|o| !(o.moves && service.planned.schedule.is_global()))
+            .copied()
+            .collect();
+        if candidates.is_empty() {
+            return;
+        }
+        candidates.sort_by_key(|o| (service.serves(o.replica), o.replica.id.slot.clone()));
+        // A global service may have nodes left that it is not wanted on, but still serves.
+        let kept = |r: &&Replica| has_node_slot(r) && !self.is_removed(r);
+        let covered = count(service.present().filter(kept).count());
+        let floor = service.planned.schedule.floor(self.desired.max(covered));
+        let running = service.present().filter(|r| r.is_running() && !self.is_removed(r));
+        let mut spare = count(running.count()).saturating_sub(floor);
+        let busy = self.under_way() + self.coming();
+        let mut slots = self.parallelism().saturating_sub(busy);
+        for outgoing in candidates {
+            if slots == 0 {
+                self.waiting |= self.under_way() > 0;
+                return;
+            }
+            let stops = outgoing.replica.is_running();
+            match self.next_step(pass, &outgoing) {
+                Next::Wait => slots -= 1,
+                Next::Skip => {}
+                Next::Now(_) if stops && spare == 0 => {}
+                Next::Now(step) => {
+                    slots -= 1;
+                    // Fetching an image stops nothing.
+                    if stops && !matches!(step, Step::Prepare(_)) {
+                        spare -= 1;
+                    }
+                    self.take_step(step);
+                }
+            }
+        }
+    }
+
+    /// What comes next for one replica of old content.
+    fn next_step(&mut self, pass: &mut Pass<'a>, outgoing: &Outgoing<'_>) -> Next {
+        let (replica, planned) = (outgoing.replica, self.service.planned);
+        if outgoing.moves {
+            return self.next_of_move(pass, replica);
+        }
+        if !self.delay_is_over(pass) {
+            return Next::Wait;
+        }
+        let advance = Next::Now(Step::Advance(replica.id.clone()));
+        if !replica.is_running() {
+            return advance;
+        }
+        if preparation_failed(replica, planned).is_some() {
+            return Next::Skip;
+        }
+        match replica.preparation.as_ref().filter(|p| p.container == planned.container) {
+            None => Next::Now(Step::Prepare(replica.id.clone())),
+            Some(preparation) => {
+                let unmet = || depend::unmet(pass.state, self.service.revision, &replica.id);
+                if preparation.result.is_none() || !unmet().is_empty() {
+                    self.waiting = true;
+                    return Next::Wait;
+                }
+                advance
+            }
+        }
+    }
+
+    /// A replica that cannot stay goes only when there is a place for its successor.
+    fn next_of_move(&mut self, pass: &mut Pass<'a>, replica: &Replica) -> Next {
+        match self.take_place(pass) {
+            Some(node) => Next::Now(Step::Move(replica.id.clone(), node)),
+            None => Next::Skip,
+        }
+    }
+
+    fn take_step(&mut self, step: Step) {
+        let (name, shares) = (self.service.name, self.service.planned.schedule.volumes.is_empty());
+        match step {
+            Step::Prepare(replica) => self.actions.push(Action::Prepare { replica }),
+            Step::Advance(replica) => self.actions.push(Action::Advance { replica }),
+            Step::Move(replica, node) => {
+                self.remove(&replica);
+                if shares {
+                    self.actions.push(Action::Create { service: name.clone(), node, slot: None });
+                } else {
+                    self.waiting = true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Which replicas of one service are created, replaced and removed now.
+//!
+//! In: a service with its replicas, how they are doing, and whether its rollout may go on. Out:
+//! actions. Start-first adds a replica and removes an old one once the new one has settled;
+//! stop-first and global fetch the image for the next generation first and only then advance. No
+//! step leaves fewer running than the service's floor.
+
+mod global;
+mod in_place;
+mod start_first;
+
+use jaco_api::model::{
+    DeploymentPhase, Intent, NodeId, Replica, ReplicaId, RolloutPhase, Slot, Timestamp,
+};
+
+use super::{
+    input::{Outgoing, Pass, Service, active_rollout},
+    place::Board,
+    rollout::{Stand, Tally},
+};
+use crate::command::Action;
+
+/// The steps of one service.
+struct Steps<'s, 'a> {
+    service: &'s Service<'a>,
+    tally: &'s Tally<'a>,
+    actions: Vec<Action>,
+    desired: u32,
+    /// Why a replica could not be placed.
+    unplaced: Option<String>,
+    /// The nodes, once a place was looked for.
+    board: Option<Board<'a>>,
+    /// A place was looked for.
+    looked: bool,
+    /// Something will happen by itself, without a step of this call.
+    waiting: bool,
+    /// Replicas to be replaced that are left after this call.
+    left: u32,
+}
+
+/// The actions for one service and where that leaves it.
+pub(super) fn steps<'a>(
+    pass: &mut Pass<'a>,
+    service: &Service<'a>,
+    tally: &Tally<'a>,
+) -> (Vec<Action>, Stand) {
+    debug_assert!(service.deployment.phase == DeploymentPhase::Running);
+    let mut steps = Steps {
+        service,
+        tally,
+        actions: Vec::new(),
+        desired: service.desired(pass.state),
+        unplaced: None,
+        board: None,
+        looked: false,
+        waiting: false,
+        left: u32::try_from(service.outgoing.len()).unwrap_or(u32::MAX),
+    };
+    for gone in &service.gone {
+        steps.remove(&gone.id);
+    }
+    if service.planned.schedule.is_global() {
+        steps.cover_nodes(pass);
+        steps.replace_in_place(pass);
+    } else if service.planned.schedule.replaces_in_place() {
+        steps.drop_surplus_in_place();
+        steps.create_missing(pass);
+        steps.replace_in_place(pass);
+    } else {
+        steps.drop_surplus_current();
+        steps.replace_by_new(pass);
+    }
+    steps.note_unplaced();
+    if (service.rolled || !service.outgoing.is_empty())
+        && let Some(next) = tally.next
+    {
+        pass.wake(next);
+    }
+    let stand = steps.stand();
+    (steps.actions, stand)
+}
+
+impl<'a> Steps<'_, 'a> {
+    fn stand(&self) -> Stand {
+        let begins = |a: &Action| {
+            matches!(a, Action::Create { .. } | Action::Prepare { .. } | Action::Advance { .. })
+        };
+        if self.actions.iter().any(begins) || self.waiting || self.under_way() > 0 {
+            return Stand::Working;
+        }
+        match self.left {
+            // A replica that finds no node is wanted, but is not what the rollout waits for.
+            0 => Stand::Done,
+            _ if self.unplaced.is_some() => Stand::Working,
+            _ => Stand::Stuck,
+        }
+    }
+
+    fn remove(&mut self, replica: &ReplicaId) {
+        self.actions.push(Action::Remove { replica: replica.clone() });
+    }
+
+    fn is_removed(&self, replica: &Replica) -> bool {
+        let removes = |a: &Action| matches!(a, Action::Remove { replica: id } if *id == replica.id);
+        self.actions.iter().any(removes)
+    }
+
+    /// How many replicas may be under way at a time.
+    fn parallelism(&self) -> u32 {
+        match self.service.planned.schedule.update.parallelism {
+            0 => u32::MAX,
+            n => n,
+        }
+    }
+
+    /// Whether replicas of old content may be replaced: not after the rollout was given up.
+    fn may_roll(&self) -> bool {
+        self.service
+            .deployment
+            .rollout
+            .as_ref()
+            .is_none_or(|r| !matches!(r.phase, RolloutPhase::Paused | RolloutPhase::Failed))
+    }
+
+    /// Whether the pause between two steps is over.
+    fn delay_is_over(&mut self, pass: &mut Pass<'_>) -> bool {
+        let last = active_rollout(self.service.deployment)
+            .filter(|_| self.service.rolled)
+            .and_then(|r| r.last_step.get(self.service.name).copied());
+        let next = last.map_or(Timestamp(0), |last| {
+            last.after(self.service.planned.schedule.update.delay.to_std())
+        });
+        if next > pass.now {
+            pass.wake(next);
+            self.waiting = true;
+        }
+        next <= pass.now
+    }
+
+    /// Finds a node for one more replica. Looked at from one board, so that all places of a call
+    /// are judged alike; what was removed before the first does not count.
+    fn take_place(&mut self, pass: &mut Pass<'a>) -> Option<NodeId> {
+        let mut board = self
+            .board
+            .take()
+            .unwrap_or_else(|| Board::new(pass, self.service, |r| !self.is_removed(r)));
+        let place = board.take(pass, self.service);
+        (self.looked, self.board) = (true, Some(board));
+        place.map_err(|reason| self.unplaced = Some(reason)).ok()
+    }
+
+    /// Creates up to `count` replicas; the first that finds no node ends it.
+    fn create(&mut self, pass: &mut Pass<'a>, count: u32) -> u32 {
+        for created in 0..count {
+            let Some(node) = self.take_place(pass) else { return created };
+            let service = self.service.name.clone();
+            self.actions.push(Action::Create { service, node, slot: None });
+        }
+        count
+    }
+
+    /// How many replicas there are or, for data that two must not use at once, still are.
+    fn occupied(&self) -> u32 {
+        let leaving = if self.service.planned.schedule.volumes.is_empty() {
+            0
+        } else {
+            self.service.leaving.len()
+        };
+        count(self.service.current.len() + self.service.outgoing.len() + leaving)
+    }
+
+    /// A successor is due and not created before its predecessor has let go of the data.
+    fn is_held_back(&self) -> bool {
+        count(self.service.present().count()) < self.desired && self.occupied() >= self.desired
+    }
+
+    /// Replicas of the present content that have not settled.
+    fn under_way(&self) -> u32 {
+        count(self.tally.under_way.iter().filter(|r| !self.is_removed(r)).count())
+    }
+
+    /// Whether replicas are still to be created on some node.
+    fn needs_places(&self) -> bool {
+        let service = self.service;
+        if service.planned.schedule.replaces_in_place() {
+            let stays = |r: &&Replica| !self.is_removed(r);
+            let moves = |o: &Outgoing<'_>| o.moves && !self.is_removed(o.replica);
+            count(service.present().filter(stays).count()) < self.desired
+                || service.outgoing.iter().any(moves)
+        } else {
+            self.left > 0 || count(service.current.len()) < self.desired
+        }
+    }
+
+    /// Why replicas cannot be placed is written when it changes.
+    fn note_unplaced(&mut self) {
+        let service = self.service;
+        if !self.looked && self.needs_places() {
+            // No place was looked for: what was found last time stands.
+            return;
+        }
+        if service.deployment.unplaced.get(service.name) != self.unplaced.as_ref() {
+            self.actions.push(Action::Unplaced {
+                service: service.name.clone(),
+                reason: self.unplaced.clone(),
+            });
+        }
+    }
+}
+
+fn has_node_slot(replica: &Replica) -> bool {
+    matches!(replica.id.slot, Slot::Node(_))
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// Everything of a deployment that is to run goes.
+pub(super) fn remove_all<'a>(replicas: impl Iterator<Item = &'a Replica>) -> Vec<Action> {
+    replicas
+        .filter(|r| r.intent == Intent::Run)
+        .map(|r| Action::Remove { replica: r.id.clone() })
+        .collect()
+}
