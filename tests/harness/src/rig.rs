@@ -52,8 +52,11 @@ impl Rig {
         Self::sweep()?;
         let record = reserve(options)?;
         let mut rig = Self { record, hosts: Vec::new(), gone: false };
-        rig.build()?;
-        Ok(rig)
+        match rig.build() {
+            Ok(()) => Ok(rig),
+            // Also of a rig that is to be kept, nothing is worth keeping before it stands.
+            Err(error) => rig.remove().and(Err(error)),
+        }
     }
 
     fn build(&mut self) -> Result<()> {

@@ -16,10 +16,11 @@ fn ticks(pid: i32) -> Outcome<u64> {
     Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
 }
 
-fn resident_kib(pid: i32) -> Outcome<u64> {
+/// A size of a process in KiB: `VmRSS`, `RssAnon` or `RssFile`.
+fn kib(pid: i32, key: &str) -> Outcome<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.split_whitespace().nth(1).ok_or("odd VmRSS")?.parse()?)
+    let line = status.lines().find(|line| line.starts_with(key)).ok_or("no such size")?;
+    Ok(line.split_whitespace().nth(1).ok_or("an odd size")?.parse()?)
 }
 
 pub(crate) fn fifty_replicas_cost_nothing(bench: &mut Bench) -> Outcome {
@@ -45,12 +46,14 @@ pub(crate) fn fifty_replicas_cost_nothing(bench: &mut Bench) -> Outcome {
     bench.observe(WATCHED, || Ok(()))?;
     let used = ticks(pid)? - ticks_before;
     let share = used as f64 / started.elapsed().as_secs_f64();
-    let resident = resident_kib(pid)?;
+    let resident = kib(pid, "VmRSS:")?;
     let after = commit(bench)?;
 
     bench.measured("raft entries in 60 s", after.0 - before.0);
     bench.measured("processor", format!("{share:.2} % of one core"));
     bench.measured("resident memory", format!("{:.1} MiB", resident as f64 / 1024.0));
+    let parts = (kib(pid, "RssAnon:")?, kib(pid, "RssFile:")?);
+    bench.measured("of that", format!("{} KiB data, {} KiB program", parts.0, parts.1));
     assert_eq!(after, before, "an idle cluster writes nothing");
     assert!(share < 1.0, "{share:.2} % of one core");
     assert!(resident < 50 * 1024, "{resident} KiB");
