@@ -22,7 +22,7 @@ mod token;
 
 pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedNetwork, AssignedReplica, Assignment, Intent};
-pub use audit::{AuditEvent, AuditKind};
+pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
 pub use container::*;
 pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
@@ -40,7 +40,7 @@ pub use service::{
     DependencyCondition, FailureAction, Mode, Placement, Protocol, PublishedPort, RestartCondition,
     RestartPolicy, ServiceSchedule, UpdateConfig, UpdateOrder,
 };
-pub use settings::Settings;
+pub use settings::{InvalidSetting, Settings};
 pub use status::{
     Change, ClusterStatus, DeploymentState, DeploymentStatus, Difference, MemberStatus, RaftRole,
     ReplicaStatus, RolloutStatus, ServiceStatus,
