@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use clap::Args;
+use jaco_harness::{Rig, RigOptions};
 
 use crate::{
     build,
     error::{Result, TaskError},
     machine::{cargo, has, is_root, run},
+    rig::load_images,
     say, setup,
 };
 
@@ -60,7 +62,12 @@ impl Test {
         }
         let skipped = if self.no_rig { Some("--no-rig".to_owned()) } else { rig_obstacle() };
         match &skipped {
-            None => step(&mut steps, "Rig: real engines, real daemons", || self.rig()),
+            None => {
+                if !self.only_rig {
+                    step(&mut steps, "Rig: the runtime on a real engine", runtime_on_an_engine);
+                }
+                step(&mut steps, "Rig: real engines, real daemons", || self.rig());
+            }
             Some(reason) if self.require_rig => {
                 let reason = reason.clone();
                 step(&mut steps, "Rig", || Err(TaskError::RigRequired { reason }));
@@ -84,6 +91,21 @@ fn workspace_tests() -> Result<()> {
     }
     let all = ["--lib", "--bins", "--tests"];
     run(&mut cargo(&[&["test", "-q", "--workspace", "--exclude", "jaco-e2e"][..], &all].concat()))
+}
+
+/// What needs an engine but no daemon: the suites of the runtime, and the example that embeds a node.
+fn runtime_on_an_engine() -> Result<()> {
+    let (_, binaries) = build::binaries()?;
+    let rig = Rig::up(&RigOptions::default())?;
+    load_images(&rig, &binaries)?;
+    let engine = rig.host(0).engine().url();
+    let suites =
+        ["test", "-q", "-p", "jaco-runtime", "--test", "conformance", "--test", "agent_docker"];
+    let tested = run(cargo(&suites).env("JACO_TEST_DOCKER", &engine));
+    let example = ["run", "-q", "-p", "example-embed-node", "--", "--docker", "shop-app:1"];
+    let shown = run(cargo(&example).env("DOCKER_HOST", &engine));
+    rig.down()?;
+    tested.and(shown)
 }
 
 fn cargo_home_has(program: &str) -> bool {

@@ -1,8 +1,8 @@
 //! A node inside a program of one's own: started, used and stopped in one process.
 //!
 //! ```text
-//! cargo run -p example-embed-node               # an engine in memory
-//! cargo run -p example-embed-node -- --docker   # the Docker Engine of this machine
+//! cargo run -p example-embed-node                          # an engine in memory
+//! cargo run -p example-embed-node -- --docker shop-app:1   # this machine's Docker Engine, an image it has
 //! ```
 
 use std::{env, error::Error, time::Duration};
@@ -12,14 +12,12 @@ use jaco_engine::{Node, NodeConfig};
 use jaco_runtime::{DockerRuntime, testing::FakeRuntime};
 
 const JACO: &str = "deployment: hello\n";
-const COMPOSE: &str = "
-services:
-  web:
-    image: hello:1
-    command: [\"web\"]
-    deploy:
-      replicas: 3
-";
+
+fn compose(image: &str) -> String {
+    format!(
+        "services:\n  web:\n    image: {image}\n    command: [\"web\"]\n    deploy: {{ replicas: 3 }}\n"
+    )
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -27,10 +25,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A node chooses free ports on the loopback interface unless it is told others.
     let config = NodeConfig::new(directory.path().join("data")).named("embedded".parse()?);
     let builder = Node::builder(config);
-    let node = if env::args().any(|argument| argument == "--docker") {
-        builder.runtime(DockerRuntime::connect().await?).start().await?
-    } else {
-        builder.runtime(FakeRuntime::new()).start().await?
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (node, image) = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => (builder.runtime(FakeRuntime::new()).start().await?, "hello:1"),
+        ["--docker", image] => {
+            (builder.runtime(DockerRuntime::connect().await?).start().await?, *image)
+        }
+        _ => return Err("usage: embed-node [--docker <image>]".into()),
     };
 
     node.init(&"me".parse()?).await?;
@@ -38,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let applied = jaco
         .apply(Apply {
             jaco: JACO.to_owned(),
-            compose: COMPOSE.to_owned(),
+            compose: compose(image),
             jaco_name: "jaco.yaml".to_owned(),
             compose_name: "compose.yml".to_owned(),
             ..Apply::default()

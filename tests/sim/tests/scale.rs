@@ -9,8 +9,7 @@ use jaco_sim::{Outcome, found, manifest, until};
 
 const DEPLOYMENTS: usize = 100;
 const REPLICAS: usize = 10;
-/// The bar is 200 ms with optimisation; without, the same work takes a few times longer.
-const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1000 } else { 200 });
+const LIMIT: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_status_of_a_thousand_replicas_is_quick() -> Outcome {
