@@ -1,7 +1,7 @@
 //! The gRPC services.
 //!
 //! In: requests over the local socket, TLS, or in process. Out: answers and streams. A request is
-//! admitted by the [`gate`] before its handler sees it; handlers translate between messages and the
+//! admitted by the gate before its handler sees it; handlers translate between messages and the
 //! model, ask [`admission`](crate::admission) for a command and hand it to
 //! [`submit`](crate::submit). They decide nothing themselves and know nothing of container engines.
 

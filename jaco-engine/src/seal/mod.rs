@@ -1,6 +1,6 @@
 //! Sealing of secrets at rest.
 //!
-//! In: plain bytes and the context they belong to. Out: [`Sealed`] values, all that the log,
+//! In: plain bytes and the context they belong to. Out: `Sealed` values, all that the log,
 //! snapshots and backups ever hold of a secret. The cluster's data keys live in memory and, wrapped
 //! by the node's own key, on disk. Never prints a key or a plain value, not even for debugging.
 

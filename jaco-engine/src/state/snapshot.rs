@@ -127,7 +127,7 @@ fn rows<K: Ord + Clone, V: Row>(table: &Table<K, V>) -> Vec<V::Message> {
     table.iter().map(|(_, row)| row.write()).collect()
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// [`SnapshotError`] when the bytes are damaged or of a newer version; nothing is ever left out.
