@@ -12,8 +12,8 @@ use crate::{
 
 /// Builds `jaco`, `jacod` and the shop's static binary into one directory.
 pub(crate) fn binaries() -> Result<(PathBuf, Binaries)> {
-    say::step("Building jaco, jacod and the shop (release)");
-    run(&mut cargo(&["build", "--release", "-p", "jaco", "-p", "jacod"]))?;
+    say::step("Building jaco, jacod and the shop as they are shipped");
+    run(&mut cargo(&["build", "--profile", "dist", "-p", "jaco", "-p", "jacod"]))?;
     let triple = host_triple()?;
     let arguments = ["build", "--release", "-p", "shop-app", "--target", &triple];
     // Static, because its image holds nothing else.
@@ -25,10 +25,10 @@ pub(crate) fn binaries() -> Result<(PathBuf, Binaries)> {
         move |source| TaskError::File { operation, path, source }
     };
     fs::create_dir_all(&directory).map_err(file("create", &directory))?;
-    let release = target().join("release");
+    let shipped = target().join("dist");
     let built = [
-        ("jaco", release.join("jaco")),
-        ("jacod", release.join("jacod")),
+        ("jaco", shipped.join("jaco")),
+        ("jacod", shipped.join("jacod")),
         ("shop-app", target().join(&triple).join("release/shop-app")),
     ];
     for (name, from) in built {
