@@ -19,6 +19,7 @@ mod settings;
 mod status;
 mod time;
 mod token;
+mod usage;
 
 pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedNetwork, AssignedReplica, Assignment, Intent};
@@ -47,3 +48,4 @@ pub use status::{
 };
 pub use time::{Span, Timestamp};
 pub use token::{JoinToken, OperatorToken};
+pub use usage::{NodeUsage, Pressure, ReplicaUsage, Stall};
