@@ -9,6 +9,7 @@ mod assignment;
 mod audit;
 mod container;
 mod deployment;
+mod exec;
 mod ids;
 mod node;
 mod observation;
@@ -29,6 +30,7 @@ pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
     RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
 };
+pub use exec::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
 pub use ids::{
     ClusterId, DeploymentName, Digest, Identity, InvalidName, NetworkName, NodeId, NodeName,
     ReplicaId, ServiceName, Slot, VolumeName,

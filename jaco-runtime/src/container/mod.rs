@@ -14,8 +14,9 @@ mod types;
 use async_trait::async_trait;
 pub use credentials::{Credential, Credentials, NoCredentials, longest_prefix, registry_host};
 pub use error::{Cause, RuntimeError};
-pub use exec::{Exec, ExecControl, ExecOutput, ExecRequest, ExecStream, Signal, TerminalSize};
-pub use files::{Connection, Duplex, PathInfo, PathKind, TarSource, TarStream};
+pub use exec::{Exec, ExecControl, ExecOutput, ExecStream};
+pub use files::{Connection, Duplex, TarSource, TarStream};
+pub use jaco_api::model::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
 pub use labels::{Labels, label};
 pub use types::*;
 
@@ -80,7 +81,7 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// Runs a command in a running container; [`RuntimeError::NotRunning`] in another one. That it
     /// cannot be started is told by [`ExecControl::wait`].
-    async fn exec(&self, id: &str, request: &ExecRequest) -> Result<Exec, RuntimeError> {
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
         let _ = (id, request);
         Err(RuntimeError::Unsupported { operation: "run commands in containers" })
     }

@@ -21,7 +21,7 @@ use super::{
     hijack::{Frames, hijack},
 };
 use crate::container::{
-    Exec, ExecControl, ExecOutput, ExecRequest, ExecStream, RuntimeError, Signal, TerminalSize,
+    Exec, ExecCommand, ExecControl, ExecOutput, ExecStream, RuntimeError, Signal, TerminalSize,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -32,7 +32,7 @@ impl DockerRuntime {
     pub(super) async fn run_command(
         &self,
         id: &str,
-        request: &ExecRequest,
+        request: &ExecCommand,
     ) -> Result<Exec, RuntimeError> {
         let client = self.client().await?;
         let created = client.create_exec(id, config(request)).await;
@@ -74,7 +74,7 @@ impl DockerRuntime {
     }
 }
 
-fn config(request: &ExecRequest) -> ExecConfig {
+fn config(request: &ExecCommand) -> ExecConfig {
     let environment = request.environment.iter().map(|(key, value)| format!("{key}={value}"));
     ExecConfig {
         attach_stdin: Some(request.stdin),

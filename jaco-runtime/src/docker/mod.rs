@@ -27,7 +27,7 @@ use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use self::error::Engine as _;
 use crate::container::{
     Connection, Container, ContainerRequest, ContainerRuntime, ContainerSummary, Credential,
-    EngineVersion, EventStream, Exec, ExecRequest, ImageRef, Labels, LogQuery, LogStream, Network,
+    EngineVersion, EventStream, Exec, ExecCommand, ImageRef, Labels, LogQuery, LogStream, Network,
     NetworkRequest, PathInfo, PullProgress, RuntimeError, Stats, TarSource, TarStream, Volume,
     VolumeRequest,
 };
@@ -213,7 +213,7 @@ impl ContainerRuntime for DockerRuntime {
         self.read_stats(id).await
     }
 
-    async fn exec(&self, id: &str, request: &ExecRequest) -> Result<Exec, RuntimeError> {
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
         self.run_command(id, request).await
     }
     async fn path(&self, id: &str, path: &str) -> Result<PathInfo, RuntimeError> {

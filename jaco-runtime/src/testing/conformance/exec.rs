@@ -4,7 +4,7 @@ use futures::StreamExt;
 use tokio::io::AsyncWriteExt;
 
 use super::{Bench, PATIENCE};
-use crate::container::{ContainerRuntime, Exec, ExecRequest, RuntimeError, Signal, TerminalSize};
+use crate::container::{ContainerRuntime, Exec, ExecCommand, RuntimeError, Signal, TerminalSize};
 
 pub(super) async fn all(engine: &dyn ContainerRuntime, image: &str) {
     let bench = |case| Bench { engine, image, case };
@@ -18,12 +18,12 @@ pub(super) async fn all(engine: &dyn ContainerRuntime, image: &str) {
     a_signal_ends_a_command(bench("exec-signal")).await;
 }
 
-fn command(words: &[&str]) -> ExecRequest {
+fn command(words: &[&str]) -> ExecCommand {
     let command = words.iter().map(|w| (*w).to_owned()).collect();
-    ExecRequest { command, ..ExecRequest::default() }
+    ExecCommand { command, ..ExecCommand::default() }
 }
 
-fn script(text: &str) -> ExecRequest {
+fn script(text: &str) -> ExecCommand {
     command(&["sh", "-c", text])
 }
 
@@ -69,7 +69,7 @@ impl Bench<'_> {
     async fn host(&self) -> String {
         self.run(&self.request("c", "sleep 1000")).await
     }
-    async fn exec(&self, id: &str, request: &ExecRequest) -> Exec {
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Exec {
         self.engine.exec(id, request).await.expect("exec")
     }
     async fn gone(&self, id: &str) {
@@ -89,7 +89,7 @@ async fn output_and_exit_code_come_through(b: Bench<'_>) {
 
 async fn input_is_read_to_its_end(b: Bench<'_>) {
     let id = b.host().await;
-    let mut exec = b.exec(&id, &ExecRequest { stdin: true, ..command(&["cat"]) }).await;
+    let mut exec = b.exec(&id, &ExecCommand { stdin: true, ..command(&["cat"]) }).await;
     // More than all buffers on the way hold, so reading and writing go on at the same time.
     let long = "0123456789abcdef\n".repeat(40_000);
     let mut input = exec.input;
@@ -108,7 +108,7 @@ async fn input_is_read_to_its_end(b: Bench<'_>) {
 
 async fn it_runs_where_and_with_what_it_is_told(b: Bench<'_>) {
     let id = b.host().await;
-    let request = ExecRequest {
+    let request = ExecCommand {
         environment: [("GREETING".to_owned(), "hello = world".to_owned())].into(),
         working_dir: Some("/tmp".to_owned()),
         ..script("mkdir -p /tmp; echo $GREETING; pwd")
@@ -123,7 +123,7 @@ async fn it_runs_where_and_with_what_it_is_told(b: Bench<'_>) {
 async fn a_terminal_has_a_size_and_one_output(b: Bench<'_>) {
     let id = b.host().await;
     let size = |rows, columns| TerminalSize { rows, columns };
-    let request = ExecRequest {
+    let request = ExecCommand {
         terminal: Some(size(33, 101)),
         stdin: true,
         ..script("read a; stty size; echo err >&2; read b; stty size; exit 4")
@@ -139,7 +139,7 @@ async fn a_terminal_has_a_size_and_one_output(b: Bench<'_>) {
     assert_eq!(all.end.expect("it ended"), 4);
 
     // Bytes that look like a frame of output, and Ctrl-C.
-    let request = ExecRequest { terminal: Some(size(24, 80)), stdin: true, ..command(&["cat"]) };
+    let request = ExecCommand { terminal: Some(size(24, 80)), stdin: true, ..command(&["cat"]) };
     let mut exec = b.exec(&id, &request).await;
     exec.input.write_all(b"\x01\x02\x01 typed\r").await.expect("it reads");
     until_written(&mut exec, "typed").await;
@@ -152,7 +152,7 @@ async fn what_cannot_be_executed_is_told_from_what_fails(b: Bench<'_>) {
     let id = b.host().await;
     let missing = "/nonexistent/program";
     for terminal in [None, Some(TerminalSize { rows: 24, columns: 80 })] {
-        let request = ExecRequest { terminal, ..command(&[missing]) };
+        let request = ExecCommand { terminal, ..command(&[missing]) };
         let all = to_the_end(b.exec(&id, &request).await).await;
         assert_eq!((all.out.as_str(), all.err.as_str()), ("", ""), "it never ran");
         match all.end {

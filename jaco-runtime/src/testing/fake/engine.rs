@@ -15,7 +15,7 @@ use super::{
 };
 use crate::container::{
     Connection, Container, ContainerRequest, ContainerRuntime, ContainerStatus, ContainerSummary,
-    Credential, EngineEvent, EngineVersion, EventAction, EventStream, Exec, ExecRequest, ImageRef,
+    Credential, EngineEvent, EngineVersion, EventAction, EventStream, Exec, ExecCommand, ImageRef,
     Labels, LogQuery, LogStream, Network, NetworkRequest, PathInfo, PullProgress, RuntimeError,
     Stats, TarSource, TarStream, Volume, VolumeRequest,
 };
@@ -329,7 +329,7 @@ impl ContainerRuntime for FakeRuntime {
         })
     }
 
-    async fn exec(&self, id: &str, request: &ExecRequest) -> Result<Exec, RuntimeError> {
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
         self.request(Op::Exec, id).await?;
         self.execute(id, request)
     }

@@ -14,7 +14,7 @@ use super::{
     shell::{Shell, cooked},
 };
 use crate::container::{
-    Exec, ExecControl, ExecOutput, ExecRequest, RuntimeError, Signal, TerminalSize,
+    Exec, ExecCommand, ExecControl, ExecOutput, RuntimeError, Signal, TerminalSize,
 };
 
 /// Bytes and pieces that wait for a reader.
@@ -54,7 +54,7 @@ impl ExecControl for Process {
 }
 
 impl FakeRuntime {
-    pub(super) fn execute(&self, id: &str, request: &ExecRequest) -> Result<Exec, RuntimeError> {
+    pub(super) fn execute(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
         let (container, run, environment, directory, script) = {
             let mut world = self.lock();
             let script = Shell::script(&world.programs, &request.command);
