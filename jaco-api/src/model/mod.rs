@@ -11,6 +11,7 @@ mod container;
 mod deployment;
 mod exec;
 mod ids;
+mod log;
 mod node;
 mod observation;
 mod replica;
@@ -35,6 +36,7 @@ pub use ids::{
     ClusterId, DeploymentName, Digest, Identity, InvalidName, NetworkName, NodeId, NodeName,
     ReplicaId, ServiceName, Slot, VolumeName,
 };
+pub use log::LogPosition;
 pub use node::{Node, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};
 pub use replica::{Preparation, Replica, ReplicaEvent, Volume};
