@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    FakeRuntime,
+    FakeRuntime, Op,
     shell::{Shell, cooked},
 };
 use crate::container::{
@@ -26,6 +26,8 @@ type End = Result<i64, (i64, String)>;
 
 /// The handles of a command.
 struct Process {
+    engine: FakeRuntime,
+    container: String,
     size: watch::Sender<TerminalSize>,
     signals: mpsc::UnboundedSender<Signal>,
     end: watch::Receiver<Option<End>>,
@@ -38,6 +40,7 @@ impl ExecControl for Process {
         Ok(())
     }
     async fn signal(&self, signal: Signal) -> Result<(), RuntimeError> {
+        self.engine.request(Op::Signal, &self.container).await?;
         // One that has ended hears nothing.
         let _ = self.signals.send(signal);
         Ok(())
@@ -91,10 +94,10 @@ impl FakeRuntime {
             output,
             terminal: request.terminal.map(|_| sized),
         };
-        let engine = self.clone();
+        let (engine, held) = (self.clone(), container.clone());
         tokio::spawn(async move {
             let end = match script {
-                Ok(script) => Ok(engine.attend(shell, script, &container, run, heard).await),
+                Ok(script) => Ok(engine.attend(shell, script, &held, run, heard).await),
                 Err(refusal) => Err(refusal),
             };
             ended.send_replace(Some(end));
@@ -106,7 +109,7 @@ impl FakeRuntime {
         Ok(Exec {
             input: Box::pin(typed),
             output: output.boxed(),
-            control: Arc::new(Process { size, signals, end }),
+            control: Arc::new(Process { engine: self.clone(), container, size, signals, end }),
         })
     }
 

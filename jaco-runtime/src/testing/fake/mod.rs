@@ -64,6 +64,8 @@ pub enum Op {
     Stats,
     /// Run a command in a container.
     Exec,
+    /// Signal a command.
+    Signal,
     /// Look at a path in a container.
     Path,
     /// Copy out of a container.
