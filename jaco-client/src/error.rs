@@ -97,6 +97,12 @@ pub enum Error {
         /// The underlying gRPC failure.
         status: Box<tonic::Status>,
     },
+    /// The archive that was to be sent ended with an error.
+    #[error("the archive cannot be read: {source}")]
+    Archive {
+        /// Why not.
+        source: io::Error,
+    },
     /// The server sent something this version does not understand.
     #[error("the server's answer is not understood: {source}")]
     Answer {
