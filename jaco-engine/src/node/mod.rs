@@ -7,8 +7,10 @@
 mod agents;
 mod builder;
 mod certificate;
+mod command;
 mod config;
 mod consensus;
+mod containers;
 mod directory;
 mod error;
 mod found;

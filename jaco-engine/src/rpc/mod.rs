@@ -9,19 +9,30 @@ mod api;
 mod audit;
 mod cluster;
 mod connection;
+mod containers;
 mod deploy;
+mod exec;
 mod gate;
 mod logs;
 mod nodes;
+mod relay;
 mod rows;
 mod server;
 mod stream;
 mod token;
 mod unix;
+mod usage;
 mod watch;
 
 pub use api::{Api, Founded, Founder, Membership};
+#[cfg(test)]
+pub(crate) use connection::from_member;
 pub use connection::{Accepted, duplex, local, remote};
+pub use containers::{
+    Archive, CommandInput, CommandOutput, Containers, Duplex, IncomingArchive, Measurement,
+    RunningCommand,
+};
 pub use logs::{LogLine, LogQuery, LogSource, ReplicaOutput};
+pub use relay::Peers;
 pub use server::{Server, client};
 pub use unix::{SocketError, UnixSocket};

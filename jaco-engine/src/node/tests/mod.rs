@@ -5,6 +5,7 @@ mod founding;
 mod interrupted;
 mod remote;
 mod restarting;
+mod streams;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
