@@ -146,6 +146,13 @@ impl Error {
         }
     }
 
+    /// Whether the same may well succeed a little later: the connection or the server is gone, or the
+    /// cluster has no leader at the moment. What the cluster refuses, it refuses again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        crate::retry::is_lost(self)
+    }
+
     /// Whether another server may well answer.
     pub(crate) const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Connect { .. })

@@ -38,8 +38,7 @@ pub(crate) fn after(error: &Error, repeat: Repeat) -> Next {
     }
 }
 
-/// Whether a stream that ended so can be opened again: the connection or the server is gone, or the
-/// cluster has no leader at the moment. What the cluster refuses, it refuses again.
+/// Whether a stream that ended so can be opened again.
 pub(crate) fn is_lost(error: &Error) -> bool {
     use tonic::Code::{Aborted, Cancelled, Internal, Unavailable, Unknown};
     match error {
