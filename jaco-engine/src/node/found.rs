@@ -8,7 +8,10 @@
 use async_trait::async_trait;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{Actor, ClusterId, Identity, Node, NodeId, NodeStatus, OperatorToken, Principal, Role},
+    model::{
+        Actor, Availability, ClusterId, Identity, Node, NodeCondition, NodeId, NodeStatus,
+        OperatorToken, Principal, Role,
+    },
 };
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -119,7 +122,11 @@ impl Keeper {
             id: FIRST,
             name: self.name.clone(),
             status: NodeStatus::Joining,
+            condition: NodeCondition::Joining,
+            condition_since: now,
             reason: None,
+            availability: Availability::Active,
+            forced: false,
             labels: Default::default(),
             facts: host::first_facts(self.addresses.0, self.addresses.1, self.version),
             joined_at: now,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use jaco_api::model::{Actor, Node, NodeFacts, NodeStatus};
+use jaco_api::model::{Actor, Node, NodeCondition, NodeFacts};
 use jaco_runtime::reconcile::EngineStatus;
 use tokio::sync::watch;
 
@@ -62,10 +62,14 @@ fn correction(
     isolation: &Isolation,
 ) -> Option<UpdateNode> {
     let facts = facts(&node.facts, standing, engine);
-    let status = status(node.status, engine, isolation);
+    let condition = condition(node.condition, engine, isolation);
     let facts = (facts != node.facts).then_some(facts);
-    let status = status.filter(|(s, reason)| (*s, reason) != (node.status, &node.reason));
-    (facts.is_some() || status.is_some()).then_some(UpdateNode { node: node.id, facts, status })
+    let condition = condition.filter(|(c, reason)| (*c, reason) != (node.condition, &node.reason));
+    (facts.is_some() || condition.is_some()).then_some(UpdateNode {
+        node: node.id,
+        facts,
+        condition,
+    })
 }
 
 fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeFacts {
@@ -88,28 +92,21 @@ fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeF
     }
 }
 
-/// The status that is true. One that an operator or the leader gave is not taken back here.
-fn status(
-    present: NodeStatus,
+/// The condition that is true; nothing while too little is known.
+fn condition(
+    present: NodeCondition,
     engine: &EngineStatus,
     isolation: &Isolation,
-) -> Option<(NodeStatus, Option<String>)> {
-    let ours = matches!(
-        present,
-        NodeStatus::Joining
-            | NodeStatus::Ready
-            | NodeStatus::Degraded
-            | NodeStatus::IsolationUnavailable
-    );
-    if !ours {
+) -> Option<(NodeCondition, Option<String>)> {
+    if present == NodeCondition::Down {
         return None;
     }
     match (isolation, engine) {
         (Isolation::Unavailable(why), _) => {
-            Some((NodeStatus::IsolationUnavailable, Some(why.clone())))
+            Some((NodeCondition::IsolationUnavailable, Some(why.clone())))
         }
-        (_, EngineStatus::Down { reason }) => Some((NodeStatus::Degraded, Some(reason.clone()))),
-        (Isolation::Loaded, EngineStatus::Up(_)) => Some((NodeStatus::Ready, None)),
+        (_, EngineStatus::Down { reason }) => Some((NodeCondition::Degraded, Some(reason.clone()))),
+        (Isolation::Loaded, EngineStatus::Up(_)) => Some((NodeCondition::Ready, None)),
         _ => None,
     }
 }
@@ -118,7 +115,7 @@ fn status(
 mod tests {
     use std::collections::BTreeMap;
 
-    use jaco_api::model::{NodeId, Timestamp};
+    use jaco_api::model::{Availability, NodeId, NodeStatus, Timestamp};
     use jaco_runtime::container::EngineVersion;
 
     use super::*;
@@ -134,12 +131,16 @@ mod tests {
         }
     }
 
-    fn row(status: NodeStatus) -> Node {
+    fn row(condition: NodeCondition) -> Node {
         Node {
             id: NodeId(1),
             name: "a".parse().unwrap(),
-            status,
+            status: NodeStatus::Joining,
+            condition,
+            condition_since: Timestamp(0),
             reason: None,
+            availability: Availability::Active,
+            forced: false,
             labels: BTreeMap::new(),
             facts: NodeFacts {
                 api_addr: "10.0.0.1:7000".parse().unwrap(),
@@ -167,11 +168,9 @@ mod tests {
     #[test]
     fn a_true_row_is_left_alone() {
         let up = EngineStatus::Up(version());
-        for status in [NodeStatus::Ready, NodeStatus::Cordoned, NodeStatus::Draining] {
-            let row = row(status);
-            assert_eq!(correction(&row, &standing(), &up, &Isolation::Loaded), None, "{status:?}");
-        }
-        let joining = row(NodeStatus::Joining);
+        let ready = row(NodeCondition::Ready);
+        assert_eq!(correction(&ready, &standing(), &up, &Isolation::Loaded), None);
+        let joining = row(NodeCondition::Joining);
         let unknown =
             correction(&joining, &standing(), &EngineStatus::Connecting, &Isolation::Loaded);
         assert_eq!(unknown, None);
@@ -182,21 +181,24 @@ mod tests {
         let up = EngineStatus::Up(version());
         let down = EngineStatus::Down { reason: "no socket".to_owned() };
         let broken = Isolation::Unavailable("no nftables".to_owned());
-        let status = |present, engine, isolation| {
-            correction(&row(present), &standing(), engine, isolation).and_then(|u| u.status)
+        let condition = |present, engine, isolation| {
+            correction(&row(present), &standing(), engine, isolation).and_then(|u| u.condition)
         };
         let loaded = &Isolation::Loaded;
-        assert_eq!(status(NodeStatus::Joining, &up, loaded), Some((NodeStatus::Ready, None)));
         assert_eq!(
-            status(NodeStatus::Ready, &down, loaded),
-            Some((NodeStatus::Degraded, Some("no socket".to_owned())))
+            condition(NodeCondition::Joining, &up, loaded),
+            Some((NodeCondition::Ready, None))
         );
         assert_eq!(
-            status(NodeStatus::Degraded, &up, &broken),
-            Some((NodeStatus::IsolationUnavailable, Some("no nftables".to_owned())))
+            condition(NodeCondition::Ready, &down, loaded),
+            Some((NodeCondition::Degraded, Some("no socket".to_owned())))
         );
-        assert_eq!(status(NodeStatus::Cordoned, &down, loaded), None);
-        let update = correction(&row(NodeStatus::Ready), &standing(), &down, loaded).unwrap();
+        assert_eq!(
+            condition(NodeCondition::Degraded, &up, &broken),
+            Some((NodeCondition::IsolationUnavailable, Some("no nftables".to_owned())))
+        );
+        assert_eq!(condition(NodeCondition::Down, &up, loaded), None);
+        let update = correction(&row(NodeCondition::Ready), &standing(), &down, loaded).unwrap();
         assert_eq!(update.facts.unwrap().engine, None);
     }
 }

@@ -10,8 +10,8 @@ use std::{
 use jaco_api::{
     error::ApiError,
     model::{
-        Actor, AuditKind, ClusterId, Digest, Identity, Node, NodeFacts, NodeId, NodeName,
-        NodeStatus, OperatorToken, Role, Sealed, Timestamp,
+        Actor, AuditKind, Availability, ClusterId, Digest, Identity, Node, NodeCondition,
+        NodeFacts, NodeId, NodeName, NodeStatus, OperatorToken, Role, Sealed, Timestamp,
     },
 };
 
@@ -70,7 +70,11 @@ pub(super) fn init() -> Command {
             id: NodeId(1),
             name,
             status: NodeStatus::Ready,
+            condition: NodeCondition::Ready,
+            condition_since: Timestamp(0),
             reason: None,
+            availability: Availability::Active,
+            forced: false,
             labels: BTreeMap::new(),
             facts,
             joined_at: Timestamp(0),
