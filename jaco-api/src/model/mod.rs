@@ -37,7 +37,7 @@ pub use ids::{
     ReplicaId, ServiceName, Slot, VolumeName,
 };
 pub use log::LogPosition;
-pub use node::{Node, NodeFacts, NodeStatus};
+pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};
 pub use replica::{Preparation, Replica, ReplicaEvent, Volume};
 pub use sealed::Sealed;

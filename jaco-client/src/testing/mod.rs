@@ -5,6 +5,7 @@
 //! model of scheduling.
 
 mod containers;
+mod members;
 mod serve;
 mod services;
 mod streams;

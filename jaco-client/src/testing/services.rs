@@ -117,50 +117,6 @@ fn bump(t: &mut Tables, name: &str) -> Result<ChangeResponse, ApiError> {
 }
 
 #[tonic::async_trait]
-impl cluster_server::Cluster for FakeCluster {
-    async fn init(&self, r: Request<InitRequest>) -> Answer<InitResponse> {
-        self.answer(&r, "init".into(), |t| {
-            if t.cluster.initialized {
-                let code = ErrorCode::ClusterAlreadyInitialized;
-                return Err(ApiError::new(code, "this node belongs to a cluster already"));
-            }
-            t.cluster.initialized = true;
-            Ok(InitResponse {
-                cluster_id: "0f0e0d0c-0b0a-4009-8807-060504030201".into(),
-                token: "ab".repeat(32),
-                ca_fingerprint: format!("sha256:{}", "cd".repeat(32)),
-                ca_pem: "-----BEGIN CERTIFICATE-----".into(),
-                node: "node-a".into(),
-                api_addr: "10.0.0.1:7000".into(),
-            })
-        })
-    }
-    async fn status(&self, r: Request<ClusterStatusRequest>) -> Answer<ClusterStatusResponse> {
-        self.answer(&r, "cluster status".into(), |t| Ok(t.cluster.clone().into()))
-    }
-    async fn get_settings(&self, r: Request<GetSettingsRequest>) -> Answer<GetSettingsResponse> {
-        self.answer(&r, "get settings".into(), |t| {
-            Ok(GetSettingsResponse { settings: t.settings.clone() })
-        })
-    }
-    async fn set_setting(&self, r: Request<SetSettingRequest>) -> Answer<GetSettingsResponse> {
-        let SetSettingRequest { key, value } = r.get_ref().clone();
-        self.answer(&r, format!("set {key}={value}"), |t| {
-            t.settings.insert(key, value);
-            Ok(GetSettingsResponse { settings: t.settings.clone() })
-        })
-    }
-}
-
-#[tonic::async_trait]
-impl nodes_server::Nodes for FakeCluster {
-    type ListStream = Rows<NodeSummary>;
-    async fn list(&self, r: Request<ListNodesRequest>) -> Answer<Self::ListStream> {
-        self.answer(&r, "nodes".into(), |t| Ok(rows(t.nodes.clone())))
-    }
-}
-
-#[tonic::async_trait]
 impl deploy_server::Deploy for FakeCluster {
     async fn apply(&self, r: Request<ApplyRequest>) -> Answer<ApplyResponse> {
         let request = r.get_ref().clone();

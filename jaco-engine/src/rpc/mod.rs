@@ -13,8 +13,12 @@ mod containers;
 mod deploy;
 mod exec;
 mod gate;
+mod join;
+mod leader;
 mod logs;
 mod nodes;
+mod overview;
+mod rekey;
 mod relay;
 mod rows;
 mod server;
@@ -24,7 +28,7 @@ mod unix;
 mod usage;
 mod watch;
 
-pub use api::{Api, Founded, Founder, Membership};
+pub use api::{Api, Founded, Founder, Joined, Membership};
 #[cfg(test)]
 pub(crate) use connection::from_member;
 pub use connection::{Accepted, duplex, local, remote};
@@ -32,7 +36,9 @@ pub use containers::{
     Archive, CommandInput, CommandOutput, Containers, Duplex, IncomingArchive, Measurement,
     RunningCommand,
 };
+pub(crate) use join::Gate;
 pub use logs::{LogLine, LogQuery, LogSource, ReplicaOutput};
+pub(crate) use rekey::ClusterKeys;
 pub use relay::Peers;
 pub use server::{Server, client};
 pub use unix::{SocketError, UnixSocket};

@@ -6,8 +6,9 @@ use futures::Stream;
 use hyper_util::rt::TokioIo;
 use jaco_api::pb::{
     self, audit_server::AuditServer, cluster_server::ClusterServer, deploy_server::DeployServer,
-    exec_server::ExecServer, logs_server::LogsServer, nodes_server::NodesServer,
-    relay_server::RelayServer, token_server::TokenServer, watch_server::WatchServer,
+    exec_server::ExecServer, join_server::JoinServer, logs_server::LogsServer,
+    nodes_server::NodesServer, relay_server::RelayServer, token_server::TokenServer,
+    watch_server::WatchServer,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
@@ -19,7 +20,9 @@ use tonic::{
     transport::{Channel, Endpoint, server::Connected},
 };
 
-use super::{Api, audit, cluster, deploy, exec, gate::GateLayer, logs, nodes, relay, token, watch};
+use super::{
+    Api, audit, cluster, deploy, exec, gate::GateLayer, join, logs, nodes, relay, token, watch,
+};
 use crate::raft::PeerServer;
 
 /// Largest request: a manifest with its compose file.
@@ -60,6 +63,7 @@ impl Server {
             .add_service(ExecServer::new(exec::Service(Arc::clone(&api))))
             .add_service(TokenServer::new(token::Service(Arc::clone(&api))))
             .add_service(AuditServer::new(audit::Service(Arc::clone(&api))))
+            .add_service(JoinServer::new(join::Service(Arc::clone(&api))))
             .add_service(healthy)
             .add_service(reflection);
         Ok(Self { api, services })

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{Actor, AuditKind, NodeName, Principal},
+    model::{AuditKind, NodeName, Principal},
     pb::{self, relay_client::RelayClient},
 };
 use tonic::transport::Channel;
@@ -56,14 +56,6 @@ impl Errand {
         Ok(Self { membership, who, candidates })
     }
 
-    fn actor(&self) -> Actor {
-        Actor {
-            identity: self.who.identity.clone(),
-            uid: self.who.uid,
-            node: Some(self.membership.name.clone()),
-        }
-    }
-
     /// The places in turn.
     pub(super) fn sites<'a>(
         &'a self,
@@ -91,7 +83,11 @@ impl Errand {
             Way::Here
         } else {
             let client = RelayClient::new(api.peers.channel(node)?);
-            let header = relay::header(&self.actor(), &found.replica.id, &found.container);
+            let header = relay::header(
+                &self.membership.actor(&self.who),
+                &found.replica.id,
+                &found.container,
+            );
             Way::There(Box::new(Far { client, header: Some(header) }))
         };
         Ok(Site { found, node: name, way })

@@ -11,7 +11,7 @@ use futures::{StreamExt as _, stream::BoxStream};
 use jaco_api::{
     convert::parse,
     error::{ApiError, ErrorCode},
-    model::{Actor, DeploymentName, LogPosition, Replica, ReplicaId, ServiceName, Timestamp},
+    model::{DeploymentName, LogPosition, Replica, ReplicaId, ServiceName, Timestamp},
     pb::{self, logs_server},
 };
 use tonic::{Request, Response, Status};
@@ -80,12 +80,11 @@ impl logs_server::Logs for Service {
             since: (message.since > 0).then_some(Timestamp(message.since)),
             tail: message.tail,
         };
-        let node = Some(membership.name.clone());
         let outputs = Outputs {
             here: membership.id,
             source: Arc::clone(&self.0.logs),
             peers: Arc::clone(&self.0.peers),
-            actor: Actor { identity: who.identity, uid: who.uid, node },
+            actor: membership.actor(&who),
         };
         let after = positions(message.after)?;
         let merge = Merge::new(membership.state.subscribe(), outputs, chosen, query, after);

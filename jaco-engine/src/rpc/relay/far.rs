@@ -45,7 +45,9 @@ impl Relay {
         if shown.cluster != membership.cluster {
             return Err(denied("the certificate belongs to another cluster"));
         }
-        if membership.state.newest().node_named(&shown.node).is_none() {
+        // A name may belong to another node by now; a number never does.
+        let state = membership.state.newest();
+        if !state.node(shown.member).is_some_and(|node| node.name == shown.node) {
             return Err(denied("the certificate's node is no member"));
         }
         Ok(membership)

@@ -39,9 +39,10 @@ use crate::{
     admission,
     clock::SystemClock,
     command::{Action, Command, Envelope, Outcome, Reconcile, RecordAudit},
-    pki::PeerIdentity,
-    raft::{GrpcTransport, MemoryStorage, PeerServer, Raft, RaftOptions, RaftTiming},
-    rpc::{self, Api, Founded, Founder, Membership, Peers, Server},
+    control::{Board, Lease},
+    pki::{JoinSecret, PeerIdentity},
+    raft::{GrpcTransport, MemoryStorage, NoDesk, PeerServer, Raft, RaftOptions, RaftTiming},
+    rpc::{self, Api, Founded, Founder, Joined, Membership, Peers, Server},
     seal::Keyring,
     submit::{Applied, Failed, LogWriter, Submitter},
     testing::world::{World, name, seen, service},
@@ -54,6 +55,9 @@ struct NoFounder;
 #[async_trait]
 impl Founder for NoFounder {
     async fn found(&self, _: &Principal, _: Identity) -> Result<Founded, ApiError> {
+        unreachable!("the cluster exists")
+    }
+    async fn join(&self, _: String, _: JoinSecret) -> Result<Joined, ApiError> {
         unreachable!("the cluster exists")
     }
 }
@@ -121,6 +125,7 @@ async fn server(
         transport: Arc::new(GrpcTransport::new()),
         clock: Arc::new(SystemClock),
         timing: RaftTiming::default(),
+        desk: Arc::new(NoDesk),
     };
     let raft = Raft::start(options).await.unwrap();
     let state = publisher.subscribe();
@@ -133,6 +138,8 @@ async fn server(
         submitter,
         raft: raft.clone(),
         keyring: Keyring::ephemeral(),
+        board: Board::default(),
+        lease: Arc::new(channel::Sender::new(Lease::at_start())),
     };
     let (_, membership) = channel::channel(Some(Arc::new(membership)));
     let api = Api {
@@ -270,8 +277,7 @@ impl Pair {
     /// node-b answers.
     fn plug(&mut self) {
         let (dial, incoming) = mpsc::channel(4);
-        let member =
-            PeerIdentity { cluster: cluster(&self.world), node: "node-a".parse().unwrap() };
+        let member = member(cluster(&self.world), "node-a", 1);
         self.serve_far(incoming, member);
         *self.wire.dial.lock().unwrap() = Some(dial);
     }
@@ -322,6 +328,10 @@ impl Drop for Pair {
         self.stop.cancel();
         self.pull();
     }
+}
+
+fn member(cluster: ClusterId, node: &str, number: u64) -> PeerIdentity {
+    PeerIdentity { cluster, node: name(node), member: NodeId(number) }
 }
 
 fn id(replica: &str) -> ReplicaId {

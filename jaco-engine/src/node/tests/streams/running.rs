@@ -166,9 +166,8 @@ async fn another_members_word_is_needed_and_only_for_the_named_replica() {
     use jaco_api::pb::{self, relay_client::RelayClient};
     let mut pair = Pair::new().await;
     let cluster = cluster(&pair.world);
-    let ask = async |pair: &mut Pair, node: &str, cluster, replica: &str, container: &str| {
+    let ask = async |pair: &mut Pair, member, replica: &str, container: &str| {
         let (dial, incoming) = mpsc::channel(1);
-        let member = PeerIdentity { cluster, node: node.parse().unwrap() };
         pair.serve_far(incoming, member);
         let header = pb::RelayHeader {
             identity: "ada".into(),
@@ -184,11 +183,23 @@ async fn another_members_word_is_needed_and_only_for_the_named_replica() {
     let container = pair.container_of("shop.web.2");
     let other = "0f0e0d0c-0b0a-4009-8807-060504030201".parse().unwrap();
     let denied = Err(ErrorCode::PermissionDenied);
-    assert_eq!(ask(&mut pair, "node-a", cluster, "shop.web.2", &container).await, Ok(()));
-    assert_eq!(ask(&mut pair, "stranger", cluster, "shop.web.2", &container).await, denied);
-    assert_eq!(ask(&mut pair, "node-a", other, "shop.web.2", &container).await, denied);
+    assert_eq!(
+        ask(&mut pair, member(cluster, "node-a", 1), "shop.web.2", &container).await,
+        Ok(())
+    );
+    assert_eq!(
+        ask(&mut pair, member(cluster, "stranger", 3), "shop.web.2", &container).await,
+        denied
+    );
+    assert_eq!(ask(&mut pair, member(other, "node-a", 1), "shop.web.2", &container).await, denied);
+    // One of this name was a member before.
+    let former = member(cluster, "node-a", 7);
+    assert_eq!(ask(&mut pair, former, "shop.web.2", &container).await, denied);
     let not_found = Err(ErrorCode::ReplicaNotFound);
-    assert_eq!(ask(&mut pair, "node-a", cluster, "shop.web.1", &container).await, not_found);
+    assert_eq!(
+        ask(&mut pair, member(cluster, "node-a", 1), "shop.web.1", &container).await,
+        not_found
+    );
     let mut foreign = jaco_runtime::testing::sample::spec("db:1");
     foreign.networks.clear();
     let request = ContainerRequest {
@@ -198,5 +209,8 @@ async fn another_members_word_is_needed_and_only_for_the_named_replica() {
         networks: Vec::new(),
     };
     let foreign = pair.engines["node-b"].foreign(request).await.unwrap();
-    assert_eq!(ask(&mut pair, "node-a", cluster, "shop.web.2", &foreign).await, not_found);
+    assert_eq!(
+        ask(&mut pair, member(cluster, "node-a", 1), "shop.web.2", &foreign).await,
+        not_found
+    );
 }
