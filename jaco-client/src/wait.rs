@@ -9,7 +9,7 @@ use jaco_api::model::{
     ServiceName,
 };
 
-use crate::{Client, Error, ErrorCode, StatusQuery, StatusView};
+use crate::{ApiError, Client, Error, ErrorCode, StatusQuery, StatusView};
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub enum Verdict {
     Waiting(Vec<String>),
     /// It will not be reached by waiting, for these reasons.
     Failed(Vec<String>),
+    /// There is no such service.
+    NoService(ServiceName),
 }
 
 /// How waiting ended.
@@ -82,10 +84,24 @@ impl Wait {
                 _ => Verdict::Failed(vec![format!("there is no deployment {}", self.deployment)]),
             };
         };
-        match self.goal {
-            Goal::Removed | Goal::Stopped => self.judge_gone(view, deployment),
-            Goal::Running | Goal::Rollout => self.judge_up(view, deployment),
+        match (self.goal, self.unknown_service(view, deployment)) {
+            (Goal::Removed, _) | (Goal::Stopped, None) => self.judge_gone(view, deployment),
+            (Goal::Running | Goal::Rollout, None) => self.judge_up(view, deployment),
+            (Goal::Stopped | Goal::Running | Goal::Rollout, Some(service)) => {
+                Verdict::NoService(service.clone())
+            }
         }
+    }
+
+    /// The service that is asked for, when the deployment neither has it nor is rid of it yet.
+    fn unknown_service(
+        &self,
+        view: &StatusView,
+        deployment: &DeploymentStatus,
+    ) -> Option<&ServiceName> {
+        let asked = self.service.as_ref()?;
+        let known = deployment.services.iter().any(|s| s.name == *asked);
+        (!known && self.replicas(view).next().is_none()).then_some(asked)
     }
 
     fn judge_gone(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {
@@ -159,13 +175,7 @@ impl Wait {
         let mut services = deployment
             .services
             .iter()
-            .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name))
-            .peekable();
-        if services.peek().is_none()
-            && let Some(service) = &self.service
-        {
-            return Verdict::Failed(vec![format!("there is no service {service}")]);
-        }
+            .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name));
         if services.all(|s| s.state == DeploymentState::Active) {
             return Verdict::Reached;
         }
@@ -222,8 +232,9 @@ impl Client {
         let following = self.follow(&query, |view| {
             progress(view);
             match wait.judge(view) {
-                Verdict::Reached => ControlFlow::Break(WaitResult::Reached),
-                Verdict::Failed(reasons) => ControlFlow::Break(WaitResult::Failed(reasons)),
+                Verdict::Reached => ControlFlow::Break(Ok(WaitResult::Reached)),
+                Verdict::Failed(reasons) => ControlFlow::Break(Ok(WaitResult::Failed(reasons))),
+                Verdict::NoService(service) => ControlFlow::Break(Err(service)),
                 Verdict::Waiting(reasons) => {
                     last = reasons;
                     ControlFlow::Continue(())
@@ -235,10 +246,15 @@ impl Client {
                 // The view of a deployment that is gone.
                 match wait.judge(&StatusView::default()) {
                     Verdict::Reached => Ok(WaitResult::Reached),
-                    Verdict::Failed(_) | Verdict::Waiting(_) => Err(Error::Api(e)),
+                    _ => Err(Error::Api(e)),
                 }
             }
-            Ok(result) => result,
+            Ok(Ok(Err(service))) => {
+                let message = format!("deployment {} has no service {service}", wait.deployment);
+                Err(Error::Api(ApiError::new(ErrorCode::ServiceNotFound, message)))
+            }
+            Ok(Ok(Ok(result))) => Ok(result),
+            Ok(Err(error)) => Err(error),
             Err(_) => Ok(WaitResult::TimedOut(last)),
         }
     }
