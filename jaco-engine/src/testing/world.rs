@@ -294,8 +294,11 @@ impl World {
     pub fn prepared(&mut self, replica: &str, result: Result<(), &str>) {
         self.say(&format!("{replica} prepared {result:?}"));
         let id: ReplicaId = name(replica);
-        let prepared = Some(result.map_err(|m| Reason { code: None, message: m.to_owned() }));
-        let observation = self.state.replica(&id).map(|r| r.observed.clone());
+        let result = result.map_err(|m| Reason { code: None, message: m.to_owned() });
+        let row = self.state.replica(&id);
+        let asked = row.and_then(|r| r.preparation.as_ref()).map(|p| p.container);
+        let prepared = asked.map(|of| (of, result));
+        let observation = row.map(|r| r.observed.clone());
         self.report(&id, ReplicaReport { id: id.clone(), observation, prepared, log_tail: None });
     }
 
@@ -322,7 +325,7 @@ impl World {
         if let Some(preparation) = row.preparation.as_ref().filter(|p| p.result.is_none())
             && !broken.contains(&preparation.container)
         {
-            return part(Some(row.observed.clone()), Some(Ok(())));
+            return part(Some(row.observed.clone()), Some((preparation.container, Ok(()))));
         }
         let waits = !assignment::waiting_on(&self.state, row).is_empty();
         if row.is_running() || waits || broken.contains(&row.container) {

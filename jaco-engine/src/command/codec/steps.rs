@@ -8,7 +8,7 @@ use jaco_api::{
 
 use crate::{
     command::{Action, RolloutEnd},
-    state::row::{Row, enumeration, optional, required},
+    state::row::{Row, digest, enumeration, optional, required},
 };
 
 impl Row for Action {
@@ -104,15 +104,19 @@ impl Row for ReplicaReport {
         pb::ReplicaReport {
             id: self.id.to_string(),
             observation: self.observation.as_ref().map(Row::write),
-            prepared: self.prepared.as_ref().map(Row::write),
+            prepared: self.prepared.as_ref().map(|(_, result)| result.write()),
             log_tail: self.log_tail.as_ref().map(Row::write),
+            prepared_container: self.prepared.as_ref().map(|(of, _)| of.0.to_vec()),
         }
     }
     fn read(m: pb::ReplicaReport) -> Result<Self, InvalidMessage> {
+        let result = optional::<Result<(), Reason>>(m.prepared)?;
+        let of = m.prepared_container.as_deref();
+        let of = of.map(|bytes| digest("prepared_container", bytes)).transpose()?;
         Ok(Self {
             id: parse("id", &m.id)?,
             observation: optional::<Observation>(m.observation)?,
-            prepared: optional::<Result<(), Reason>>(m.prepared)?,
+            prepared: of.zip(result),
             log_tail: optional(m.log_tail)?,
         })
     }
