@@ -13,6 +13,8 @@
 //! |---|---|
 //! | [`filter`] | which nodes may take a replica at all, and why the others may not |
 //! | [`place`] | which of them takes it |
+//! | [`lost`] | when a replica on a lost node is placed elsewhere, or why it waits |
+//! | `crowd` | which of too many replicas go first |
 //! | `restart` | whether a replica has settled, is under way or has failed |
 //! | `rollout` | whether a rollout goes on, has ended or has failed |
 //! | `replace` | which replicas of one service are created, replaced and removed now |
@@ -20,10 +22,13 @@
 
 pub mod check;
 pub mod constraint;
+mod crowd;
 pub mod filter;
 mod input;
+pub mod lost;
 pub mod place;
 mod plan;
+mod readings;
 mod replace;
 mod restart;
 mod rollout;
@@ -33,5 +38,6 @@ mod touched;
 mod tests;
 
 pub use input::wanted;
-pub use plan::{Plan, plan};
+pub use plan::{Plan, plan, plan_with};
+pub use readings::Readings;
 pub use touched::touched;

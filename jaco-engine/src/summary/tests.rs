@@ -1,5 +1,5 @@
 use jaco_api::model::{
-    DependencyCondition, DeploymentState, Health, NodeStatus, Observation, ReplicaState,
+    DependencyCondition, DeploymentState, Health, NodeCondition, Observation, ReplicaState,
     ServiceSchedule,
 };
 
@@ -135,7 +135,7 @@ fn replicas_of_a_node_that_is_down_are_lost() {
     let mut world = World::new(&["a", "b"]);
     world.deploy("shop", &[("web", service(2), "web:1")]);
     world.settle(&[]);
-    world.set_node("b", |n| n.status = NodeStatus::Down);
+    world.node_condition("b", NodeCondition::Down);
     let lost: Vec<_> = replicas(world.state(), None)
         .into_iter()
         .filter(|r| r.state == ReplicaState::Lost)

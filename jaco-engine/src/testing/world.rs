@@ -144,16 +144,18 @@ impl World {
         });
     }
 
-    /// Changes a node's row.
+    /// Changes the row of a node that is ready otherwise, as no command would: nothing follows from
+    /// it but its status.
     ///
     /// # Panics
     /// When there is no such node.
     pub fn set_node(&mut self, named: &str, change: impl FnOnce(&mut Node)) {
         let mut row = Node::clone(self.state.node_named(&name(named)).expect("a known node"));
-        row.status = NodeStatus::Ready;
+        row.condition = NodeCondition::Ready;
+        (row.availability, row.forced) = (Availability::Active, false);
         change(&mut row);
         self.edit_nodes(|state| {
-            state.nodes.put(row.id, Arc::new(row));
+            state.nodes.put(row.id, Arc::new(row.settled()));
         });
     }
 
@@ -245,6 +247,9 @@ impl World {
             Action::Prepare { replica } => format!("prepare {replica}"),
             Action::Advance { replica } => format!("advance {replica}"),
             Action::Remove { replica } => format!("remove {replica}"),
+            Action::Move { replica, to, reason } => {
+                format!("move {replica} to {}: {reason}", node(*to))
+            }
             Action::Unplaced { service, reason: Some(reason) } => {
                 format!("{deployment}.{service} cannot be placed: {reason}")
             }
@@ -302,9 +307,9 @@ impl World {
         self.report(&id, ReplicaReport { id: id.clone(), observation, prepared, log_tail: None });
     }
 
-    /// Every agent does what it is to do at once: images are fetched, containers run unless they
-    /// wait for a dependency, what is to go is gone. Replicas of a content in `broken` stay as they
-    /// are.
+    /// Every agent that is heard of does what it is to do at once: images are fetched, containers run
+    /// unless they wait for a dependency, what is to go is gone. Replicas of a content in `broken`
+    /// stay as they are.
     pub fn agents(&mut self, broken: &[&str]) {
         let broken: Vec<_> = broken.iter().map(|c| Digest::of(c.as_bytes())).collect();
         let rows: Vec<_> = self.state.replicas().cloned().collect();
@@ -319,6 +324,9 @@ impl World {
         let part = |observation, prepared| {
             Some(ReplicaReport { id: row.id.clone(), observation, prepared, log_tail: None })
         };
+        if self.state.node(row.node).is_none_or(|n| !n.condition.holds_replicas()) {
+            return None;
+        }
         if row.intent == Intent::Remove {
             return part(None, None);
         }

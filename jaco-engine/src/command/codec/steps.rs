@@ -14,7 +14,7 @@ use crate::{
 impl Row for Action {
     type Message = pb::Action;
     fn write(&self) -> pb::Action {
-        use pb::action::{Action as Wire, CountFailure, Create, Unplaced};
+        use pb::action::{Action as Wire, CountFailure, Create, Move, Unplaced};
         let action = match self {
             Self::Create { service, node, slot } => Wire::Create(Create {
                 service: service.to_string(),
@@ -24,6 +24,11 @@ impl Row for Action {
             Self::Prepare { replica } => Wire::Prepare(replica.to_string()),
             Self::Advance { replica } => Wire::Advance(replica.to_string()),
             Self::Remove { replica } => Wire::Remove(replica.to_string()),
+            Self::Move { replica, to, reason } => Wire::Move(Move {
+                replica: replica.to_string(),
+                to: to.0,
+                reason: reason.clone(),
+            }),
             Self::Unplaced { service, reason } => {
                 Wire::Unplaced(Unplaced { service: service.to_string(), reason: reason.clone() })
             }
@@ -46,6 +51,11 @@ impl Row for Action {
             Wire::Prepare(id) => Self::Prepare { replica: parse("prepare", &id)? },
             Wire::Advance(id) => Self::Advance { replica: parse("advance", &id)? },
             Wire::Remove(id) => Self::Remove { replica: parse("remove", &id)? },
+            Wire::Move(m) => Self::Move {
+                replica: parse("replica", &m.replica)?,
+                to: NodeId(m.to),
+                reason: m.reason,
+            },
             Wire::Unplaced(m) => {
                 Self::Unplaced { service: parse("service", &m.service)?, reason: m.reason }
             }

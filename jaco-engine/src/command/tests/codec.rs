@@ -35,6 +35,7 @@ fn actions() -> Vec<Action> {
         Action::Prepare { replica: replica() },
         Action::Advance { replica: replica() },
         Action::Remove { replica: replica() },
+        Action::Move { replica: replica(), to: NodeId(2), reason: reason() },
         Action::Unplaced { service: service(), reason: Some(reason()) },
         Action::Unplaced { service: service(), reason: None },
         Action::CountFailure { service: service(), reason: reason() },

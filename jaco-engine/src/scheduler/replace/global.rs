@@ -25,8 +25,9 @@ impl<'a> Steps<'_, 'a> {
         let mut running = count(service.present().filter(|r| r.is_running()).count());
         for replica in misplaced {
             let covered_then = covered - u32::from(has_node_slot(replica));
+            let given_up = pass.state.node(replica.node).is_some_and(|n| n.gives_up_replicas());
             if replica.is_running() {
-                if running - 1 < self.floor_of_leaving(replica, covered_then) {
+                if !given_up && running - 1 < self.floor_of_leaving(replica, covered_then) {
                     continue;
                 }
                 running -= 1;
@@ -38,7 +39,7 @@ impl<'a> Steps<'_, 'a> {
         for node in &nodes {
             let taken = |r: &&Replica| r.id.slot == Slot::Node(node.name.clone());
             let vacant = !service.present().any(|r| taken(&r))
-                && !service.leaving.iter().chain(&service.gone).any(taken);
+                && !service.leaving.iter().chain(&service.given_up).any(taken);
             if vacant {
                 pass.note_placed(service.planned, node.id);
                 self.actions.push(Action::Create {

@@ -2,18 +2,27 @@
 
 use std::cmp::Reverse;
 
+use jaco_api::model::Replica;
+
 use super::{
-    super::input::{Outgoing, Pass},
+    super::{
+        crowd::first_to_go,
+        input::{Outgoing, Pass},
+    },
     Steps, count,
 };
 
 impl<'a> Steps<'_, 'a> {
-    /// Replicas beyond the wanted number go: first those that do not serve, then the youngest.
-    pub(super) fn drop_surplus_current(&mut self) {
+    /// Replicas beyond the wanted number go: first those that do not serve, then those in the
+    /// largest crowd, then the youngest.
+    pub(super) fn drop_surplus_current(&mut self, pass: &Pass<'_>) {
         let surplus = count(self.service.current.len()).saturating_sub(self.desired);
-        let mut candidates = self.service.current.clone();
-        candidates.sort_by_key(|r| (self.service.serves(r), Reverse(r.id.slot.clone())));
-        for replica in candidates.into_iter().take(surplus as usize) {
+        if surplus == 0 {
+            return;
+        }
+        let serves = |r: &Replica| self.service.serves(r);
+        let order = first_to_go(pass.state, self.service.planned, &self.service.current, serves);
+        for replica in order.into_iter().take(surplus as usize) {
             self.remove(&replica.id);
         }
     }
@@ -27,7 +36,7 @@ impl<'a> Steps<'_, 'a> {
         self.waiting |= self.is_held_back();
         let mut created = self.create(pass, fresh);
         let may_replace =
-            service.outgoing.iter().any(|o| self.may_roll() || (o.moves && !o.outdated));
+            service.outgoing.iter().any(|o| service.may_roll() || (o.moves && !o.outdated));
         let replacements = (self.desired - current)
             .saturating_sub(fresh)
             .min(outgoing)
@@ -35,7 +44,21 @@ impl<'a> Steps<'_, 'a> {
         if may_replace && replacements > 0 && self.unplaced.is_none() && self.delay_is_over(pass) {
             created += self.create(pass, replacements);
         }
+        self.leave_lost(pass, count(service.current.len()) + outgoing + created);
         self.drop_replaced(current + created);
+        if created == 0 && self.under_way() == 0 && !self.waiting {
+            self.give_up_forced();
+        }
+    }
+
+    /// Nothing is going to replace these, and operators have given them up.
+    fn give_up_forced(&mut self) {
+        for outgoing in self.service.outgoing.iter().filter(|o| o.forced) {
+            if !self.is_removed(outgoing.replica) {
+                self.left -= 1;
+                self.remove(&outgoing.replica.id);
+            }
+        }
     }
 
     /// Old replicas that are not needed any more: those that do not serve once there is a
