@@ -145,7 +145,7 @@ pub(super) fn completion(
         match stand {
             Stand::Working => return None,
             Stand::Done => {}
-            Stand::Stuck => stuck = tally.failures.last().cloned().or(stuck),
+            Stand::Stuck => stuck = Some(tally.failures.last().cloned().or(stuck)?),
         }
     }
     Some(match stuck {

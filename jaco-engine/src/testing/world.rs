@@ -13,10 +13,10 @@ use jaco_api::model::{
 use crate::{
     assignment,
     command::{
-        Action, ApplyDeployment, Command, Envelope, InitCluster, Outcome, Reconcile, RolloutEnd,
-        SetAvailability, UpdateNode,
+        Action, ApplyDeployment, Command, Envelope, InitCluster, Outcome, Reconcile, RemoveNode,
+        RolloutEnd, SetAvailability, UpdateNode,
     },
-    scheduler::{Plan, plan},
+    scheduler::{Plan, Readings, plan_with},
     state::State,
 };
 
@@ -70,6 +70,7 @@ pub fn stateful(replicas: u32, volume: &str) -> ServiceSchedule {
 pub struct World {
     state: Arc<State>,
     now: Timestamp,
+    readings: Readings,
     transcript: String,
 }
 
@@ -99,7 +100,8 @@ impl World {
             node: node(1, first),
             token,
         };
-        let mut world = Self { state: Arc::default(), now, transcript: String::new() };
+        let (state, readings, transcript) = Default::default();
+        let mut world = Self { state, now, readings, transcript };
         let outcome = world.command(Command::InitCluster(Box::new(init)));
         assert!(!matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
         world.set_node(first, |_| {});
@@ -118,6 +120,10 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+    /// What the leader measures itself: nothing, unless a test says so.
+    pub fn readings(&mut self) -> &mut Readings {
+        &mut self.readings
     }
     /// What was planned and said so far.
     #[must_use]
@@ -202,7 +208,7 @@ impl World {
     #[must_use]
     pub fn plan(&self) -> Plan {
         let all = self.state.deployments().map(|d| d.name.clone()).collect();
-        plan(&self.state, &all, self.now)
+        plan_with(&self.state, &all, self.now, &self.readings)
     }
 
     /// Plans and carries out, once; says whether there was anything to do.
@@ -216,7 +222,7 @@ impl World {
     /// As [`Self::step`], for one deployment.
     pub fn step_of(&mut self, deployment: &str) -> bool {
         let one = [name(deployment)].into();
-        self.carry_out(&plan(&self.state, &one, self.now))
+        self.carry_out(&plan_with(&self.state, &one, self.now, &self.readings))
     }
 
     fn carry_out(&mut self, plan: &Plan) -> bool {
@@ -398,6 +404,17 @@ impl World {
         self.command(Command::UpdateNode(update));
     }
 
+    /// Ends the membership of a node that is leaving.
+    ///
+    /// # Panics
+    /// When it is to stay.
+    pub fn remove_node(&mut self, named: &str) {
+        let node = self.node_id(named);
+        self.say(&format!("{named} is removed"));
+        let outcome = self.command(Command::RemoveNode(RemoveNode { node }));
+        assert_eq!(outcome, Outcome::Done);
+    }
+
     /// Changes what operators want of a node.
     pub fn node_availability(&mut self, named: &str, availability: Availability, forced: bool) {
         let node = self.node_id(named);
@@ -405,7 +422,9 @@ impl World {
         self.command(Command::SetAvailability(SetAvailability { node, availability, forced }));
     }
 
-    fn node_id(&self, named: &str) -> NodeId {
+    /// The number of a node; of one that is not there, none that is given out.
+    #[must_use]
+    pub fn node_id(&self, named: &str) -> NodeId {
         self.state.node_named(&name(named)).map(|n| n.id).unwrap_or_default()
     }
 }

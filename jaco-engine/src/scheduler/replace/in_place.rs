@@ -10,7 +10,7 @@ use super::{
         input::{Outgoing, Pass},
         rollout::preparation_failed,
     },
-    Steps, count, has_node_slot,
+    Steps, count, covers, has_node_slot,
 };
 use crate::{assignment::depend, command::Action};
 
@@ -87,10 +87,13 @@ impl<'a> Steps<'_, 'a> {
             return;
         }
         candidates.sort_by_key(|o| (service.serves(o.replica), o.replica.id.slot.clone()));
-        // A global service may have nodes left that it is not wanted on, but still serves.
-        let kept = |r: &&Replica| has_node_slot(r) && !self.is_removed(r);
+        // A global service may have nodes left that it is not wanted on, but still serves; what a
+        // lost node had of it cannot be held.
+        let kept = |r: &&Replica| covers(pass.state, r) && !self.is_removed(r);
         let covered = count(service.present().filter(kept).count());
-        let floor = service.planned.schedule.floor(self.desired.max(covered));
+        let lost = |r: &&Replica| has_node_slot(r) && !covers(pass.state, r);
+        let desired = self.desired.saturating_sub(count(service.present().filter(lost).count()));
+        let floor = service.planned.schedule.floor(desired.max(covered));
         let running = service.present().filter(|r| r.is_running() && !self.is_removed(r));
         let mut spare = count(running.count()).saturating_sub(floor);
         let busy = self.under_way() + self.coming();

@@ -18,7 +18,7 @@ use super::{
     place::Board,
     rollout::{Stand, Tally},
 };
-use crate::command::Action;
+use crate::{command::Action, state::State};
 
 /// The steps of one service.
 struct Steps<'s, 'a> {
@@ -220,6 +220,12 @@ impl<'a> Steps<'_, 'a> {
 
 fn has_node_slot(replica: &Replica) -> bool {
     matches!(replica.id.slot, Slot::Node(_))
+}
+
+/// Whether a replica is that of a node which is there, for a global service.
+fn covers(state: &State, replica: &Replica) -> bool {
+    has_node_slot(replica)
+        && state.node(replica.node).is_some_and(|n| n.condition.holds_replicas())
 }
 
 fn count(n: usize) -> u32 {

@@ -32,14 +32,17 @@ impl<'a> Steps<'_, 'a> {
         let service = self.service;
         let current = count(service.current.len()).min(self.desired);
         let outgoing = count(service.outgoing.len());
-        let fresh = self.desired.saturating_sub(self.occupied().max(current));
-        self.waiting |= self.is_held_back();
-        let mut created = self.create(pass, fresh);
+        let missing = self.desired.saturating_sub(count(service.present().count()).max(current));
+        // Those that must be gone first take the place of those that are to come.
+        let room = self.desired.saturating_sub(current + service.blocking);
+        self.waiting |= service.blocking > 0 && current < self.desired;
+        let mut created = self.create(pass, missing.min(room));
         let may_replace =
             service.outgoing.iter().any(|o| service.may_roll() || (o.moves && !o.outdated));
         let replacements = (self.desired - current)
-            .saturating_sub(fresh)
+            .saturating_sub(missing)
             .min(outgoing)
+            .min(room - created)
             .min(self.parallelism().saturating_sub(self.under_way() + created));
         if may_replace && replacements > 0 && self.unplaced.is_none() && self.delay_is_over(pass) {
             created += self.create(pass, replacements);
@@ -62,12 +65,13 @@ impl<'a> Steps<'_, 'a> {
     }
 
     /// Old replicas that are not needed any more: those that do not serve once there is a
-    /// replacement, those that do once enough others run.
+    /// replacement, those that do, or may when their node is back, once enough others run.
     fn drop_replaced(&mut self, current: u32) {
         let service = self.service;
         let mut excess = (current + count(service.outgoing.len())).saturating_sub(self.desired);
         let serving = count(service.outgoing.iter().filter(|o| service.serves(o.replica)).count());
         let settled = self.tally.settled.min(self.desired);
+        let enough = settled + serving >= self.desired;
         let mut spare = (settled + serving).saturating_sub(self.desired);
         let mut candidates = service.outgoing.clone();
         let crowd =
@@ -84,6 +88,9 @@ impl<'a> Steps<'_, 'a> {
             let serves = service.serves(outgoing.replica);
             if excess == 0 || (serves && spare == 0) {
                 break;
+            }
+            if outgoing.lost && !enough {
+                continue;
             }
             excess -= 1;
             spare -= u32::from(serves);

@@ -173,7 +173,7 @@ fn unplaced(world: &World) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     /// Whatever happens: every plan is sound, the state machine takes it, and planning again on
     /// what it leads to plans nothing. Where it gave the deployment another revision, gave it up,
