@@ -10,6 +10,7 @@ mod authenticate;
 mod deploy;
 mod effects;
 mod method;
+pub mod node;
 mod permit;
 mod setting;
 mod token;

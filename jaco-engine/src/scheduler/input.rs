@@ -20,6 +20,8 @@ pub(super) struct Pass<'a> {
     pub(super) state: &'a State,
     pub(super) now: Timestamp,
     pub(super) readings: &'a Readings,
+    /// A node that counts as none when places are looked for: others are asked for.
+    pub(super) left_out: Option<NodeId>,
     /// When the deployment at hand is to be planned again.
     pub(super) wake_at: Option<Timestamp>,
     /// Replicas this call placed, by node.
@@ -58,6 +60,7 @@ impl<'a> Pass<'a> {
             state,
             now,
             readings,
+            left_out: None,
             wake_at: None,
             placed: BTreeMap::new(),
             given: BTreeMap::new(),
@@ -281,10 +284,13 @@ impl<'a> Service<'a> {
             .is_none_or(|r| !matches!(r.phase, RolloutPhase::Paused | RolloutPhase::Failed))
     }
 
-    /// Whether two replicas never run at once: the next one waits until the last one is gone.
+    /// Whether a replica's successor waits until it is gone. Those of a global service wait for the
+    /// one of their own node only.
     pub(super) fn is_exclusive(&self) -> bool {
         let schedule = &self.planned.schedule;
-        schedule.singleton || schedule.mode == Mode::Job || !schedule.volumes.is_empty()
+        let alone =
+            schedule.singleton || schedule.mode == Mode::Job || !schedule.volumes.is_empty();
+        alone && !schedule.is_global()
     }
 
     /// Counts the replicas that are going and keep their successors from being created: data is

@@ -14,6 +14,7 @@
 //! | [`filter`] | which nodes may take a replica at all, and why the others may not |
 //! | [`place`] | which of them takes it |
 //! | [`lost`] | when a replica on a lost node is placed elsewhere, or why it waits |
+//! | [`drain`] | what is in the way of emptying a node, and what is left on it |
 //! | `crowd` | which of too many replicas go first |
 //! | `restart` | whether a replica has settled, is under way or has failed |
 //! | `rollout` | whether a rollout goes on, has ended or has failed |
@@ -23,6 +24,7 @@
 pub mod check;
 pub mod constraint;
 mod crowd;
+pub mod drain;
 pub mod filter;
 mod input;
 pub mod lost;

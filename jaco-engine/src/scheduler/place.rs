@@ -97,7 +97,7 @@ impl<'a> Board<'a> {
             pack: *service.placement == Placement::Pack,
             limit: service.planned.schedule.max_replicas_per_node,
         };
-        for node in pass.state.nodes() {
+        for node in pass.state.nodes().filter(|n| pass.left_out != Some(n.id)) {
             match refuses(&ask, node) {
                 Some(refusal) => *board.refusals.entry(refusal).or_default() += 1,
                 None => {

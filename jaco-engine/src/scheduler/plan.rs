@@ -61,7 +61,7 @@ pub fn plan_with(
         }
     }
     let plan = Plan { batches, wakes };
-    debug_assert_eq!(check::violations(state, &plan), Vec::<String>::new());
+    debug_assert_eq!(check::violations(state, &plan), Vec::<String>::new(), "{plan:?}");
     plan
 }
 

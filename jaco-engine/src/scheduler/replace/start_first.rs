@@ -49,7 +49,8 @@ impl<'a> Steps<'_, 'a> {
         }
         self.leave_lost(pass, count(service.current.len()) + outgoing + created);
         self.drop_replaced(current + created);
-        if created == 0 && self.under_way() == 0 && !self.waiting {
+        let comes = created > 0 || self.under_way() > 0 || service.wake_at.is_some();
+        if !comes && !self.waiting {
             self.give_up_forced();
         }
     }
@@ -79,6 +80,7 @@ impl<'a> Steps<'_, 'a> {
         candidates.sort_by_key(|o| {
             (
                 service.serves(o.replica),
+                !o.forced,
                 !o.moves,
                 Reverse(crowd(o)),
                 Reverse(o.replica.id.slot.clone()),

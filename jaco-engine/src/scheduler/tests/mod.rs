@@ -1,8 +1,11 @@
 //! Plans as transcripts, and what holds of all plans.
 
+mod emptying;
 mod filters;
+mod histories;
 mod losing;
 mod placement;
 mod properties;
 mod rollouts;
+mod spreading;
 mod touching;
