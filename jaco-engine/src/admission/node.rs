@@ -126,9 +126,10 @@ fn availability(row: &Node, availability: Availability, forced: bool) -> Command
 fn member<'a>(state: &'a State, who: &Principal, node: &str) -> Result<&'a Node, ApiError> {
     permit_role(who, Role::Admin)?;
     let name: NodeName = node.parse()?;
-    state.node_named(&name).map(|n| &**n).ok_or_else(|| {
-        ApiError::new(ErrorCode::UnknownNode, format!("there is no node {name}"))
-    })
+    state
+        .node_named(&name)
+        .map(|n| &**n)
+        .ok_or_else(|| ApiError::new(ErrorCode::UnknownNode, format!("there is no node {name}")))
 }
 
 /// A member that is not being removed.
@@ -204,7 +205,10 @@ mod tests {
         assert_eq!(code(drain(world.state(), &admin(), "a", true)), None);
         world.set_node("b", |_| {});
         let error = drain(world.state(), &admin(), "a", false).unwrap_err();
-        assert_eq!(error.message, "a cannot be emptied: shop.db.1: its data is on a: volume shop_data");
+        assert_eq!(
+            error.message,
+            "a cannot be emptied: shop.db.1: its data is on a: volume shop_data"
+        );
         assert_eq!(code(drain(world.state(), &admin(), "b", false)), None);
     }
 

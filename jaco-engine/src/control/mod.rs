@@ -6,6 +6,7 @@
 
 mod driver;
 mod propose;
+mod samples;
 mod tasks;
 mod term;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::{clock::Clock, watch::StateWatch};
 
 pub use driver::TaskStatus;
 pub use propose::{Propose, Proposer};
+pub use samples::Sampler;
 
 /// What [`Control::spawn`] needs.
 pub struct ControlOptions {

@@ -209,9 +209,8 @@ impl<'a> Batch<'a> {
                 .replicas_of_service(&self.deployment.name, service)
                 .filter(|r| r.is_running())
                 .count();
-            let given_up = |r: &&&Replica| {
-                self.state.node(r.node).is_some_and(|n| n.gives_up_replicas())
-            };
+            let given_up =
+                |r: &&&Replica| self.state.node(r.node).is_some_and(|n| n.gives_up_replicas());
             let held = stopped.iter().filter(|r| !given_up(r)).count();
             let left = running - stopped.len().min(running);
             let floor = planned.schedule.floor(planned.schedule.replicas);

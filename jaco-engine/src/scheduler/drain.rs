@@ -47,9 +47,7 @@ pub fn left(state: &State, node: NodeId, now: Timestamp) -> Vec<ReplicaId> {
     let Some(row) = state.node(node) else { return Vec::new() };
     let waits = |replica: &&Arc<Replica>| match replica.intent {
         Intent::Run => !replica.is_completed(),
-        Intent::Remove => {
-            row.condition.holds_replicas() || may_run_twice(state, row, replica, now)
-        }
+        Intent::Remove => row.condition.holds_replicas() || may_run_twice(state, row, replica, now),
     };
     state.replicas_on(node).filter(waits).map(|r| r.id.clone()).collect()
 }

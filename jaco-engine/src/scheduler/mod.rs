@@ -15,6 +15,7 @@
 //! | [`place`] | which of them takes it |
 //! | [`lost`] | when a replica on a lost node is placed elsewhere, or why it waits |
 //! | [`drain`] | what is in the way of emptying a node, and what is left on it |
+//! | [`rebalance`] | which replica leaves a hot node for a cold one |
 //! | `crowd` | which of too many replicas go first |
 //! | `restart` | whether a replica has settled, is under way or has failed |
 //! | `rollout` | whether a rollout goes on, has ended or has failed |
@@ -31,6 +32,7 @@ pub mod lost;
 pub mod place;
 mod plan;
 mod readings;
+pub mod rebalance;
 mod replace;
 mod restart;
 mod rollout;

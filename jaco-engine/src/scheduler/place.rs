@@ -88,10 +88,7 @@ impl<'a> Board<'a> {
         let ask = service.ask(&pins);
         let mut board = Self {
             seats: Vec::new(),
-            groups: Groups {
-                labels: &service.planned.schedule.spread_over,
-                ..Groups::default()
-            },
+            groups: Groups { labels: &service.planned.schedule.spread_over, ..Groups::default() },
             best: BinaryHeap::new(),
             refusals: BTreeMap::new(),
             pack: *service.placement == Placement::Pack,
@@ -187,6 +184,26 @@ impl<'a> Board<'a> {
         Err(explain(&self.refusals))
     }
 
+    /// Whether a replica may be moved from one node to another without making the service less even.
+    pub(super) fn may_move(
+        &mut self,
+        pass: &mut Pass<'a>,
+        service: &Service<'a>,
+        from: &'a Node,
+        to: NodeId,
+    ) -> bool {
+        let Ok(at) = self.seats.binary_search_by_key(&to, |seat| seat.node.id) else {
+            return false;
+        };
+        let here = service.present().filter(|r| r.node == from.id).count();
+        let groups = self.groups.of(from);
+        let even = groups.iter().zip(&self.seats[at].groups).all(|(from, to)| {
+            from == to || self.groups.counts[*to].1 < self.groups.counts[*from].1
+        });
+        let spreads = self.pack || (self.seats[at].all as usize) < here;
+        even && spreads && self.has_no_room(pass, service, at).is_none()
+    }
+
     /// The next replicas follow the data of the one that was put here.
     fn pin_to(&mut self, at: usize, volume: &str) {
         let others = u32::try_from(self.best.len()).unwrap_or(u32::MAX);
@@ -201,11 +218,8 @@ impl<'a> Board<'a> {
         let load = u64::from(pass.load(seat.node.id));
         let (current, all) = (u64::from(seat.current), u64::from(seat.all));
         let groups = seat.groups.iter().map(|at| self.groups.counts[*at]).collect();
-        let counts = if self.pack {
-            [u64::MAX - load, u64::MAX - all, 0]
-        } else {
-            [current, all, load]
-        };
+        let counts =
+            if self.pack { [u64::MAX - load, u64::MAX - all, 0] } else { [current, all, load] };
         (groups, counts, pass.readings.pressure(seat.node.id), seat.hash)
     }
 

@@ -24,11 +24,9 @@ impl Row for Action {
             Self::Prepare { replica } => Wire::Prepare(replica.to_string()),
             Self::Advance { replica } => Wire::Advance(replica.to_string()),
             Self::Remove { replica } => Wire::Remove(replica.to_string()),
-            Self::Move { replica, to, reason } => Wire::Move(Move {
-                replica: replica.to_string(),
-                to: to.0,
-                reason: reason.clone(),
-            }),
+            Self::Move { replica, to, reason } => {
+                Wire::Move(Move { replica: replica.to_string(), to: to.0, reason: reason.clone() })
+            }
             Self::Unplaced { service, reason } => {
                 Wire::Unplaced(Unplaced { service: service.to_string(), reason: reason.clone() })
             }

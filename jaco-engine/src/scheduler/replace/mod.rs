@@ -9,9 +9,7 @@ mod global;
 mod in_place;
 mod start_first;
 
-use jaco_api::model::{
-    DeploymentPhase, Intent, NodeId, Replica, ReplicaId, Slot, Timestamp,
-};
+use jaco_api::model::{DeploymentPhase, Intent, NodeId, Replica, ReplicaId, Slot, Timestamp};
 
 use super::{
     input::{Outgoing, Pass, Service, active_rollout},
@@ -224,8 +222,7 @@ fn has_node_slot(replica: &Replica) -> bool {
 
 /// Whether a replica is that of a node which is there, for a global service.
 fn covers(state: &State, replica: &Replica) -> bool {
-    has_node_slot(replica)
-        && state.node(replica.node).is_some_and(|n| n.condition.holds_replicas())
+    has_node_slot(replica) && state.node(replica.node).is_some_and(|n| n.condition.holds_replicas())
 }
 
 fn count(n: usize) -> u32 {

@@ -71,10 +71,8 @@ fn a_drain_that_is_cancelled_keeps_what_serves() {
 #[test]
 fn what_cannot_move_stays_and_says_why() {
     let tight = ServiceSchedule { max_replicas_per_node: 1, ..service(2) };
-    let pinned = ServiceSchedule {
-        placement: Some(Placement::Hosts(vec![name("a")])),
-        ..service(1)
-    };
+    let pinned =
+        ServiceSchedule { placement: Some(Placement::Hosts(vec![name("a")])), ..service(1) };
     let bound = ServiceSchedule { stateful: true, constraints: on_a(), ..service(1) };
     let job = ServiceSchedule { mode: Mode::Job, constraints: on_a(), ..service(1) };
     let data = ServiceSchedule { constraints: on_a(), ..stateful(1, "shop_data") };

@@ -146,8 +146,10 @@ impl Machines {
         self.world.say(&match event {
             Event::Apply(c, s) => {
                 let (p, u) = (s.placement.as_ref().map(ToString::to_string), &s.update);
-                format!("# Apply {c} x{} {p:?} {:?} {:?} {}", s.replicas, s.mode, u.order, u.parallelism)
-                    + &format!(" {} {:?} most {}", u.delay, u.failure_action, s.max_replicas_per_node)
+                format!(
+                    "# Apply {c} x{} {p:?} {:?} {:?} {}",
+                    s.replicas, s.mode, u.order, u.parallelism
+                ) + &format!(" {} {:?} most {}", u.delay, u.failure_action, s.max_replicas_per_node)
             }
             other => format!("# {other:?}"),
         });
@@ -268,9 +270,11 @@ impl Machines {
                 return Ok(());
             }
             prop_assert!(round < 5, "{:?}\n{}", again, self.world.transcript());
-            let ends = plan.batches.iter().flat_map(|b| &b.actions).any(
-                |a| matches!(a, Action::EndRollout(end) if *end != RolloutEnd::Completed),
-            );
+            let ends = plan
+                .batches
+                .iter()
+                .flat_map(|b| &b.actions)
+                .any(|a| matches!(a, Action::EndRollout(end) if *end != RolloutEnd::Completed));
             let now = self.world.state().deployments().any(|d| !d.unplaced.is_empty());
             let excused = ends || unplaced || now;
             prop_assert!(excused, "{:?}\n{}", again, self.world.transcript());

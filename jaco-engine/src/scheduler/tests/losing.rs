@@ -208,7 +208,8 @@ fn the_clocks_of_two_leaders_do_not_shorten_the_wait_of_a_singleton() {
     let (id, now) = (world.node_id(&node), world.now());
     world.readings().lost_since.insert(id, now);
     world.settle(&[]);
-    let copies = |world: &World| world.state().replicas_of_service(&name("shop"), &name("one")).count();
+    let copies =
+        |world: &World| world.state().replicas_of_service(&name("shop"), &name("one")).count();
     assert_eq!(copies(&world), 1, "it has seen the node down for no time at all");
     wait_out(&mut world, 6);
     assert_eq!(copies(&world), 1);

@@ -6,6 +6,7 @@ mod histories;
 mod losing;
 mod placement;
 mod properties;
+mod rebalancing;
 mod rollouts;
 mod spreading;
 mod touching;

@@ -1,6 +1,6 @@
 use jaco_api::model::{
-    Availability, FailureAction, Health, Intent, Mode, NodeCondition, NodeStatus, Observation, Placement, ReplicaState,
-    RolloutPhase, ServiceSchedule, Span, UpdateConfig, UpdateOrder,
+    Availability, FailureAction, Health, Intent, Mode, NodeCondition, NodeStatus, Observation,
+    Placement, ReplicaState, RolloutPhase, ServiceSchedule, Span, UpdateConfig, UpdateOrder,
 };
 use proptest::prelude::*;
 
