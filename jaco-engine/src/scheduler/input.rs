@@ -276,12 +276,9 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Whether replicas of old content may be replaced: not after the rollout was given up.
+    /// Whether replicas of old content may be replaced.
     pub(super) fn may_roll(&self) -> bool {
-        self.deployment
-            .rollout
-            .as_ref()
-            .is_none_or(|r| !matches!(r.phase, RolloutPhase::Paused | RolloutPhase::Failed))
+        may_roll(self.deployment)
     }
 
     /// Whether a replica's successor waits until it is gone. Those of a global service wait for the
@@ -402,6 +399,15 @@ pub fn wanted(
     let readings = Readings::default();
     let pass = Pass::new(state, Timestamp(0), &readings);
     Service::new(&pass, deployment, revision, name, planned).desired(state)
+}
+
+/// Whether replicas of old content may be replaced: not after the rollout was given up.
+#[must_use]
+pub fn may_roll(deployment: &Deployment) -> bool {
+    deployment
+        .rollout
+        .as_ref()
+        .is_none_or(|r| !matches!(r.phase, RolloutPhase::Paused | RolloutPhase::Failed))
 }
 
 /// The rollout that is under way, if one is.

@@ -41,7 +41,7 @@ mod touched;
 #[cfg(test)]
 mod tests;
 
-pub use input::wanted;
+pub use input::{may_roll, wanted};
 pub use plan::{Plan, plan, plan_with};
 pub use readings::Readings;
 pub use touched::touched;
