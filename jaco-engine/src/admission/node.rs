@@ -1,10 +1,10 @@
-//! What operators want of nodes.
+//! Members: what operators want of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{Availability, Node, NodeName, Principal, Role},
+    model::{Availability, Node, Principal, Role},
 };
 
 use super::permit_role;
@@ -14,145 +14,100 @@ use crate::{
     state::State,
 };
 
-/// Longest name and value of a label.
-const LONGEST_LABEL: usize = 256;
 /// Most labels of a node.
-const MOST_LABELS: usize = 128;
+const MOST_LABELS: usize = 64;
+/// Longest key or value of a label.
+const LONGEST_LABEL: usize = 128;
 
-/// The node takes no new work and keeps what it has. Ends a drain.
-///
-/// # Errors
-/// `permission_denied`, `unknown_node`, or `conflict` when it is being removed.
-pub fn cordon(state: &State, who: &Principal, node: &str) -> Result<Command, ApiError> {
-    let row = staying(state, who, node)?;
-    Ok(availability(row, Availability::Cordoned, false))
+/// Why replicas of a node cannot move, a line each.
+#[must_use]
+pub fn obstacles(state: &State, node: &Node) -> Vec<String> {
+    let found = scheduler::drain::obstacles(state, node.id);
+    found.into_iter().map(|(replica, why)| format!("{replica}: {why}")).collect()
 }
 
-/// The node takes new work again. Ends a drain or a removal; what moved stays where it is.
+/// A change of what is wanted of a node. `Active` ends a drain and a removal; what has moved stays
+/// where it is.
 ///
 /// # Errors
-/// `permission_denied`, `unknown_node`.
-pub fn uncordon(state: &State, who: &Principal, node: &str) -> Result<Command, ApiError> {
-    let row = member(state, who, node)?;
-    Ok(availability(row, Availability::Active, false))
-}
-
-/// The node's work moves to others. By force, what cannot move is given up.
-///
-/// # Errors
-/// `permission_denied`, `unknown_node`, `conflict` when it is being removed, or `drain_blocked` with
-/// a detail for each replica that cannot move.
-pub fn drain(
+/// `permission_denied`; `conflict` when it is being removed and that is not to end; `drain_blocked`
+/// with a detail for each replica that cannot move, unless forced. That the last member stays is
+/// looked at by `apply`.
+pub fn make_available(
     state: &State,
     who: &Principal,
-    node: &str,
+    node: &Node,
+    availability: Availability,
     forced: bool,
 ) -> Result<Command, ApiError> {
-    let row = staying(state, who, node)?;
-    refuse_obstacles(state, row, forced)?;
-    Ok(availability(row, Availability::Draining, forced))
-}
-
-/// The node's work moves to others, then its membership ends. By force, what cannot move is given up,
-/// data included.
-///
-/// # Errors
-/// As [`drain`]. That the last member stays is looked at by `apply`.
-pub fn remove(
-    state: &State,
-    who: &Principal,
-    node: &str,
-    forced: bool,
-) -> Result<Command, ApiError> {
-    let row = member(state, who, node)?;
-    refuse_obstacles(state, row, forced)?;
-    Ok(availability(row, Availability::Leaving, forced))
-}
-
-/// Other labels.
-///
-/// # Errors
-/// `permission_denied`, `unknown_node`, or `validation_failed` when a label could be named in no
-/// constraint.
-pub fn label(
-    state: &State,
-    who: &Principal,
-    node: &str,
-    set: BTreeMap<String, String>,
-    remove: BTreeSet<String>,
-) -> Result<Command, ApiError> {
-    let row = member(state, who, node)?;
-    for (name, value) in &set {
-        if !is_word(name) || !is_word(value) {
-            return Err(invalid(format!(
-                "`{name}={value}` is no label: name and value are not empty, without spaces and \
-                 `=` or `!`, and at most {LONGEST_LABEL} characters long"
-            )));
-        }
-    }
-    if let Some(both) = set.keys().find(|name| remove.contains(*name)) {
-        return Err(invalid(format!("label {both} cannot be set and removed at once")));
-    }
-    let kept = row.labels.keys().filter(|name| !remove.contains(*name) && !set.contains_key(*name));
-    if kept.count() + set.len() > MOST_LABELS {
-        return Err(invalid(format!("a node has at most {MOST_LABELS} labels")));
-    }
-    Ok(Command::LabelNode(LabelNode { node: row.id, set, remove }))
-}
-
-/// Whether it can stand on a side of a constraint.
-fn is_word(text: &str) -> bool {
-    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '=' | '!');
-    !text.is_empty() && text.chars().count() <= LONGEST_LABEL && !text.contains(odd)
-}
-
-fn refuse_obstacles(state: &State, row: &Node, forced: bool) -> Result<(), ApiError> {
-    let obstacles = if forced { Vec::new() } else { scheduler::drain::obstacles(state, row.id) };
-    let message = match obstacles.as_slice() {
-        [] => return Ok(()),
-        [(replica, why)] => format!("{} cannot be emptied: {replica}: {why}", row.name),
-        many => format!("{} cannot be emptied: {} replicas cannot move", row.name, many.len()),
-    };
-    let hint = "`--force` gives them up";
-    let error = ApiError::new(ErrorCode::DrainBlocked, message).with("hint", hint);
-    Err(obstacles.iter().fold(error, |e, (replica, why)| e.with(&replica.to_string(), why)))
-}
-
-fn availability(row: &Node, availability: Availability, forced: bool) -> Command {
-    Command::SetAvailability(SetAvailability { node: row.id, availability, forced })
-}
-
-/// A member, for a caller who may change it.
-fn member<'a>(state: &'a State, who: &Principal, node: &str) -> Result<&'a Node, ApiError> {
     permit_role(who, Role::Admin)?;
-    let name: NodeName = node.parse()?;
-    state
-        .node_named(&name)
-        .map(|n| &**n)
-        .ok_or_else(|| ApiError::new(ErrorCode::UnknownNode, format!("there is no node {name}")))
-}
-
-/// A member that is not being removed.
-fn staying<'a>(state: &'a State, who: &Principal, node: &str) -> Result<&'a Node, ApiError> {
-    let row = member(state, who, node)?;
-    if row.availability == Availability::Leaving {
-        let message = format!("{} is being removed", row.name);
+    let ends = matches!(availability, Availability::Active | Availability::Leaving);
+    if node.availability == Availability::Leaving && !ends {
+        let message = format!("{} is being removed", node.name);
         let hint = "`jaco node uncordon` ends that";
         return Err(ApiError::new(ErrorCode::Conflict, message).with("hint", hint));
     }
-    Ok(row)
+    let empties = matches!(availability, Availability::Draining | Availability::Leaving);
+    if empties && !forced {
+        refuse_obstacles(state, node)?;
+    }
+    let forced = forced && empties;
+    Ok(Command::SetAvailability(SetAvailability { node: node.id, availability, forced }))
 }
 
-fn invalid(message: String) -> ApiError {
-    ApiError::new(ErrorCode::ValidationFailed, message)
+fn refuse_obstacles(state: &State, node: &Node) -> Result<(), ApiError> {
+    let obstacles = scheduler::drain::obstacles(state, node.id);
+    let message = match obstacles.as_slice() {
+        [] => return Ok(()),
+        [(replica, why)] => format!("{} cannot be emptied: {replica}: {why}", node.name),
+        many => format!("{} replicas of {} cannot move", many.len(), node.name),
+    };
+    let error = ApiError::new(ErrorCode::DrainBlocked, message)
+        .with("hint", "--force gives them up; volumes stay on the node");
+    Err(obstacles.iter().fold(error, |e, (replica, why)| e.with(&replica.to_string(), why)))
+}
+
+/// Other labels of a node.
+///
+/// # Errors
+/// `permission_denied`, or `validation_failed` for a key or value that no constraint could name.
+pub fn label(
+    who: &Principal,
+    node: &Node,
+    set: BTreeMap<String, String>,
+    remove: Vec<String>,
+) -> Result<Command, ApiError> {
+    permit_role(who, Role::Admin)?;
+    let invalid = |what: String| Err(ApiError::new(ErrorCode::ValidationFailed, what));
+    for key in set.keys().chain(&remove) {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/');
+        if key.is_empty() || key.len() > LONGEST_LABEL || !key.bytes().all(fits) {
+            return invalid(format!("{key:?} is no key of a label"));
+        }
+        if set.contains_key(key) && remove.contains(key) {
+            return invalid(format!("label {key} cannot be set and removed at once"));
+        }
+    }
+    for (key, value) in &set {
+        let odd = |c: char| c.is_control() || c.is_whitespace();
+        if value.len() > LONGEST_LABEL || value.contains(odd) {
+            return invalid(format!("the value of label {key} is too long or holds spaces"));
+        }
+    }
+    let kept = node.labels.keys().filter(|k| !set.contains_key(*k) && !remove.contains(*k));
+    if kept.count() + set.len() > MOST_LABELS {
+        return invalid(format!("a node has at most {MOST_LABELS} labels"));
+    }
+    let remove = remove.into_iter().collect();
+    Ok(Command::LabelNode(LabelNode { node: node.id, set, remove }))
 }
 
 #[cfg(test)]
 mod tests {
-    use jaco_api::model::{ServiceSchedule, Span};
+    use jaco_api::model::ServiceSchedule;
 
     use super::*;
-    use crate::testing::world::{World, service, stateful};
+    use crate::testing::world::{World, name, service, stateful};
 
     fn admin() -> Principal {
         Principal {
@@ -168,13 +123,22 @@ mod tests {
         result.err().map(|e| e.code)
     }
 
+    fn want(
+        world: &World,
+        node: &str,
+        wanted: Availability,
+        forced: bool,
+    ) -> Result<Command, ApiError> {
+        let row = world.state().node_named(&name(node)).unwrap();
+        make_available(world.state(), &admin(), row, wanted, forced)
+    }
+
     /// A node `a` with work, and one that takes no more.
     fn busy() -> World {
         let mut world = World::new(&["a", "b"]);
         world.set_node("b", |n| n.availability = Availability::Cordoned);
-        let pack = ServiceSchedule { max_replicas_per_node: 2, ..service(2) };
-        let services = [("web", pack, "web:1"), ("db", stateful(1, "shop_data"), "db:1")];
-        world.deploy("shop", &services);
+        let web = ServiceSchedule { max_replicas_per_node: 2, ..service(2) };
+        world.deploy("shop", &[("web", web, "web:1"), ("db", stateful(1, "shop_data"), "db:1")]);
         world.settle(&[]);
         world
     }
@@ -183,49 +147,46 @@ mod tests {
     fn nodes_are_changed_by_administrators_only() {
         let world = busy();
         let deployer = Principal { role: Role::Deployer, ..admin() };
+        let row = world.state().node_named(&name("a")).unwrap();
         for result in [
-            cordon(world.state(), &deployer, "a"),
-            uncordon(world.state(), &deployer, "a"),
-            drain(world.state(), &deployer, "a", true),
-            remove(world.state(), &deployer, "a", true),
-            label(world.state(), &deployer, "a", BTreeMap::new(), BTreeSet::new()),
+            make_available(world.state(), &deployer, row, Availability::Active, false),
+            make_available(world.state(), &deployer, row, Availability::Leaving, true),
+            label(&deployer, row, BTreeMap::new(), Vec::new()),
         ] {
             assert_eq!(code(result), Some(ErrorCode::PermissionDenied));
         }
-        assert_eq!(code(cordon(world.state(), &admin(), "z")), Some(ErrorCode::UnknownNode));
     }
 
     #[test]
     fn a_drain_that_cannot_be_done_lists_what_is_in_the_way() {
+        use Availability::{Draining, Leaving};
         let mut world = busy();
-        let error = drain(world.state(), &admin(), "a", false).unwrap_err();
+        let error = want(&world, "a", Draining, false).unwrap_err();
         assert_eq!(error.code, ErrorCode::DrainBlocked);
         insta::assert_debug_snapshot!(error.details);
-        assert_eq!(code(remove(world.state(), &admin(), "a", false)), Some(error.code));
-        assert_eq!(code(drain(world.state(), &admin(), "a", true)), None);
+        assert_eq!(code(want(&world, "a", Leaving, false)), Some(error.code));
+        assert_eq!(code(want(&world, "a", Draining, true)), None);
         world.set_node("b", |_| {});
-        let error = drain(world.state(), &admin(), "a", false).unwrap_err();
+        let error = want(&world, "a", Draining, false).unwrap_err();
         assert_eq!(
             error.message,
             "a cannot be emptied: shop.db.1: its data is on a: volume shop_data"
         );
-        assert_eq!(code(drain(world.state(), &admin(), "b", false)), None);
+        assert_eq!(code(want(&world, "b", Draining, false)), None);
     }
 
     #[test]
     fn what_is_being_removed_is_only_freed_again() {
+        use Availability::{Active, Cordoned, Draining, Leaving};
         let mut world = busy();
-        world.node_availability("a", Availability::Leaving, true);
-        world.pass_time(Span::secs(1));
-        for result in
-            [cordon(world.state(), &admin(), "a"), drain(world.state(), &admin(), "a", true)]
-        {
-            assert_eq!(code(result), Some(ErrorCode::Conflict));
-        }
-        let Command::SetAvailability(free) = uncordon(world.state(), &admin(), "a").unwrap() else {
+        world.node_availability("a", Leaving, false);
+        assert_eq!(code(want(&world, "a", Cordoned, false)), Some(ErrorCode::Conflict));
+        assert_eq!(code(want(&world, "a", Draining, true)), Some(ErrorCode::Conflict));
+        assert_eq!(code(want(&world, "a", Leaving, true)), None, "now by force");
+        let Command::SetAvailability(free) = want(&world, "a", Active, true).unwrap() else {
             panic!("another command");
         };
-        assert_eq!((free.node, free.availability), (world.node_id("a"), Availability::Active));
+        assert_eq!((free.availability, free.forced), (Active, false));
     }
 
     #[test]
@@ -233,12 +194,12 @@ mod tests {
         let world = busy();
         let set = |key: &str, value: &str| {
             let set = BTreeMap::from([(key.to_owned(), value.to_owned())]);
-            code(label(world.state(), &admin(), "a", set, BTreeSet::from(["old".to_owned()])))
+            let row = world.state().node_named(&name("a")).unwrap();
+            code(label(&admin(), row, set, vec!["old".to_owned()]))
         };
         assert_eq!(set("site.zone", "eu-1"), None);
-        for (key, value) in [("", "x"), ("x", ""), ("a b", "x"), ("a", "x y"), ("a=b", "x")] {
+        for (key, value) in [("", "x"), ("a b", "x"), ("a", "x y"), ("a=b", "x"), ("old", "x")] {
             assert_eq!(set(key, value), Some(ErrorCode::ValidationFailed), "{key:?} {value:?}");
         }
-        assert_eq!(set("old", "x"), Some(ErrorCode::ValidationFailed));
     }
 }

@@ -44,6 +44,7 @@ impl InitCluster {
             last_audit: 0,
             last_event: 0,
             data_key: self.ca_key.key_id,
+            key_due: false,
         });
         tx.put_node(self.node.clone());
         tx.put_token(self.token.clone());

@@ -33,6 +33,7 @@ impl RotateKey {
         }
         tx.put_cluster(Cluster {
             data_key: self.key_id,
+            key_due: false,
             ca_key: self.ca_key.clone(),
             ..Arc::unwrap_or_clone(cluster)
         });

@@ -1,6 +1,9 @@
 //! Members: what they are, what they say of themselves and what operators want of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jaco_api::{
     error::ErrorCode,
@@ -11,7 +14,7 @@ use jaco_api::{
 };
 
 use super::{Outcome, rejection::Rejection};
-use crate::state::{Transaction, payload};
+use crate::state::{Cluster, Transaction, payload};
 
 /// What a node says of itself, or the leader of it, has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,6 +205,9 @@ impl RemoveNode {
             tx.remove_volume(name, self.node);
         }
         tx.remove_node(self.node);
+        if let Some(cluster) = tx.view().cluster().cloned() {
+            tx.put_cluster(Cluster { key_due: true, ..Arc::unwrap_or_clone(cluster) });
+        }
         tx.audit(
             AuditKind::NodeRemove,
             payload([

@@ -6,10 +6,14 @@ use jaco_api::{
     error::ApiError,
     model::{ClusterId, NodeId, NodeName},
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
-use super::{NodeError, builder::Seams};
+use super::{NodeError, builder::Seams, desk::NodeDesk};
 use crate::{
+    control::{Board, Lease, Sessions},
     raft::{Member, Raft, RaftOptions, RaftStorage},
     retry::Backoff,
     rpc::Membership,
@@ -25,6 +29,7 @@ const ELECTION: Duration = Duration::from_secs(10);
 pub(crate) struct Consensus {
     pub(crate) raft: Raft,
     pub(crate) keyring: Keyring,
+    pub(crate) sessions: Sessions,
 }
 
 impl Consensus {
@@ -35,15 +40,22 @@ impl Consensus {
         seams: &Seams,
         keyring: Keyring,
     ) -> Result<Self, NodeError> {
+        let sessions = Sessions::default();
+        let desk = NodeDesk {
+            keyring: keyring.clone(),
+            sessions: sessions.clone(),
+            clock: Arc::clone(&seams.clock),
+        };
         let options = RaftOptions {
             id,
             storage,
             transport: seams.transport(),
             clock: Arc::clone(&seams.clock),
             timing: seams.timing.clone(),
+            desk: Arc::new(desk),
         };
         let raft = Raft::start(options).await.map_err(NodeError::Raft)?;
-        Ok(Self { raft, keyring })
+        Ok(Self { raft, keyring, sessions })
     }
 
     /// Makes this node the one voter of its log. Nothing happens when the log has voters already.
@@ -68,8 +80,10 @@ impl Consensus {
 
     /// What the API works with, once the node is a member.
     pub(crate) fn membership(self, cluster: ClusterId, id: NodeId, name: NodeName) -> Membership {
-        let Self { raft, keyring } = self;
+        let Self { raft, keyring, .. } = self;
         let (state, submitter) = (raft.state(), raft.submitter());
-        Membership { cluster, id, name, state, submitter, raft, keyring }
+        let board = Board::default();
+        let lease = Arc::new(watch::Sender::new(Lease::at_start()));
+        Membership { cluster, id, name, state, submitter, raft, keyring, board, lease }
     }
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use jaco_api::model::{
-    Availability, DeploymentName, DeploymentPhase, Intent, Mode, Node, NodeId, Replica, ReplicaId,
-    ServiceName, Timestamp,
+    Availability, DeploymentName, DeploymentPhase, Intent, Mode, Node, NodeCondition, NodeId,
+    Replica, ReplicaId, ServiceName, Timestamp,
 };
 
 use super::{
@@ -40,16 +40,25 @@ pub fn obstacles(state: &State, node: NodeId) -> Vec<(ReplicaId, String)> {
 }
 
 /// The replicas that must go before a node may be removed. One that is going already is waited for
-/// as long as its node is there to say that it is gone; a singleton also until its node has
-/// certainly stopped it.
+/// as long as its node can say that it is gone, by force not even for an engine that does not
+/// answer; a singleton until its node has certainly stopped it.
 #[must_use]
 pub fn left(state: &State, node: NodeId, now: Timestamp) -> Vec<ReplicaId> {
     let Some(row) = state.node(node) else { return Vec::new() };
     let waits = |replica: &&Arc<Replica>| match replica.intent {
         Intent::Run => !replica.is_completed(),
-        Intent::Remove => row.condition.holds_replicas() || may_run_twice(state, row, replica, now),
+        Intent::Remove => can_tell(row) || may_run_twice(state, row, replica, now),
     };
     state.replicas_on(node).filter(waits).map(|r| r.id.clone()).collect()
+}
+
+/// Whether a node is going to say what has become of its replicas, as far as that is waited for.
+fn can_tell(node: &Node) -> bool {
+    match node.condition {
+        NodeCondition::Down => false,
+        NodeCondition::Degraded => !node.gives_up_replicas(),
+        _ => true,
+    }
 }
 
 /// Whether a singleton on a lost node may still run there.

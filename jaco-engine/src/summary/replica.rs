@@ -89,9 +89,7 @@ fn why_it_goes(state: &State, replica: &Replica) -> String {
             "being stopped: the service is no longer in the manifest"
         }
         DeploymentPhase::Running if !state.is_current(replica) => "being stopped: it was replaced",
-        DeploymentPhase::Running if emptied.is_some() => {
-            "being stopped: its node is being emptied"
-        }
+        DeploymentPhase::Running if emptied.is_some() => "being stopped: its node is being emptied",
         DeploymentPhase::Running => "being stopped: it is no longer wanted",
     }
     .to_owned()

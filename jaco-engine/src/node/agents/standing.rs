@@ -1,16 +1,18 @@
 //! Keeps the node's own row true: what it says of itself and whether it can run work.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use jaco_api::model::{Actor, Node, NodeCondition, NodeFacts};
+use jaco_api::model::{Actor, Intent, Node, NodeCondition, NodeFacts, NodeId};
 use jaco_runtime::reconcile::EngineStatus;
 use tokio::sync::watch;
 
 use super::Isolation;
 use crate::{
     command::{Command, UpdateNode},
+    node::host,
     retry::Backoff,
     rpc::Membership,
+    state::State,
 };
 
 /// What the node's row is derived from.
@@ -20,6 +22,8 @@ pub(crate) struct Standing {
     pub(crate) version: &'static str,
     pub(crate) engine: watch::Receiver<EngineStatus>,
     pub(crate) isolation: watch::Receiver<Isolation>,
+    /// The replicas that are here, once the engine was looked at.
+    pub(crate) holds: watch::Receiver<Option<BTreeSet<String>>>,
 }
 
 /// Proposes a change whenever the row is not true, until the state machine stops.
@@ -32,9 +36,11 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             standing.engine.borrow_and_update().clone(),
             standing.isolation.borrow_and_update().clone(),
         );
-        let update = newest
-            .node(membership.id)
-            .and_then(|node| correction(node, &standing, &engine, &isolation));
+        let tidy = is_tidy(&newest, membership.id, standing.holds.borrow_and_update().as_ref());
+        let update = match newest.node(membership.id) {
+            Some(node) => correction(node, &standing, &engine, &isolation, tidy),
+            None => moved(&membership, &standing),
+        };
         if let Some(update) = update {
             let actor = Actor::system(Some(membership.name.clone()));
             match membership.submitter.submit(actor, None, Command::UpdateNode(update)).await {
@@ -50,8 +56,33 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             changed = state.changed() => if changed.is_err() { return },
             Ok(()) = standing.engine.changed() => {}
             Ok(()) = standing.isolation.changed() => {}
+            Ok(()) = standing.holds.changed() => {}
         }
     }
+}
+
+/// Whether nothing is left here that this node does not own. False while that is not known.
+fn is_tidy(state: &State, node: NodeId, holds: Option<&BTreeSet<String>>) -> bool {
+    let owned: BTreeSet<String> = state
+        .replicas_on(node)
+        .filter(|replica| replica.intent == Intent::Run)
+        .map(|replica| replica.id.to_string())
+        .collect();
+    holds.is_some_and(|holds| holds.is_subset(&owned))
+}
+
+/// New addresses of a node that knows nothing yet but that the group looks for it elsewhere: until it
+/// has said so, no leader reaches it.
+fn moved(membership: &Membership, standing: &Standing) -> Option<UpdateNode> {
+    let status = membership.raft.status();
+    let status = status.borrow();
+    let known = &status.members.get(&membership.id)?.member;
+    let here = (standing.api_addr, standing.raft_addr);
+    ((known.api_addr, known.raft_addr) != here).then(|| UpdateNode {
+        node: membership.id,
+        facts: Some(host::first_facts(here.0, here.1, standing.version)),
+        condition: None,
+    })
 }
 
 /// What must change in the row; nothing while too little is known. Pure.
@@ -60,9 +91,10 @@ fn correction(
     standing: &Standing,
     engine: &EngineStatus,
     isolation: &Isolation,
+    tidy: bool,
 ) -> Option<UpdateNode> {
     let facts = facts(&node.facts, standing, engine);
-    let condition = condition(node.condition, engine, isolation);
+    let condition = condition(node.condition, engine, isolation, tidy);
     let facts = (facts != node.facts).then_some(facts);
     let condition = condition.filter(|(c, reason)| (*c, reason) != (node.condition, &node.reason));
     (facts.is_some() || condition.is_some()).then_some(UpdateNode {
@@ -92,13 +124,16 @@ fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeF
     }
 }
 
-/// The condition that is true; nothing while too little is known.
+/// The condition that is true; nothing while too little is known. A node that was given up comes back
+/// only when it has stopped what is no longer its own.
 fn condition(
     present: NodeCondition,
     engine: &EngineStatus,
     isolation: &Isolation,
+    tidy: bool,
 ) -> Option<(NodeCondition, Option<String>)> {
-    if present == NodeCondition::Down {
+    let engine_is_down = matches!(engine, EngineStatus::Down { .. });
+    if present == NodeCondition::Down && !tidy && !engine_is_down {
         return None;
     }
     match (isolation, engine) {
@@ -115,7 +150,7 @@ fn condition(
 mod tests {
     use std::collections::BTreeMap;
 
-    use jaco_api::model::{Availability, NodeId, NodeStatus, Timestamp};
+    use jaco_api::model::{Availability, NodeStatus, Timestamp};
     use jaco_runtime::container::EngineVersion;
 
     use super::*;
@@ -162,6 +197,7 @@ mod tests {
             version: "1",
             engine: watch::channel(EngineStatus::Connecting).1,
             isolation: watch::channel(Isolation::Loaded).1,
+            holds: watch::channel(None).1,
         }
     }
 
@@ -169,10 +205,10 @@ mod tests {
     fn a_true_row_is_left_alone() {
         let up = EngineStatus::Up(version());
         let ready = row(NodeCondition::Ready);
-        assert_eq!(correction(&ready, &standing(), &up, &Isolation::Loaded), None);
+        assert_eq!(correction(&ready, &standing(), &up, &Isolation::Loaded, true), None);
         let joining = row(NodeCondition::Joining);
         let unknown =
-            correction(&joining, &standing(), &EngineStatus::Connecting, &Isolation::Loaded);
+            correction(&joining, &standing(), &EngineStatus::Connecting, &Isolation::Loaded, true);
         assert_eq!(unknown, None);
     }
 
@@ -182,7 +218,8 @@ mod tests {
         let down = EngineStatus::Down { reason: "no socket".to_owned() };
         let broken = Isolation::Unavailable("no nftables".to_owned());
         let condition = |present, engine, isolation| {
-            correction(&row(present), &standing(), engine, isolation).and_then(|u| u.condition)
+            correction(&row(present), &standing(), engine, isolation, false)
+                .and_then(|u| u.condition)
         };
         let loaded = &Isolation::Loaded;
         assert_eq!(
@@ -198,7 +235,10 @@ mod tests {
             Some((NodeCondition::IsolationUnavailable, Some("no nftables".to_owned())))
         );
         assert_eq!(condition(NodeCondition::Down, &up, loaded), None);
-        let update = correction(&row(NodeCondition::Ready), &standing(), &down, loaded).unwrap();
+        let back = correction(&row(NodeCondition::Down), &standing(), &up, loaded, true);
+        assert_eq!(back.and_then(|u| u.condition), Some((NodeCondition::Ready, None)));
+        let update =
+            correction(&row(NodeCondition::Ready), &standing(), &down, loaded, false).unwrap();
         assert_eq!(update.facts.unwrap().engine, None);
     }
 }

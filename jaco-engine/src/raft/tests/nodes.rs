@@ -46,7 +46,14 @@ pub(super) async fn start(
     timing: RaftTiming,
 ) -> Raft {
     let clock = Arc::new(SystemClock);
-    let options = RaftOptions { id: NodeId(id), storage, transport, clock, timing };
+    let options = RaftOptions {
+        id: NodeId(id),
+        storage,
+        transport,
+        clock,
+        timing,
+        desk: Arc::new(crate::raft::NoDesk),
+    };
     Raft::start(options).await.unwrap()
 }
 

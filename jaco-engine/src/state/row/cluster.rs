@@ -22,6 +22,7 @@ impl Row for Cluster {
             last_audit: self.last_audit,
             last_event: self.last_event,
             data_key: self.data_key,
+            key_due: self.key_due,
         }
     }
     fn read(m: pb::ClusterRow) -> Result<Self, InvalidMessage> {
@@ -35,6 +36,7 @@ impl Row for Cluster {
             last_audit: m.last_audit,
             last_event: m.last_event,
             data_key: m.data_key,
+            key_due: m.key_due,
         })
     }
 }

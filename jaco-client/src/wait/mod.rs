@@ -2,6 +2,8 @@
 //!
 //! [`Wait::judge`] decides from one consistent view and is pure.
 
+mod node;
+
 use std::{fmt, ops::ControlFlow, time::Duration};
 
 use jaco_api::model::{
@@ -9,6 +11,7 @@ use jaco_api::model::{
     ServiceName,
 };
 
+pub use self::node::NodeGoal;
 use crate::{ApiError, Client, Error, ErrorCode, StatusQuery, StatusView};
 
 /// What to wait for.
@@ -48,8 +51,6 @@ pub enum Verdict {
     Waiting(Vec<String>),
     /// It will not be reached by waiting, for these reasons.
     Failed(Vec<String>),
-    /// There is no such service.
-    NoService(ServiceName),
 }
 
 /// How waiting ended.
@@ -84,22 +85,17 @@ impl Wait {
                 _ => Verdict::Failed(vec![format!("there is no deployment {}", self.deployment)]),
             };
         };
-        match (self.goal, self.unknown_service(view, deployment)) {
-            (Goal::Removed, _) | (Goal::Stopped, None) => self.judge_gone(view, deployment),
-            (Goal::Running | Goal::Rollout, None) => self.judge_up(view, deployment),
-            (Goal::Stopped | Goal::Running | Goal::Rollout, Some(service)) => {
-                Verdict::NoService(service.clone())
-            }
+        match self.goal {
+            Goal::Removed | Goal::Stopped => self.judge_gone(view, deployment),
+            Goal::Running | Goal::Rollout => self.judge_up(view, deployment),
         }
     }
 
-    /// The service that is asked for, when the deployment neither has it nor is rid of it yet.
-    fn unknown_service(
-        &self,
-        view: &StatusView,
-        deployment: &DeploymentStatus,
-    ) -> Option<&ServiceName> {
-        let asked = self.service.as_ref()?;
+    /// The service that is asked for, when the deployment has nothing of that name. One that is to
+    /// be gone need not be there.
+    fn unknown_service(&self, view: &StatusView) -> Option<&ServiceName> {
+        let asked = self.service.as_ref().filter(|_| self.goal != Goal::Removed)?;
+        let deployment = view.deployment(&self.deployment)?;
         let known = deployment.services.iter().any(|s| s.name == *asked);
         (!known && self.replicas(view).next().is_none()).then_some(asked)
     }
@@ -231,10 +227,12 @@ impl Client {
         let mut last = Vec::new();
         let following = self.follow(&query, |view| {
             progress(view);
+            if let Some(service) = wait.unknown_service(view) {
+                return ControlFlow::Break(Err(service.clone()));
+            }
             match wait.judge(view) {
                 Verdict::Reached => ControlFlow::Break(Ok(WaitResult::Reached)),
                 Verdict::Failed(reasons) => ControlFlow::Break(Ok(WaitResult::Failed(reasons))),
-                Verdict::NoService(service) => ControlFlow::Break(Err(service)),
                 Verdict::Waiting(reasons) => {
                     last = reasons;
                     ControlFlow::Continue(())
