@@ -1,11 +1,18 @@
 //! What the scheduler decided for one deployment: all of its steps or none.
 
+use std::sync::Arc;
+
 use jaco_api::model::{
-    AuditKind, Deployment, DeploymentName, DeploymentPhase, Intent, NodeId, NodeName,
-    PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName, Slot, Volume,
+    AuditKind, Deployment, DeploymentName, DeploymentPhase, Intent, Node, NodeId, NodeName,
+    PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName,
 };
 
-use super::{Outcome, content, generation, rejection::Rejection, rollout};
+use super::{
+    Outcome, content, generation,
+    placing::{create, relocate, remove},
+    rejection::Rejection,
+    rollout,
+};
 use crate::state::{RolloutFloor, Transaction, payload, rollout_floor};
 
 /// What the scheduler decided for one deployment, valid only for the version it looked at.
@@ -46,6 +53,16 @@ pub enum Action {
     Remove {
         /// The replica.
         replica: ReplicaId,
+    },
+    /// A new replica on another node to take the place of this one, which goes once the new one has
+    /// settled.
+    Move {
+        /// The replica.
+        replica: ReplicaId,
+        /// Where its successor runs.
+        to: NodeId,
+        /// Why, for the audit log.
+        reason: String,
     },
     /// Why replicas of a service cannot be placed; absent when they can again.
     Unplaced {
@@ -110,7 +127,7 @@ impl Action {
     fn apply(&self, tx: &mut Transaction<'_>, name: &DeploymentName) -> Result<(), Rejection> {
         match self {
             Self::Create { service, node, slot } => {
-                create(tx, name, service, *node, slot.as_ref())?;
+                create(tx, name, service, *node, slot.as_ref(), None)?;
                 rollout::note_step(tx, name, service);
             }
             Self::Prepare { replica } => prepare(tx, name, replica)?,
@@ -123,15 +140,12 @@ impl Action {
             Self::Remove { replica } => {
                 let row = own(tx, name, replica)?;
                 if row.intent == Intent::Run {
-                    tx.put_replica(Replica {
-                        intent: Intent::Remove,
-                        preparation: None,
-                        ..row.clone()
-                    });
+                    remove(tx, &row);
                     refuse_below_floor(tx, &row)?;
                     rollout::note_step(tx, name, &replica.service);
                 }
             }
+            Self::Move { replica, to, reason } => relocate(tx, name, replica, *to, reason)?,
             Self::Unplaced { service, reason } => {
                 let mut row = deployment(tx, name)?;
                 match reason {
@@ -149,7 +163,10 @@ impl Action {
     }
 }
 
-fn deployment(tx: &Transaction<'_>, name: &DeploymentName) -> Result<Deployment, Rejection> {
+pub(super) fn deployment(
+    tx: &Transaction<'_>,
+    name: &DeploymentName,
+) -> Result<Deployment, Rejection> {
     content::existing(tx.view(), name).map(|d| Deployment::clone(&d))
 }
 
@@ -163,7 +180,7 @@ fn own(tx: &Transaction<'_>, name: &DeploymentName, id: &ReplicaId) -> Result<Re
 }
 
 /// A replica that is to run.
-fn wanted(
+pub(super) fn wanted(
     tx: &Transaction<'_>,
     name: &DeploymentName,
     id: &ReplicaId,
@@ -174,7 +191,7 @@ fn wanted(
     })
 }
 
-fn planned(
+pub(super) fn planned(
     tx: &Transaction<'_>,
     name: &DeploymentName,
     service: &ServiceName,
@@ -182,70 +199,6 @@ fn planned(
     tx.view().service(name, service).cloned().ok_or_else(|| {
         Rejection::conflict(format!("the revision in force of {name} has no service {service}"))
     })
-}
-
-fn create(
-    tx: &mut Transaction<'_>,
-    name: &DeploymentName,
-    service: &ServiceName,
-    node: NodeId,
-    slot: Option<&NodeName>,
-) -> Result<(), Rejection> {
-    let mut row = deployment(tx, name)?;
-    if row.phase != DeploymentPhase::Running {
-        return Err(Rejection::conflict(format!("{name} is not to run")));
-    }
-    let plan = planned(tx, name, service)?;
-    if tx.view().node(node).is_none() {
-        return Err(Rejection::conflict(format!("node {node} is gone")));
-    }
-    let slot = match slot {
-        Some(node) => Slot::Node(node.clone()),
-        None => {
-            let last = row.last_index.entry(service.clone()).or_insert(0);
-            *last += 1;
-            Slot::Index(*last)
-        }
-    };
-    let id = ReplicaId { deployment: name.clone(), service: service.clone(), slot };
-    if tx.view().replica(&id).is_some() {
-        return Err(Rejection::conflict(format!("replica {id} exists already")));
-    }
-    settle_volumes(tx, name, &plan, node)?;
-    let replica = generation::first(id, node, &plan, row.revision, tx.at());
-    tx.put_deployment(row);
-    tx.put_replica(replica);
-    Ok(())
-}
-
-/// Ties the volumes of a service to the node of its first replica.
-fn settle_volumes(
-    tx: &mut Transaction<'_>,
-    name: &DeploymentName,
-    plan: &PlannedService,
-    node: NodeId,
-) -> Result<(), Rejection> {
-    for volume in &plan.schedule.volumes {
-        if let Some(row) = tx.view().volume_on(volume, node) {
-            if row.removing {
-                return Err(Rejection::conflict(format!("volume {volume} is being removed")));
-            }
-            continue;
-        }
-        let external = tx
-            .view()
-            .revision_in_force(name)
-            .and_then(|r| r.volumes.values().find(|spec| spec.engine_name == *volume))
-            .is_some_and(|spec| spec.external);
-        tx.put_volume(Volume {
-            name: volume.clone(),
-            node,
-            deployment: name.clone(),
-            external,
-            removing: false,
-        });
-    }
-    Ok(())
 }
 
 fn prepare(
@@ -268,7 +221,9 @@ fn refuse_below_floor(tx: &Transaction<'_>, taken: &Replica) -> Result<(), Rejec
         d.phase == DeploymentPhase::Running
             && matches!(phase, Some(RolloutPhase::Rolling | RolloutPhase::RollingBack))
     });
-    let serves = taken.is_running() && tx.view().node(taken.node).is_some();
+    // What operators give up with a node is not held.
+    let held = |node: &Arc<Node>| !node.gives_up_replicas();
+    let serves = taken.is_running() && tx.view().node(taken.node).is_some_and(held);
     if !(serves && rolling) {
         return Ok(());
     }
