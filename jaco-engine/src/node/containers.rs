@@ -46,7 +46,15 @@ pub(super) fn refusal(error: RuntimeError) -> ApiError {
         }
         _ => ErrorCode::EngineError,
     };
-    let answer = ApiError::new(code, error.to_string());
+    let message = match &error {
+        // Ids of containers are no names for people: who asked knows the replica.
+        RuntimeError::PortUnreachable { port, source, .. } => {
+            format!("nothing answers at port {port}: {source}")
+        }
+        RuntimeError::NoNetwork { .. } => "it has no network of its own".to_owned(),
+        other => other.to_string(),
+    };
+    let answer = ApiError::new(code, message);
     match error {
         RuntimeError::CannotExecute { exit_code, .. } => answer.with("exit_code", exit_code),
         _ => answer,

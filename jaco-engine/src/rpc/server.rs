@@ -27,6 +27,8 @@ use crate::raft::PeerServer;
 
 /// Largest request: a manifest with its compose file.
 const LARGEST_REQUEST: usize = 16 << 20;
+/// Streams of one connection at a time.
+const MOST_STREAMS: u32 = 256;
 /// Bytes of one stream that may wait for its reader.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// Bytes of all streams of a connection that may wait for their readers.
@@ -99,7 +101,7 @@ impl Server {
         tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .max_concurrent_streams(256)
+            .max_concurrent_streams(MOST_STREAMS)
             // A stream whose messages wait (a command that does not read) must leave the others room.
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -113,19 +115,20 @@ impl Server {
 /// A channel to a server in this process: each connection goes through `dial`.
 #[must_use]
 pub fn client(dial: mpsc::Sender<DuplexStream>) -> Channel {
-    Endpoint::from_static("http://jaco.local").connect_with_connector_lazy(tower::service_fn(
-        move |_: http::Uri| {
-            let dial = dial.clone();
-            async move {
-                let (ours, theirs) = tokio::io::duplex(DUPLEX_BUFFER);
-                match dial.send(theirs).await {
-                    Ok(()) => Ok(TokioIo::new(ours)),
-                    Err(_) => Err(io::Error::new(
-                        io::ErrorKind::ConnectionRefused,
-                        "the node has been shut down",
-                    )),
-                }
+    let endpoint = Endpoint::from_static("http://jaco.local")
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(MOST_STREAMS * STREAM_WINDOW);
+    endpoint.connect_with_connector_lazy(tower::service_fn(move |_: http::Uri| {
+        let dial = dial.clone();
+        async move {
+            let (ours, theirs) = tokio::io::duplex(DUPLEX_BUFFER);
+            match dial.send(theirs).await {
+                Ok(()) => Ok(TokioIo::new(ours)),
+                Err(_) => Err(io::Error::new(
+                    io::ErrorKind::ConnectionRefused,
+                    "the node has been shut down",
+                )),
             }
-        },
-    ))
+        }
+    }))
 }

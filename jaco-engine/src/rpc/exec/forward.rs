@@ -55,8 +55,9 @@ pub(super) enum Opened {
 pub(super) async fn open(api: &Api, site: Site, port: u16) -> Result<Opened, ApiError> {
     match site.way {
         Way::Here => {
-            let connection = api.containers.connect(&site.found.container, port).await?;
-            Ok(Opened::Here(site.found.replica.id.clone(), connection))
+            let replica = site.found.replica.id.clone();
+            let connection = connect(api, &replica, &site.found.container, port).await?;
+            Ok(Opened::Here(replica, connection))
         }
         Way::There(far) => {
             let Far { mut client, header } = *far;
@@ -68,6 +69,19 @@ pub(super) async fn open(api: &Api, site: Site, port: u16) -> Result<Opened, Api
             Ok(Opened::There(site.node, way, outputs))
         }
     }
+}
+
+/// Connects to a container of this node.
+pub(in super::super) async fn connect(
+    api: &Api,
+    replica: &ReplicaId,
+    container: &str,
+    port: u16,
+) -> Result<Box<dyn Duplex>, ApiError> {
+    api.containers.connect(container, port).await.map_err(|error| ApiError {
+        message: format!("replica {replica}: {}", error.message),
+        ..error
+    })
 }
 
 impl Opened {

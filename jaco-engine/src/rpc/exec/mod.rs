@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 pub(super) use self::{
     copy::{Piece, archive, pieces},
-    forward::{forward, port},
+    forward::{connect, forward, port},
     run::{inputs, run},
 };
 use self::{

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::super::{
     Api, Membership,
-    exec::{Piece, archive, forward, inputs, pieces, port, run},
+    exec::{Piece, archive, connect, forward, inputs, pieces, port, run},
     logs,
     stream::Answers,
     usage,
@@ -161,7 +161,7 @@ impl relay_server::Relay for Relay {
         let port = port(start.port)?;
         let Admitted { replica, container } =
             self.admit(&membership, "forward", start.header).await?;
-        let connection = self.0.containers.connect(&container, port).await?;
+        let connection = connect(&self.0, &replica, &container, port).await?;
         let data: BoxStream<'static, Result<_, Status>> = messages
             .map(|message| {
                 Ok(match message?.message {

@@ -9,6 +9,8 @@ mod far;
 mod peers;
 mod pipe;
 
+use std::io;
+
 use jaco_api::{
     error::{ApiError, ErrorCode},
     model::{Actor, Node, NodeName, ReplicaId},
@@ -59,9 +61,15 @@ fn cause(status: &Status) -> String {
     let mut deepest: &dyn std::error::Error = status;
     while let Some(next) = deepest.source() {
         deepest = next;
+        // What TLS says of it is a manual page.
+        if let Some(io) = next.downcast_ref::<io::Error>()
+            && io.kind() == io::ErrorKind::UnexpectedEof
+        {
+            return "the connection broke off".to_owned();
+        }
     }
-    match status.message() {
-        message if std::error::Error::source(status).is_none() => message.to_owned(),
-        _ => deepest.to_string(),
+    match std::error::Error::source(status) {
+        None => status.message().to_owned(),
+        Some(_) => deepest.to_string(),
     }
 }

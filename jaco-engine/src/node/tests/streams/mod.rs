@@ -3,6 +3,7 @@
 
 mod copying;
 mod forwarding;
+mod joined;
 mod logs;
 mod measuring;
 mod permitted;
