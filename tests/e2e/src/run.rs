@@ -68,9 +68,18 @@ fn passes(bench: &mut Bench, scenario: &Scenario) -> bool {
         }
         Err(error) => {
             say(&format!("scenario {} FAILED ({seconds:.1} s): {error}", scenario.name));
+            causes(error.as_ref());
             say(&bench.report());
             false
         }
+    }
+}
+
+fn causes(error: &dyn std::error::Error) {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        say(&format!("  because: {error}"));
+        cause = error.source();
     }
 }
 
