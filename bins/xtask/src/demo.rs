@@ -221,6 +221,6 @@ fn farewell(cluster: &Cluster) {
          \x20 jaco status\n  jaco node list\n  jaco logs shop/worker -f\n  jaco scale hello/web=9\n  jaco node drain node2\n\
          \n  cargo xtask demo --down     # removes everything\n",
         sockets = sockets.collect::<String>(),
-        bin = crate::machine::target().join("rig-bin").display(),
+        bin = build::shelf().display(),
     ));
 }

@@ -10,7 +10,7 @@ use jaco_harness::{
 use crate::{
     build,
     error::{Result, TaskError},
-    machine::{is_root, target},
+    machine::is_root,
     say, setup,
 };
 
@@ -143,7 +143,7 @@ pub(crate) fn load_images(rig: &jaco_harness::Rig, binaries: &Binaries) -> Resul
 
 /// The rig that is up, and which of its hosts is meant.
 fn opened(host: usize) -> Result<(Cluster, usize)> {
-    let binaries = Binaries::in_directory(&target().join("rig-bin"))?;
+    let binaries = Binaries::in_directory(&build::shelf())?;
     let cluster = Cluster::open(NAME, binaries)?;
     let unknown = || HarnessError::UnknownRig { name: format!("{NAME}, host {host}") };
     let n = host.checked_sub(1).filter(|n| *n < cluster.nodes().len()).ok_or_else(unknown)?;
@@ -178,7 +178,7 @@ fn exec(host: usize, command: &[String]) -> Result<()> {
     let mut inside = host.command(&command[0]);
     inside.args(&command[1..]);
     inside.env("DOCKER_HOST", host.engine().url()).env("JACO_SOCKET", node.socket());
-    inside.env("PATH", format!("{}:{path}", target().join("rig-bin").display()));
+    inside.env("PATH", format!("{}:{path}", build::shelf().display()));
     let source = inside.exec();
     Err(TaskError::Start { program: command[0].clone(), source })
 }

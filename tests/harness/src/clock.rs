@@ -33,6 +33,12 @@ pub(crate) fn skewed(command: &mut Command, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What a program with a faked clock leaves behind when it is killed.
+pub(crate) fn litter(pid: i32) -> [PathBuf; 2] {
+    let file = |kind: &str| Path::new("/dev/shm").join(format!("{kind}_{pid}"));
+    [file("faketime_shm"), file("sem.faketime_sem")]
+}
+
 /// libfaketime, in the directory of whatever architecture this is.
 fn library() -> Result<PathBuf> {
     let directories = fs::read_dir("/usr/lib").into_iter().flatten().flatten();

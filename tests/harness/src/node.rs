@@ -16,6 +16,9 @@ use crate::{
     until,
 };
 
+/// Holds the process id of a node's daemon, in the node's directory.
+pub(crate) const PID_FILE: &str = "jacod.pid";
+
 /// What a node is made of.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -86,7 +89,11 @@ impl Node {
             return Err(HarnessError::UnknownNode { name });
         }
         let pid = fs::read_to_string(node.pid_file()).ok().and_then(|p| p.trim().parse().ok());
-        node.process = pid.filter(|pid| alive(*pid)).map(|pid| Process::adopt(pid, &node.log()));
+        node.process = pid.filter(|pid| alive(*pid)).map(|pid| {
+            let mut process = Process::adopt(pid, &node.log());
+            process.litters(clock::litter(pid));
+            process
+        });
         Ok(node)
     }
 
@@ -150,7 +157,7 @@ impl Node {
     }
 
     fn pid_file(&self) -> PathBuf {
-        self.directory.join("jacod.pid")
+        self.directory.join(PID_FILE)
     }
 
     /// `jaco` over its socket.
@@ -177,7 +184,8 @@ impl Node {
         }
         command.env("JACO_CONFIG", &self.config).env("RUST_BACKTRACE", "1");
         clock::skewed(&mut command, &self.skew_file())?;
-        let process = Process::start(&mut command, &self.log())?;
+        let mut process = Process::start(&mut command, &self.log())?;
+        process.litters(clock::litter(process.pid()));
         let file = self.pid_file();
         // Its own process id: `nsenter` becomes the daemon.
         fs::write(&file, process.pid().to_string()).map_err(HarnessError::file("write", file))?;
@@ -191,7 +199,7 @@ impl Node {
 
     /// Sets the daemon's idea of the time of day apart from everybody else's. Time spans stay right, as
     /// they do on a host whose clock is wrong. A running daemon that has never been skewed is started
-    /// again; any other follows within a second.
+    /// again; any other follows within two seconds.
     ///
     /// # Errors
     /// The file that the daemon's clock follows cannot be written, or the daemon not be started again.

@@ -1,10 +1,16 @@
 //! Taking a host away, whatever of it exists.
 
-use std::{fs, io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use super::{Host, HostRecord};
 use crate::{
-    HarnessError, Patience, Result, Signal,
+    HarnessError, Patience, Result, Signal, clock,
+    node::PID_FILE,
     process::{alive, signal_pid},
     run, until,
 };
@@ -17,6 +23,9 @@ pub(crate) fn remove(record: &HostRecord) -> Result<()> {
     }
     let mut outcome = host.stop_engine();
     outcome = outcome.and(kill_rest(record));
+    for file in litter(record) {
+        let _ = fs::remove_file(file);
+    }
     remove_cgroups(&record.cgroup());
     unmount_below(&record.directory);
     if record.namespace_path().exists() {
@@ -64,6 +73,13 @@ fn processes(record: &HostRecord) -> Vec<i32> {
         (inside || groups().contains(&cgroup)) && alive(*pid)
     })
     .collect()
+}
+
+/// What killed daemons left outside of the host's directory.
+fn litter(record: &HostRecord) -> Vec<PathBuf> {
+    let nodes = fs::read_dir(&record.directory).into_iter().flatten().flatten();
+    let pids = nodes.filter_map(|node| fs::read_to_string(node.path().join(PID_FILE)).ok());
+    pids.filter_map(|pid| pid.trim().parse().ok()).flat_map(clock::litter).collect()
 }
 
 fn remove_cgroups(name: &str) {
