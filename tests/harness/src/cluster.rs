@@ -107,6 +107,11 @@ impl Cluster {
         self.nodes.iter().position(|node| node.name() == name)
     }
 
+    /// Kills the daemons.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+    }
+
     /// Replaces the daemons by fresh ones with empty data directories, without starting them.
     ///
     /// # Errors
@@ -203,26 +208,40 @@ impl Cluster {
     /// # Errors
     /// One does not, with the report of every node.
     pub fn ready(&self, patience: Patience) -> Result<()> {
-        let all = self.nodes.len();
-        self.everywhere(patience, "every node to be ready", &["cluster", "status"], |status| {
-            let members = status["members"].as_array().map_or(&[][..], Vec::as_slice);
-            members.len() == all && members.iter().all(|member| member["status"] == "ready")
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        self.ready_among(&all, patience)
+    }
+
+    /// Waits until these nodes say that they are the members and ready.
+    ///
+    /// # Errors
+    /// One does not, with the report of every node.
+    pub fn ready_among(&self, members: &[usize], patience: Patience) -> Result<()> {
+        let mut names: Vec<&str> = members.iter().map(|n| self.node(*n).name()).collect();
+        names.sort_unstable();
+        let what = format!("{} to be ready", names.join(", "));
+        self.everywhere(members, patience, &what, &["cluster", "status"], |status| {
+            let rows = status["members"].as_array().map_or(&[][..], Vec::as_slice);
+            let mut ready: Vec<&str> = rows.iter().filter_map(|m| m["name"].as_str()).collect();
+            ready.sort_unstable();
+            ready == names && rows.iter().all(|member| member["status"] == "ready")
         })
     }
 
-    /// Looks at `jaco … -o json` on each node until `holds` accepts what every one of them says.
+    /// Looks at `jaco … -o json` on each of these nodes until `holds` accepts what every one says.
     ///
     /// # Errors
     /// One never does; the report holds its last document, and status and log of every node.
     pub fn everywhere(
         &self,
+        witnesses: &[usize],
         patience: Patience,
         what: &str,
         arguments: &[&str],
         mut holds: impl FnMut(&Value) -> bool,
     ) -> Result<()> {
         self.until(patience, what, || {
-            self.nodes.iter().try_for_each(|node| {
+            witnesses.iter().map(|n| self.node(*n)).try_for_each(|node| {
                 let seen = |what: String| format!("{}: {what}", node.name());
                 let document = node.cli().json(arguments).map_err(|e| seen(e.to_string()))?;
                 if holds(&document) { Ok(()) } else { Err(seen(document.to_string())) }

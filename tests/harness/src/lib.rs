@@ -25,6 +25,7 @@ mod record;
 mod rig;
 mod shell;
 mod stack;
+mod timeline;
 mod traffic;
 mod wait;
 
@@ -43,6 +44,7 @@ pub use process::{Process, Signal};
 pub use rig::{Rig, RigOptions};
 pub use shell::{Run, run};
 pub use stack::Stack;
+pub use timeline::{Happening, Moment, Timeline, lowest};
 pub use traffic::{Flow, Traffic};
 pub use wait::{Patience, until};
 

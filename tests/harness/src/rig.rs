@@ -175,6 +175,19 @@ impl Rig {
         self.hosts.iter_mut().for_each(Host::detach);
     }
 
+    /// Starts the engines that do not answer, and waits for them.
+    ///
+    /// # Errors
+    /// One does not come back.
+    pub fn revive(&mut self) -> Result<()> {
+        for host in &mut self.hosts {
+            if host.engine().docker(&["version"]).is_err() {
+                host.start_engine()?;
+            }
+        }
+        self.hosts.iter().try_for_each(Host::wait_for_engine)
+    }
+
     /// Loads an image into every engine.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod access;
 mod bad_input;
 mod crash;
 mod faults;
+mod fleet;
 mod harness;
 mod idle;
 mod lifecycle;
@@ -16,7 +17,8 @@ mod stacks;
 
 use std::process::ExitCode;
 
-use jaco_e2e::Scenario;
+use fleet::{joining, leadership, spread};
+use jaco_e2e::{Bench, Fleet, Scenario};
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident),* $(,)?) => {
@@ -24,7 +26,7 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: &[Scenario] = scenarios![
+const ONE_HOST: &[Scenario<Bench>] = scenarios![
     harness::the_rig_runs_containers,
     lifecycle::nothing_answers_before_init_but_status,
     lifecycle::a_stack_lives_and_dies_over_the_socket,
@@ -49,6 +51,12 @@ const SCENARIOS: &[Scenario] = scenarios![
     crash::nothing_acknowledged_is_lost_when_killed,
 ];
 
+const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
+    joining::a_token_opens_the_door_once,
+    spread::replicas_of_a_lost_host_run_elsewhere,
+    leadership::writes_go_on_when_the_leader_is_killed,
+];
+
 fn main() -> ExitCode {
-    jaco_e2e::main(SCENARIOS)
+    jaco_e2e::main(ONE_HOST, MANY_HOSTS)
 }

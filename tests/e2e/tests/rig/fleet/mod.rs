@@ -1,0 +1,5 @@
+//! Scenarios of three hosts.
+
+pub(crate) mod joining;
+pub(crate) mod leadership;
+pub(crate) mod spread;
