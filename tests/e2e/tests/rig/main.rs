@@ -17,7 +17,7 @@ mod stacks;
 
 use std::process::ExitCode;
 
-use fleet::{joining, leadership, spread};
+use fleet::{joining, leadership, spread, strangers, wire};
 use jaco_e2e::{Bench, Fleet, Scenario};
 
 macro_rules! scenarios {
@@ -53,6 +53,8 @@ const ONE_HOST: &[Scenario<Bench>] = scenarios![
 
 const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     joining::a_token_opens_the_door_once,
+    wire::nothing_between_hosts_is_readable,
+    strangers::only_members_reach_the_inner_ports,
     spread::replicas_of_a_lost_host_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,
 ];

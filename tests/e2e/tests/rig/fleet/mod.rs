@@ -3,3 +3,5 @@
 pub(crate) mod joining;
 pub(crate) mod leadership;
 pub(crate) mod spread;
+pub(crate) mod strangers;
+pub(crate) mod wire;
