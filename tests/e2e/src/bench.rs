@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use jaco_harness::{
@@ -213,23 +212,6 @@ impl Bench {
     /// Prints a measured number, so that it is in the log of the run.
     pub fn measured(&self, what: &str, value: impl std::fmt::Display) {
         crate::run::say(&format!("    {}: {what}: {value}", self.scenario));
-    }
-
-    /// Looks at `probe` every `pause` until `time` is over.
-    ///
-    /// # Errors
-    /// The first error of `probe`.
-    pub fn observe(&self, time: Duration, mut probe: impl FnMut() -> Outcome) -> Outcome {
-        let started = std::time::Instant::now();
-        let mut problem = None;
-        let _ = until(Patience(time), "the time to be over", || {
-            if let Err(error) = probe() {
-                problem = Some(error);
-                return Ok(());
-            }
-            if started.elapsed() >= time { Ok(()) } else { Err(String::new()) }
-        });
-        problem.map_or(Ok(()), Err)
     }
 }
 

@@ -8,11 +8,13 @@
 mod bench;
 mod fleet;
 mod images;
+mod observe;
 mod run;
 mod stage;
 
 pub use bench::Bench;
 pub use fleet::{Fleet, Replica};
+pub use observe::observe;
 pub use run::{Scenario, main};
 pub use stage::Stage;
 

@@ -1,26 +1,16 @@
 //! Thirty replicas on three hosts, on two, and when the third comes back.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use jaco_e2e::{Fleet, Outcome, Replica, times};
 use jaco_harness::Patience;
 
+use super::lives::lives;
 use crate::stacks::{many, named};
 
 const REPLICAS: usize = 30;
 const OUT_OF_STATUS: Duration = Duration::from_secs(5);
 const ELSEWHERE: Duration = Duration::from_secs(10);
-
-/// Container ids on each host, with the time of their start.
-type Lives = Vec<BTreeMap<String, String>>;
-
-fn lives(fleet: &Fleet) -> Outcome<Lives> {
-    let all = fleet.containers("app")?.into_iter();
-    Ok(all.map(|list| list.into_iter().map(|c| (c.id, c.started_at)).collect()).collect())
-}
 
 fn running(rows: &[Replica]) -> usize {
     rows.iter().filter(|r| r.state == "running").count()
@@ -56,7 +46,7 @@ pub(crate) fn replicas_of_a_lost_host_run_elsewhere(fleet: &mut Fleet) -> Outcom
 
 /// Cuts one host off, sees its work taken over, and lets it come back.
 fn lose(fleet: &Fleet, lost: usize, role: &str) -> Outcome {
-    let before = lives(fleet)?;
+    let before = lives(fleet, "app")?;
     let name = fleet.cluster().node(lost).name().to_owned();
     let witness = (lost + 1) % 3;
     let cut = Instant::now();
@@ -76,14 +66,14 @@ fn lose(fleet: &Fleet, lost: usize, role: &str) -> Outcome {
     assert!(stayed.iter().all(|n| counts[*n] == 15), "shared by the two: {counts:?}");
     assert_eq!(counts[lost], 10, "who is cut off goes on: {counts:?}");
 
-    let taken_over = lives(fleet)?;
+    let taken_over = lives(fleet, "app")?;
     fleet.cluster().rig().host(lost).heal()?;
     fleet.cluster().ready(Patience::NORMAL)?;
     fleet.cluster().until(Patience::NORMAL, "one container per replica", || {
         let counts = fleet.running("app").map_err(|error| error.to_string())?;
         if counts.iter().sum::<usize>() == REPLICAS { Ok(()) } else { Err(format!("{counts:?}")) }
     })?;
-    let after = lives(fleet)?;
+    let after = lives(fleet, "app")?;
     for n in stayed {
         assert_eq!(after[n], taken_over[n], "nothing was restarted on node{}", n + 1);
         let same = before[n].iter().all(|(id, at)| after[n].get(id) == Some(at));
