@@ -40,6 +40,12 @@ impl Targets {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = targets;
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn one(&self, number: usize) -> Option<Target> {
         let targets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = targets.len().max(1);

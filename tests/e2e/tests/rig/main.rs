@@ -17,7 +17,7 @@ mod stacks;
 
 use std::process::ExitCode;
 
-use fleet::{joining, leadership, minority, singleton, spread, strangers, wire};
+use fleet::{joining, leadership, minority, singleton, spread, strangers, updates, wire};
 use jaco_e2e::{Bench, Fleet, Scenario};
 
 macro_rules! scenarios {
@@ -57,6 +57,9 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     strangers::only_members_reach_the_inner_ports,
     spread::replicas_of_a_lost_host_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,
+    updates::a_rolling_update_fails_no_request,
+    updates::a_stop_first_update_keeps_its_floor,
+    updates::a_version_that_does_not_work_takes_nothing_away,
     singleton::a_singleton_never_runs_twice,
     minority::one_of_three_goes_on_and_changes_nothing,
     minority::one_of_two_goes_on_and_changes_nothing,
