@@ -17,7 +17,10 @@ mod stacks;
 
 use std::process::ExitCode;
 
-use fleet::{joining, leadership, minority, singleton, spread, strangers, updates, wire};
+use fleet::{
+    catching_up, draining, joining, leadership, membership, minority, power, singleton, spread,
+    strangers, updates, wire,
+};
 use jaco_e2e::{Bench, Fleet, Scenario};
 
 macro_rules! scenarios {
@@ -55,14 +58,22 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     joining::a_token_opens_the_door_once,
     wire::nothing_between_hosts_is_readable,
     strangers::only_members_reach_the_inner_ports,
+    membership::members_come_and_go_without_a_trace,
+    membership::a_dead_host_is_removed_by_force,
     spread::replicas_of_a_lost_host_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,
+    catching_up::a_node_that_was_away_for_long_holds_the_same_state,
+    minority::one_of_three_goes_on_and_changes_nothing,
+    minority::one_of_two_goes_on_and_changes_nothing,
+    singleton::a_singleton_never_runs_twice,
     updates::a_rolling_update_fails_no_request,
     updates::a_stop_first_update_keeps_its_floor,
     updates::a_version_that_does_not_work_takes_nothing_away,
-    singleton::a_singleton_never_runs_twice,
-    minority::one_of_three_goes_on_and_changes_nothing,
-    minority::one_of_two_goes_on_and_changes_nothing,
+    draining::a_drain_loses_nothing,
+    draining::a_drain_that_cannot_be_says_why,
+    draining::an_interrupted_drain_goes_on,
+    power::a_full_stop_keeps_containers_and_state,
+    power::a_full_stop_of_live_restoring_engines_touches_nothing,
 ];
 
 fn main() -> ExitCode {

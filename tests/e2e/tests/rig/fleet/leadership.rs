@@ -46,11 +46,16 @@ pub(crate) fn writes_go_on_when_the_leader_is_killed(fleet: &mut Fleet) -> Outco
 
 /// Waits until that many vote, in the eyes of all.
 pub(crate) fn voters(fleet: &Fleet, count: usize) -> Outcome {
-    let all: Vec<usize> = (0..fleet.cluster().nodes().len()).collect();
-    let what = format!("{count} voters");
-    Ok(fleet.cluster().everywhere(&all, Patience::NORMAL, &what, &["cluster", "status"], |s| {
-        let members = s["members"].as_array().map_or(&[][..], Vec::as_slice);
+    voters_among(fleet, &[0, 1, 2], count)
+}
+
+/// Waits until that many vote, in the eyes of these members.
+pub(crate) fn voters_among(fleet: &Fleet, members: &[usize], count: usize) -> Outcome {
+    let what = format!("{count} to vote");
+    let status = ["cluster", "status"];
+    Ok(fleet.cluster().everywhere(members, Patience::NORMAL, &what, &status, |status| {
+        let rows = status["members"].as_array().map_or(&[][..], Vec::as_slice);
         let votes = |m: &&serde_json::Value| m["role"] == "voter" || m["role"] == "leader";
-        members.iter().filter(votes).count() == count
+        rows.iter().filter(votes).count() == count
     })?)
 }

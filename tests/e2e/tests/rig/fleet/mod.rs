@@ -1,9 +1,13 @@
 //! Scenarios of three hosts.
 
+pub(crate) mod catching_up;
+pub(crate) mod draining;
 pub(crate) mod joining;
 pub(crate) mod leadership;
 mod lives;
+pub(crate) mod membership;
 pub(crate) mod minority;
+pub(crate) mod power;
 mod serving;
 pub(crate) mod singleton;
 pub(crate) mod spread;
