@@ -22,7 +22,19 @@ impl Capture {
         // Its "listening" of an earlier capture is not that of this one.
         let _ = fs::remove_file(&log);
         let mut command = Command::new("tcpdump");
-        command.args(["-i", &rig.switch(), "-n", "-U", "-s", "0", "-B", "16384", "-Z", "root"]);
+        command.args([
+            "-i",
+            &rig.switch(),
+            "-n",
+            "-U",
+            "--immediate-mode",
+            "-s",
+            "0",
+            "-B",
+            "16384",
+            "-Z",
+            "root",
+        ]);
         command.arg("-w").arg(&file);
         let tcpdump = Process::start(&mut command, &log)?;
         until(Patience::SHORT, "tcpdump to listen", || {

@@ -18,8 +18,8 @@ mod stacks;
 use std::process::ExitCode;
 
 use fleet::{
-    catching_up, draining, joining, leadership, membership, minority, power, singleton, spread,
-    strangers, updates, wire,
+    catching_up, draining, instruments, joining, leadership, membership, minority, power,
+    singleton, spread, strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -55,6 +55,7 @@ const ONE_HOST: &[Scenario<Bench>] = scenarios![
 ];
 
 const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
+    instruments::the_instruments_work,
     joining::a_token_opens_the_door_once,
     wire::nothing_between_hosts_is_readable,
     strangers::only_members_reach_the_inner_ports,

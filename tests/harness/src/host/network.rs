@@ -36,11 +36,16 @@ impl Host {
             Direction::From => ("input", "saddr"),
             Direction::To => ("output", "daddr"),
         };
+        // The kernel knows no share of 100 of 100.
+        let share = match percent {
+            100.. => String::new(),
+            percent => format!("numgen random mod 100 < {percent}"),
+        };
         // Before everything else of the host, so that nothing accepts the packet first.
         self.nft(&format!(
             "add table {TABLE}; \
              add chain {TABLE} {hook} {{ type filter hook {hook} priority -400; }}; \
-             add rule {TABLE} {hook} ip {side} {peer} numgen random mod 100 < {percent} drop"
+             add rule {TABLE} {hook} ip {side} {peer} {share} drop"
         ))
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod catching_up;
 pub(crate) mod draining;
+pub(crate) mod instruments;
 pub(crate) mod joining;
 pub(crate) mod leadership;
 mod lives;
