@@ -78,6 +78,8 @@ codes! {
     JoinTokenConsumed = "join_token_consumed", Unauthenticated, "each token admits one node; issue another";
     /// The join token's life is over.
     JoinTokenExpired = "join_token_expired", Unauthenticated, "issue another with `jaco node issue-join-token`";
+    /// The node that was named to join or relay through does not answer.
+    PeerUnreachable = "peer_unreachable", Unavailable, "check the address, and that the port can be reached from here";
     /// The server's certificate does not lead to the expected CA.
     CaMismatch = "ca_mismatch", Unauthenticated, "compare --ca-cert or --ca-fingerprint with `jaco cluster status` on a node";
     /// The request or manifest breaks a rule.

@@ -36,6 +36,17 @@ impl std::fmt::Debug for Initialized {
     }
 }
 
+/// A node that has joined a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Joined {
+    /// The cluster.
+    pub cluster_id: String,
+    /// The node.
+    pub node: NodeName,
+    /// Its number in the cluster.
+    pub node_id: u64,
+}
+
 fn service(
     channel: tonic::transport::Channel,
 ) -> pb::cluster_client::ClusterClient<tonic::transport::Channel> {
@@ -61,6 +72,52 @@ impl Client {
             node: answer.node.parse().map_err(Error::answer)?,
             api_addr: answer.api_addr,
         })
+    }
+
+    /// Makes the local node a member of the cluster that `peer` (`host:port`) belongs to. It is
+    /// admitted when this returns, and ready when its status says so.
+    ///
+    /// # Errors
+    /// `join_token_invalid`, `join_token_consumed`, `join_token_expired`, `ca_mismatch`,
+    /// `peer_unreachable`, `node_already_member`, or `cluster_already_initialized` when this node is
+    /// a member of a cluster.
+    pub async fn join(&self, peer: &str, token: &str) -> Result<Joined, Error> {
+        let request = pb::JoinRequest { peer: peer.to_owned(), token: token.to_owned() };
+        let answer = self
+            .call(Repeat::Harmful, &request, |c, r| async move { service(c).join(r).await })
+            .await?;
+        Ok(Joined {
+            cluster_id: answer.cluster_id,
+            node: answer.node.parse().map_err(Error::answer)?,
+            node_id: answer.node_id,
+        })
+    }
+
+    /// Hands leadership to a voter, or to whichever is up to date; says who leads then.
+    ///
+    /// # Errors
+    /// `unknown_node`, `conflict` when it does not vote, `no_leader` when it did not take over.
+    pub async fn transfer_leader(&self, to: Option<&NodeName>) -> Result<NodeName, Error> {
+        let node = to.map(ToString::to_string).unwrap_or_default();
+        let request = pb::TransferLeaderRequest { node };
+        let answer =
+            self.call(Repeat::Harmless, &request, |c, r| async move {
+                service(c).transfer_leader(r).await
+            })
+            .await?;
+        answer.leader.parse().map_err(Error::answer)
+    }
+
+    /// Makes a new data key, which seals everything from now on; its number comes back.
+    ///
+    /// # Errors
+    /// `quorum_lost` when too few members took it.
+    pub async fn rotate_key(&self) -> Result<u32, Error> {
+        let request = pb::RotateKeyRequest {};
+        let answer = self
+            .call(Repeat::Harmful, &request, |c, r| async move { service(c).rotate_key(r).await })
+            .await?;
+        Ok(answer.key_id)
     }
 
     /// What the answering node knows of the cluster. Works before init.

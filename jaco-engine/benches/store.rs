@@ -10,7 +10,7 @@ use jaco_engine::{
     clock::SystemClock,
     command::{Command, RecordAudit},
     raft::{
-        DiskStorage, GrpcTransport, Member, Raft, RaftOptions, RaftStorage, RaftTiming,
+        DiskStorage, GrpcTransport, Member, NoDesk, Raft, RaftOptions, RaftStorage, RaftTiming,
         storage::Record,
     },
     submit::Submitter,
@@ -84,6 +84,7 @@ async fn alone(dir: &tempfile::TempDir) -> Raft {
         transport: Arc::new(GrpcTransport::new()),
         clock: Arc::new(SystemClock),
         timing: RaftTiming::default(),
+        desk: Arc::new(NoDesk),
     };
     let raft = Raft::start(options).await.expect("it starts");
     let addr = SocketAddr::from(([127, 0, 0, 1], 1));

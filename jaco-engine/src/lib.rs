@@ -7,6 +7,7 @@ pub mod clock;
 pub mod command;
 pub mod control;
 mod durable;
+pub mod enrol;
 pub mod node;
 pub mod pki;
 pub mod raft;

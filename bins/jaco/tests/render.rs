@@ -279,7 +279,8 @@ async fn a_cluster_from_init_to_members() {
             node: Some(pb::Node {
                 id: 1,
                 name: "node-a".into(),
-                status: pb::NodeStatus::Ready.into(),
+                condition: pb::NodeCondition::Ready.into(),
+                availability: pb::Availability::Active.into(),
                 labels: [("disk".to_owned(), "ssd".to_owned())].into(),
                 facts: Some(pb::NodeFacts {
                     api_addr: "10.0.0.1:7000".into(),

@@ -36,8 +36,11 @@ impl From<model::Node> for pb::Node {
         Self {
             id: n.id.0,
             name: n.name.into(),
-            status: pb::NodeStatus::from(n.status).into(),
+            condition: pb::NodeCondition::from(n.condition).into(),
+            condition_since: n.condition_since.0,
             reason: n.reason,
+            availability: pb::Availability::from(n.availability).into(),
+            forced: n.forced,
             labels: n.labels,
             facts: Some(n.facts.into()),
             joined_at: n.joined_at.0,
@@ -47,15 +50,20 @@ impl From<model::Node> for pb::Node {
 impl TryFrom<pb::Node> for model::Node {
     type Error = InvalidMessage;
     fn try_from(n: pb::Node) -> Result<Self, InvalidMessage> {
-        Ok(Self {
-            status: n.status().try_into()?,
+        let node = Self {
+            status: model::NodeStatus::default(),
+            condition: n.condition().try_into()?,
+            availability: n.availability().try_into()?,
             id: model::NodeId(n.id),
             name: parse("name", &n.name)?,
+            condition_since: Timestamp(n.condition_since),
             reason: n.reason,
+            forced: n.forced,
             labels: n.labels,
             facts: required("facts", n.facts)?.try_into()?,
             joined_at: Timestamp(n.joined_at),
-        })
+        };
+        Ok(node.settled())
     }
 }
 

@@ -30,6 +30,13 @@ enums! {
         Degraded = Degraded, IsolationUnavailable = IsolationUnavailable, Down = Down,
         Leaving = Leaving,
     } as "status";
+    NodeCondition <=> model::NodeCondition {
+        Joining = Joining, Ready = Ready, Degraded = Degraded,
+        IsolationUnavailable = IsolationUnavailable, Down = Down,
+    } as "condition";
+    Availability <=> model::Availability {
+        Active = Active, Cordoned = Cordoned, Draining = Draining, Leaving = Leaving,
+    } as "availability";
     RaftRole <=> model::RaftRole { Leader = Leader, Voter = Voter, Learner = Learner } as "role";
     ReplicaState <=> model::ReplicaState {
         Pending = Pending, Pulling = Pulling, Starting = Starting, Running = Running,

@@ -45,6 +45,9 @@ pub struct AssignedReplica {
     pub restart: RestartPolicy,
     /// Runs for ever, or to completion.
     pub mode: Mode,
+    /// Its container is killed at once, whatever else is known: this node may not be the only one that
+    /// runs it any more.
+    pub fenced: bool,
     /// What state holds of it: only differences are reported.
     pub observed: Observation,
     /// The result of `prepare` that state holds.

@@ -32,7 +32,7 @@ pub use ids::{
     ClusterId, DeploymentName, Digest, Identity, InvalidName, NetworkName, NodeId, NodeName,
     ReplicaId, ServiceName, Slot, VolumeName,
 };
-pub use node::{Node, NodeFacts, NodeStatus};
+pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};
 pub use replica::{Preparation, Replica, ReplicaEvent, Volume};
 pub use sealed::Sealed;

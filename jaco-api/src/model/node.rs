@@ -31,6 +31,50 @@ pub enum NodeStatus {
     Leaving,
 }
 
+/// What a node is able to do by itself, whatever operators want of it.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeCondition {
+    /// Admitted, not yet able to run work.
+    #[default]
+    Joining,
+    /// Able to run work.
+    Ready,
+    /// Its container engine does not answer.
+    Degraded,
+    /// Its firewall cannot keep deployments apart.
+    IsolationUnavailable,
+    /// Its lease ran out.
+    Down,
+}
+
+impl NodeCondition {
+    /// Whether what runs there counts: the node is heard of and its engine answers.
+    #[must_use]
+    pub const fn holds_replicas(self) -> bool {
+        !matches!(self, Self::Degraded | Self::Down)
+    }
+}
+
+/// What operators want of a node.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// It takes new work.
+    #[default]
+    Active,
+    /// It keeps its work and takes no new work.
+    Cordoned,
+    /// Its work is moved to others.
+    Draining,
+    /// Its work is moved to others, then it is removed.
+    Leaving,
+}
+
 /// What a node says of itself; written when it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeFacts {
@@ -58,11 +102,20 @@ pub struct Node {
     pub id: NodeId,
     /// Unique name.
     pub name: NodeName,
-    /// Whether it may run work.
+    /// Whether it may run work: follows from condition and availability, see [`Node::settled`].
     pub status: NodeStatus,
-    /// Why it is not ready.
+    /// What it is able to do by itself.
+    pub condition: NodeCondition,
+    /// When it came into this condition, by the leader's clock.
+    pub condition_since: Timestamp,
+    /// Why it is in this condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What operators want of it.
+    pub availability: Availability,
+    /// Replicas that cannot move are given up when it is drained or removed.
+    #[serde(default)]
+    pub forced: bool,
     /// Labels usable in placement constraints.
     pub labels: BTreeMap<String, String>,
     /// What the node says of itself.
@@ -70,4 +123,66 @@ pub struct Node {
     pub facts: NodeFacts,
     /// When it became a member.
     pub joined_at: Timestamp,
+}
+
+impl Node {
+    /// The same node with the status that follows from its condition and availability. What keeps a
+    /// node from its work comes before what operators want of it; only a node that is down cannot
+    /// even be emptied in order.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        let status = match (self.condition, self.availability) {
+            (NodeCondition::Down, _) => NodeStatus::Down,
+            (_, Availability::Leaving) => NodeStatus::Leaving,
+            (_, Availability::Draining) => NodeStatus::Draining,
+            (NodeCondition::Joining, _) => NodeStatus::Joining,
+            (NodeCondition::Degraded, _) => NodeStatus::Degraded,
+            (NodeCondition::IsolationUnavailable, _) => NodeStatus::IsolationUnavailable,
+            (NodeCondition::Ready, Availability::Cordoned) => NodeStatus::Cordoned,
+            (NodeCondition::Ready, Availability::Active) => NodeStatus::Ready,
+        };
+        Self { status, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_down_is_down_whatever_is_wanted_of_it() {
+        let facts = NodeFacts {
+            api_addr: "10.0.0.1:7000".parse().unwrap(),
+            raft_addr: "10.0.0.1:7001".parse().unwrap(),
+            version: String::new(),
+            engine: None,
+            platform: String::new(),
+            cpu_millis: 0,
+            memory_bytes: 0,
+        };
+        let node = Node {
+            id: NodeId(1),
+            name: "a".parse().unwrap(),
+            status: NodeStatus::Joining,
+            condition: NodeCondition::Joining,
+            condition_since: Timestamp(0),
+            reason: None,
+            availability: Availability::Active,
+            forced: false,
+            labels: BTreeMap::new(),
+            facts,
+            joined_at: Timestamp(0),
+        };
+        for (condition, availability, status) in [
+            (NodeCondition::Ready, Availability::Active, NodeStatus::Ready),
+            (NodeCondition::Ready, Availability::Cordoned, NodeStatus::Cordoned),
+            (NodeCondition::Degraded, Availability::Cordoned, NodeStatus::Degraded),
+            (NodeCondition::Degraded, Availability::Draining, NodeStatus::Draining),
+            (NodeCondition::Down, Availability::Leaving, NodeStatus::Down),
+            (NodeCondition::Joining, Availability::Leaving, NodeStatus::Leaving),
+        ] {
+            let node = Node { condition, availability, ..node.clone() }.settled();
+            assert_eq!(node.status, status, "{condition:?} {availability:?}");
+        }
+    }
 }

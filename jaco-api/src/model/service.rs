@@ -203,12 +203,27 @@ pub struct ServiceSchedule {
     /// Platform the image needs, for example `linux/arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
+    /// Two copies never run, not even while the network is parted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub singleton: bool,
+    /// How long after its node was lost a replica is placed elsewhere; absent means the cluster's
+    /// `node_down_grace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reschedule_after: Option<Span>,
+    /// Node labels over whose values replicas are spread first, for example `zone`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spread_over: Vec<String>,
     /// Reserved processor time in thousandths of a core.
     #[serde(default)]
     pub reserved_cpu_millis: u64,
     /// Reserved memory in bytes.
     #[serde(default)]
     pub reserved_memory_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl ServiceSchedule {

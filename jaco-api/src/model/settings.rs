@@ -17,6 +17,10 @@ pub struct Settings {
     pub rollout_step_timeout: Span,
     /// Placement of services whose manifest names none.
     pub default_placement: super::Placement,
+    /// How long after a node was lost its replicas are placed elsewhere.
+    pub node_down_grace: Span,
+    /// How long a voter may be down before another node takes its place in raft.
+    pub voter_replace_after: Span,
 }
 
 impl Default for Settings {
@@ -26,6 +30,8 @@ impl Default for Settings {
             revision_retention: 10,
             rollout_step_timeout: Span::secs(60),
             default_placement: super::Placement::Spread,
+            node_down_grace: Span::secs(2),
+            voter_replace_after: Span::secs(600),
         }
     }
 }
@@ -60,8 +66,10 @@ impl Settings {
         BTreeMap::from([
             ("audit_retention", self.audit_retention.to_string()),
             ("default_placement", self.default_placement.to_string()),
+            ("node_down_grace", self.node_down_grace.to_string()),
             ("revision_retention", self.revision_retention.to_string()),
             ("rollout_step_timeout", self.rollout_step_timeout.to_string()),
+            ("voter_replace_after", self.voter_replace_after.to_string()),
         ])
     }
 
@@ -78,6 +86,10 @@ impl Settings {
                 expected,
             })
         };
+        let span = |key, low: u64, high: u64, expected| {
+            let parsed = value.parse::<Span>().ok().filter(|s| (low..=high).contains(&s.0));
+            parsed.ok_or(InvalidSetting::Value { key, value: value.to_owned(), expected })
+        };
         match key {
             "audit_retention" => {
                 next.audit_retention =
@@ -88,15 +100,16 @@ impl Settings {
                     number("revision_retention", 2, 100, "a number from 2 to 100")?;
             }
             "rollout_step_timeout" => {
-                next.rollout_step_timeout = value
-                    .parse::<Span>()
-                    .ok()
-                    .filter(|s| (1_000..=86_400_000).contains(&s.0))
-                    .ok_or(InvalidSetting::Value {
-                        key: "rollout_step_timeout",
-                        value: value.to_owned(),
-                        expected: "a duration from 1s to 1day",
-                    })?;
+                next.rollout_step_timeout =
+                    span("rollout_step_timeout", 1_000, 86_400_000, "a duration from 1s to 1day")?;
+            }
+            "node_down_grace" => {
+                next.node_down_grace =
+                    span("node_down_grace", 0, 86_400_000, "a duration up to 1day")?;
+            }
+            "voter_replace_after" => {
+                next.voter_replace_after =
+                    span("voter_replace_after", 10_000, 86_400_000, "a duration from 10s to 1day")?;
             }
             "default_placement" => {
                 next.default_placement = match value {

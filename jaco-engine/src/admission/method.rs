@@ -31,12 +31,12 @@ pub fn rule(path: &str) -> Option<Rule> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
     let of = |need| Some(Rule { need, before_init: false });
     match (service, method) {
-        ("jaco.v1.Cluster", "Init") => Some(Rule { need: Need::Local, before_init: true }),
+        ("jaco.v1.Cluster", "Init" | "Join") => Some(Rule { need: Need::Local, before_init: true }),
         ("jaco.v1.Cluster", "Status") => {
             Some(Rule { need: Need::Operator(Role::Viewer), before_init: true })
         }
         ("jaco.v1.Cluster", "GetSettings")
-        | ("jaco.v1.Nodes", "List")
+        | ("jaco.v1.Nodes", "List" | "Inspect")
         | ("jaco.v1.Watch", "Status" | "Events" | "Replica")
         | ("jaco.v1.Logs" | "jaco.v1.Audit", "Stream")
         | ("jaco.v1.Deploy", "Get" | "History")
@@ -46,11 +46,12 @@ pub fn rule(path: &str) -> Option<Rule> {
             "jaco.v1.Deploy",
             "Apply" | "Rollback" | "Delete" | "Scale" | "Restart" | "Stop" | "Start",
         ) => of(Need::Operator(Role::Deployer)),
-        ("jaco.v1.Cluster", "SetSetting") | ("jaco.v1.Token", "Issue" | "Revoke") => {
-            of(Need::Operator(Role::Admin))
-        }
+        ("jaco.v1.Cluster", "SetSetting" | "TransferLeader" | "RotateKey")
+        | ("jaco.v1.Nodes", "IssueJoinToken" | "SetAvailability" | "Remove" | "Label")
+        | ("jaco.v1.Token", "Issue" | "Revoke") => of(Need::Operator(Role::Admin)),
         ("jaco.v1.Internal" | "jaco.v1.Raft", _) => of(Need::Member),
-        ("grpc.health.v1.Health", _) => of(Need::Nothing),
+        // Its caller is no member yet: the join token is in the request.
+        ("jaco.v1.Join", "Enrol") | ("grpc.health.v1.Health", _) => of(Need::Nothing),
         ("grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection", _) => {
             of(Need::Operator(Role::Viewer))
         }
@@ -91,10 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn only_init_and_status_answer_before_there_is_a_cluster() {
+    fn only_init_join_and_status_answer_before_there_is_a_cluster() {
         let mut all = methods(jaco_api::pb::DESCRIPTORS);
         all.retain(|path| rule(path).unwrap().before_init);
-        assert_eq!(all, ["/jaco.v1.Cluster/Init", "/jaco.v1.Cluster/Status"]);
+        assert_eq!(
+            all,
+            ["/jaco.v1.Cluster/Init", "/jaco.v1.Cluster/Join", "/jaco.v1.Cluster/Status"]
+        );
     }
 
     #[test]

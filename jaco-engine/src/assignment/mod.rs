@@ -5,6 +5,7 @@
 //! state already, and nothing here waits, opens or stores anything.
 
 pub mod depend;
+mod fence;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use jaco_api::model::{
     AssignedNetwork, AssignedReplica, Assignment, ContainerSpec, Digest, Intent, Mode, NetworkName,
     NetworkSpec, NodeId, Replica, ReplicaId, RestartPolicy, Volume,
 };
+
+pub use fence::fence;
 
 use crate::state::State;
 
@@ -103,6 +106,7 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         waiting_on,
         restart,
         mode,
+        fenced: false,
         observed: replica.observed.clone(),
         prepared: preparation.and_then(|p| p.result.clone()),
     }

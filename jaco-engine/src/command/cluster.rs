@@ -43,6 +43,8 @@ impl InitCluster {
             last_node: self.node.id.0,
             last_audit: 0,
             last_event: 0,
+            data_key: self.ca_key.key_id,
+            key_due: false,
         });
         tx.put_node(self.node.clone());
         tx.put_token(self.token.clone());

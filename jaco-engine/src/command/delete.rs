@@ -42,6 +42,16 @@ impl DeleteDeployment {
     }
 }
 
+/// Goes on with every deletion: replicas or volumes are gone with their node.
+pub(super) fn finish_all(tx: &mut Transaction<'_>) {
+    let deleting = |d: &Deployment| matches!(d.phase, DeploymentPhase::Deleting { .. });
+    let names: Vec<_> =
+        tx.view().deployments().filter(|d| deleting(d)).map(|d| d.name.clone()).collect();
+    for name in &names {
+        finish(tx, name);
+    }
+}
+
 /// Takes the next step of a deletion whose replicas are gone: its volumes, then the deployment.
 pub(super) fn finish(tx: &mut Transaction<'_>, name: &DeploymentName) {
     let Some(deployment) = tx.view().deployment(name).cloned() else { return };

@@ -11,6 +11,8 @@ mod delete;
 mod deployment;
 mod generation;
 mod hold;
+mod join;
+mod key;
 mod node;
 mod reconcile;
 mod rejection;
@@ -24,7 +26,7 @@ mod token;
 
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{Actor, Report, Timestamp},
+    model::{Actor, NodeId, Report, Timestamp},
 };
 
 pub use audit::RecordAudit;
@@ -33,7 +35,9 @@ pub use codec::{DecodeError, decode, decode_outcome, encode, encode_outcome};
 pub use delete::DeleteDeployment;
 pub use deployment::ApplyDeployment;
 pub use hold::HoldDeployment;
-pub use node::UpdateNode;
+pub use join::{AdmitNode, IssueJoinToken};
+pub use key::RotateKey;
+pub use node::{LabelNode, RemoveNode, SetAvailability, UpdateNode};
 pub use reconcile::{Action, Reconcile, RolloutEnd};
 pub use restart::RestartDeployment;
 pub use rollback::RollbackDeployment;
@@ -64,6 +68,18 @@ pub enum Command {
     InitCluster(Box<InitCluster>),
     /// What a node is or says of itself has changed.
     UpdateNode(UpdateNode),
+    /// A new join token.
+    IssueJoinToken(IssueJoinToken),
+    /// A node becomes a member.
+    AdmitNode(Box<AdmitNode>),
+    /// What operators want of a node.
+    SetAvailability(SetAvailability),
+    /// Other labels of a node.
+    LabelNode(LabelNode),
+    /// The end of a membership.
+    RemoveNode(RemoveNode),
+    /// Another data key for new values.
+    RotateKey(RotateKey),
     /// A new operator token.
     IssueToken(IssueToken),
     /// The end of an operator token.
@@ -114,6 +130,11 @@ pub enum Outcome {
         /// Kept, or removed when that was asked for.
         volumes: Vec<String>,
     },
+    /// A node has become a member.
+    Admitted {
+        /// Its number.
+        node: NodeId,
+    },
     /// Refused: the state is unchanged.
     Rejected(ApiError),
 }
@@ -159,6 +180,12 @@ impl Command {
         match self {
             Self::InitCluster(c) => c.apply(tx),
             Self::UpdateNode(c) => c.apply(tx),
+            Self::IssueJoinToken(c) => c.apply(tx),
+            Self::AdmitNode(c) => c.apply(tx),
+            Self::SetAvailability(c) => c.apply(tx),
+            Self::LabelNode(c) => c.apply(tx),
+            Self::RemoveNode(c) => c.apply(tx),
+            Self::RotateKey(c) => c.apply(tx),
             Self::IssueToken(c) => c.apply(tx),
             Self::RevokeToken(c) => c.apply(tx),
             Self::SetSetting(c) => c.apply(tx),

@@ -12,20 +12,22 @@ use super::{Outcome, delete, rejection::Rejection};
 use crate::state::Transaction;
 
 /// Takes what a node reports. What is about replicas it does not own, or about generations that are
-/// no longer, is left out.
+/// no longer, is left out; so is what runs on a node that counts as lost, until it is back.
 pub(super) fn apply(report: &Report, tx: &mut Transaction<'_>) -> Result<Outcome, Rejection> {
-    if tx.view().node(report.node).is_none() {
+    let Some(node) = tx.view().node(report.node) else {
         return Err(Rejection::new(
             ErrorCode::UnknownNode,
             format!("there is no node {}", report.node),
         ));
-    }
+    };
+    let counts = node.condition.holds_replicas();
     for part in &report.replicas {
         let row = tx.view().replica(&part.id).filter(|r| r.node == report.node);
         let Some(row) = row.map(|r| Replica::clone(r)) else { continue };
         match (&part.observation, row.intent) {
             (None, Intent::Remove) => remove(tx, row),
-            _ => note(tx, row, part),
+            _ if counts => note(tx, row, part),
+            _ => {}
         }
     }
     for name in &report.removed_volumes {

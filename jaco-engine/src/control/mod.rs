@@ -5,7 +5,9 @@
 //! in the state. It never writes but through the one write path and never acts on a node.
 
 mod driver;
+mod group;
 mod propose;
+mod sessions;
 mod tasks;
 mod term;
 #[cfg(test)]
@@ -16,19 +18,31 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use jaco_api::model::NodeName;
+use jaco_api::model::{NodeId, NodeName};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{clock::Clock, watch::StateWatch};
 
 pub use driver::TaskStatus;
+pub use group::{Group, Rekey};
 pub use propose::{Propose, Proposer};
+pub use sessions::{HEARTBEAT, LEASE, Session, Sessions};
 
 /// What [`Control::spawn`] needs.
 pub struct ControlOptions {
     /// This node.
     pub node: NodeName,
+    /// Its number.
+    pub id: NodeId,
+    /// The raft group.
+    pub group: Arc<dyn Group>,
+    /// Who was heard of lately.
+    pub sessions: Sessions,
+    /// The data keys.
+    pub keys: Arc<dyn Rekey>,
+    /// Where the tasks show how they are doing.
+    pub board: Board,
     /// The newest state.
     pub state: StateWatch,
     /// How the leader's tasks write.
@@ -43,8 +57,24 @@ impl fmt::Debug for ControlOptions {
     }
 }
 
-/// The statuses of the leader's tasks, empty while another node leads.
-type Board = Arc<Mutex<Vec<watch::Receiver<TaskStatus>>>>;
+/// The statuses of the leader's tasks, empty while another node leads. Clones show the same.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    shown: Arc<Mutex<Vec<watch::Receiver<TaskStatus>>>>,
+}
+
+impl Board {
+    /// How each task is doing.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskStatus> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.iter().map(|status| status.borrow().clone()).collect()
+    }
+
+    fn show(&self, statuses: Vec<watch::Receiver<TaskStatus>>) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
+    }
+}
 
 /// The leader's part of a node.
 #[derive(Debug)]
@@ -62,7 +92,7 @@ impl Control {
         status: watch::Receiver<T>,
         leads: impl Fn(&T) -> Option<u64> + Send + 'static,
     ) -> Self {
-        let (stop, board) = (CancellationToken::new(), Board::default());
+        let (stop, board) = (CancellationToken::new(), options.board.clone());
         let follow = term::follow(options, status, leads, board.clone());
         let token = stop.clone();
         let join = tokio::spawn(async move {
@@ -77,8 +107,7 @@ impl Control {
     /// How the leader's tasks are doing; empty while another node leads.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStatus> {
-        let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        board.iter().map(|status| status.borrow().clone()).collect()
+        self.board.tasks()
     }
 
     /// Stops the tasks and waits until they have ended.

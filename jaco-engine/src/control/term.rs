@@ -1,14 +1,12 @@
 //! Leadership as a value: while this node leads, the tasks are there; when it does not, they are
 //! not.
 
-use std::sync::PoisonError;
-
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     Board, ControlOptions,
     driver::{Task, TaskStatus, drive},
-    tasks::{Announce, Schedule},
+    tasks::{Announce, Liveness, Members, Renew, Schedule},
 };
 
 /// Whether this node leads, and what it does then.
@@ -35,7 +33,7 @@ pub(super) async fn follow<T>(
         let number = leads(&status.borrow_and_update());
         term = term.moved_to(number, &options, &board);
         if term.until_over(&mut status).await.is_err() {
-            return publish(&board, Vec::new());
+            return board.show(Vec::new());
         }
     }
 }
@@ -58,7 +56,7 @@ impl Term {
             }
             (Self::Leader { number, .. }, None) => {
                 tracing::info!(term = number, "this node no longer leads");
-                publish(board, Vec::new());
+                board.show(Vec::new());
                 Self::Follower
             }
             (Self::Follower, None) => Self::Follower,
@@ -88,8 +86,13 @@ fn begin(number: u64, options: &ControlOptions, board: &Board) -> JoinSet<()> {
     let (propose, clock) = (&options.propose, &options.clock);
     let mut tasks = Tasks { options, set: JoinSet::new(), statuses: Vec::new() };
     tasks.start(Announce::new(number, options.node.clone(), propose.clone()));
+    let sessions = &options.sessions;
+    tasks.start(Liveness::new(sessions.clone(), propose.clone(), clock.clone()));
+    let (id, group) = (options.id, options.group.clone());
+    tasks.start(Members::new(id, group, sessions.clone(), propose.clone(), clock.clone()));
     tasks.start(Schedule::new(propose.clone(), clock.clone()));
-    publish(board, tasks.statuses);
+    tasks.start(Renew::new(options.keys.clone()));
+    board.show(tasks.statuses);
     tasks.set
 }
 
@@ -107,8 +110,4 @@ impl Tasks<'_> {
         let (state, clock) = (self.options.state.clone(), self.options.clock.clone());
         self.set.spawn(drive(task, state, clock, sender));
     }
-}
-
-fn publish(board: &Board, statuses: Vec<watch::Receiver<TaskStatus>>) {
-    *board.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
 }

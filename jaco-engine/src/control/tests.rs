@@ -6,13 +6,14 @@ use std::{
 use async_trait::async_trait;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{DeploymentName, Span},
+    model::{DeploymentName, NodeId, RaftRole, Span},
 };
 use tokio::sync::watch;
 
-use super::{Control, ControlOptions, Propose};
+use super::{Board, Control, ControlOptions, Group, Propose, Rekey, Sessions};
 use crate::{
     command::{Command, Outcome},
+    raft::{Member, MemberStatus, RaftStatus, voters::Change},
     state::State,
     testing::{
         ManualClock,
@@ -60,6 +61,29 @@ impl Log {
     }
 }
 
+/// A group of one that needs no change, and keys that need no rotation.
+struct Settled;
+
+#[async_trait]
+impl Group for Settled {
+    fn status(&self) -> RaftStatus {
+        let raft_addr = ([127, 0, 0, 1], 7000).into();
+        let member = Member { name: name("a"), raft_addr, api_addr: raft_addr };
+        let alone = MemberStatus { member, role: RaftRole::Leader, lag: Some(0) };
+        RaftStatus { members: [(NodeId(1), alone)].into(), is_leader: true, ..Default::default() }
+    }
+    async fn change(&self, change: Change) -> Result<(), ApiError> {
+        panic!("nothing is to change: {change:?}")
+    }
+}
+
+#[async_trait]
+impl Rekey for Settled {
+    async fn rotate(&self) -> Result<u32, ApiError> {
+        panic!("no key is due")
+    }
+}
+
 struct Rig {
     log: Arc<Log>,
     clock: ManualClock,
@@ -75,6 +99,11 @@ fn rig(world: World, term: Option<u64>) -> Rig {
     let (leads, status) = watch::channel(term);
     let options = ControlOptions {
         node: name("a"),
+        id: NodeId(1),
+        group: Arc::new(Settled),
+        sessions: Sessions::default(),
+        keys: Arc::new(Settled),
+        board: Board::default(),
         state,
         propose: log.clone(),
         clock: Arc::new(clock.clone()),
@@ -113,7 +142,10 @@ async fn a_leader_announces_itself_plans_and_then_is_silent() {
         rig.log.state().audit_after(0).filter(|e| e.kind.as_str() == "leader_elected").count();
     assert_eq!(elected, 1);
     let tasks = rig.control.tasks();
-    assert_eq!(tasks.iter().map(|t| t.name).collect::<Vec<_>>(), ["announce", "schedule"]);
+    assert_eq!(
+        tasks.iter().map(|t| t.name).collect::<Vec<_>>(),
+        ["announce", "liveness", "members", "schedule", "rekey"]
+    );
     rig.control.shutdown().await;
 }
 

@@ -154,10 +154,10 @@ impl Builder {
             return Err(error);
         }
         let (dial, incoming) = mpsc::channel(16);
-        keeper.serve(keeper.server.clone(), rpc::duplex(incoming));
+        keeper.serve(keeper.server.clone(), rpc::duplex(incoming), &keeper.stop);
         if let Some((file, listener)) = socket {
             keeper.socket = Some(file);
-            keeper.serve(keeper.server.clone(), rpc::local(listener));
+            keeper.serve(keeper.server.clone(), rpc::local(listener), &keeper.stop);
         }
         let (name, api_addr) = (keeper.name.clone(), keeper.addresses.0);
         let client = jaco_client::Client::from_channel(rpc::client(dial));
@@ -182,6 +182,7 @@ impl Builder {
         let member = directory.member()?;
         let name = node_name(&config, member.as_ref())?;
         certs.domains().await.map_err(NodeError::Certificates)?;
+        let owns_storage = storage.is_none();
         let storage = match storage {
             Some(storage) => storage,
             None => Arc::new(DiskStorage::open(directory.raft()).map_err(NodeError::Storage)?),
@@ -211,6 +212,9 @@ impl Builder {
             storage,
             addresses,
             ports: Some((api_port, raft_port)),
+            ports_open: stop.child_token(),
+            config,
+            owns_storage,
             server: Server::new(Arc::clone(&api)).map_err(NodeError::Services)?,
             api,
             membership,

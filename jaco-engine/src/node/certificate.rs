@@ -1,31 +1,31 @@
 //! The node's certificate: there when it is needed, true, and renewed before it ends.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use jaco_api::model::{ClusterId, NodeName};
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::{ClusterId, NodeId},
+    pb,
+};
 
 use super::{NodeError, consensus::Consensus, keeper::Keeper};
 use crate::{
     clock::Clock,
-    pki::{Authority, Credentials, NodeFiles, NodeIdentity},
+    enrol,
+    pki::{Credentials, NodeFiles, NodeIdentity, SigningRequest},
+    raft::{Ask, Told},
     retry::Backoff,
     rpc::Membership,
-    seal::{self, Keyring},
-    state::State,
 };
 
+/// How long the leader may take to sign.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest time between two looks at the certificate's age.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
-/// The identity with its CA's certificate behind its own: a client that pins the CA by fingerprint
-/// must be shown it.
+/// The identity with its CA's certificate behind its own.
 pub(crate) fn chained(identity: NodeIdentity, ca_pem: &str) -> NodeIdentity {
-    let mut cert_pem = identity.cert_pem;
-    if !cert_pem.ends_with('\n') {
-        cert_pem.push('\n');
-    }
-    cert_pem.push_str(ca_pem);
-    NodeIdentity { cert_pem, ..identity }
+    NodeIdentity { cert_pem: enrol::chained(identity.cert_pem, ca_pem), ..identity }
 }
 
 /// A CA certificate with what this node shows.
@@ -40,13 +40,15 @@ pub(crate) async fn usable(
     keeper: &Keeper,
     consensus: &Consensus,
     cluster: ClusterId,
+    id: NodeId,
 ) -> Result<Shown, NodeError> {
     let files = NodeFiles::at(keeper.directory.node());
     if let Some((ca_pem, identity)) = files.load(&keeper.name)? {
         let credentials = Credentials::new(&identity)?;
         let state = consensus.raft.state().newest();
         let same_ca = state.cluster().is_none_or(|c| c.ca_pem == ca_pem);
-        if credentials.identity().cluster == cluster && same_ca {
+        let shown = credentials.identity();
+        if (shown.cluster, shown.member) == (cluster, id) && same_ca {
             return Ok(Shown { ca_pem, credentials });
         }
     }
@@ -55,27 +57,14 @@ pub(crate) async fn usable(
         directory: keeper.directory.node(),
     };
     let state = consensus.present().await.map_err(|_| missing())?;
-    let now = keeper.seams.clock.now();
-    let address = keeper.addresses.0.ip();
-    let issued = issue(&state, &consensus.keyring, &keeper.name, address, now)?;
-    let (ca_pem, identity) = issued.ok_or_else(missing)?;
+    let node = state.node(id).ok_or_else(missing)?;
+    let request = SigningRequest::new()?;
+    let clock = &*keeper.seams.clock;
+    let cert_pem = enrol::sign(&state, &consensus.keyring, node, &request.csr_pem, clock)?;
+    let identity = request.signed(cert_pem);
+    let ca_pem = state.cluster().map(|c| c.ca_pem.clone()).ok_or_else(missing)?;
     files.save(&ca_pem, &keeper.name, &identity)?;
     Ok(Shown { ca_pem, credentials: Credentials::new(&identity)? })
-}
-
-/// A certificate signed with the CA key that the state holds; `None` before there is a cluster.
-fn issue(
-    state: &State,
-    keyring: &Keyring,
-    name: &NodeName,
-    address: IpAddr,
-    now: jaco_api::model::Timestamp,
-) -> Result<Option<(String, NodeIdentity)>, NodeError> {
-    let Some(cluster) = state.cluster() else { return Ok(None) };
-    let key = keyring.open(seal::CA, &cluster.ca_key)?;
-    let authority = Authority::load(&cluster.ca_pem, &key)?;
-    let identity = authority.issue(name, cluster.id, &[address], now)?;
-    Ok(Some((cluster.ca_pem.clone(), chained(identity, &cluster.ca_pem))))
 }
 
 /// What renewal needs.
@@ -83,7 +72,6 @@ pub(crate) struct Renewal {
     pub(crate) membership: Arc<Membership>,
     pub(crate) files: NodeFiles,
     pub(crate) credentials: Credentials,
-    pub(crate) address: IpAddr,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -99,25 +87,31 @@ impl Renewal {
                 self.clock.sleep(due.min(LOOK)).await;
                 continue;
             }
-            match self.renew() {
+            match self.renew().await {
                 Ok(()) => {
                     pauses.reset();
                     tracing::info!("the node's certificate was renewed");
                 }
                 Err(error) => {
                     tracing::error!(%error, "the node's certificate could not be renewed");
-                    tokio::time::sleep(pauses.pause()).await;
+                    self.clock.sleep(pauses.pause()).await;
                 }
             }
         }
     }
 
-    fn renew(&self) -> Result<(), NodeError> {
+    /// Asks the leader to sign for a fresh key.
+    async fn renew(&self) -> Result<(), ApiError> {
         let m = &self.membership;
-        let now = self.clock.now();
-        let issued = issue(&m.state.newest(), &m.keyring, &m.name, self.address, now)?;
-        let Some((ca_pem, identity)) = issued else { return Ok(()) };
-        self.files.save(&ca_pem, &m.name, &identity)?;
-        Ok(self.credentials.replace(&identity)?)
+        let request = SigningRequest::new().map_err(NodeError::from)?;
+        let ask = Ask::Sign(pb::SignRequest { csr_pem: request.csr_pem.clone() });
+        let Told::Signed(reply) = m.raft.ask_leader(ask, PATIENCE).await? else {
+            return Err(ApiError::new(ErrorCode::Internal, "an answer to another question"));
+        };
+        let identity = request.signed(reply.cert_pem);
+        let state = m.state.newest();
+        let Some(cluster) = state.cluster() else { return Ok(()) };
+        self.files.save(&cluster.ca_pem, &m.name, &identity).map_err(NodeError::from)?;
+        Ok(self.credentials.replace(&identity).map_err(NodeError::from)?)
     }
 }

@@ -8,8 +8,9 @@ use jaco_api::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{NodeError, builder::Seams};
+use super::{NodeError, builder::Seams, desk::NodeDesk};
 use crate::{
+    control::{Board, Sessions},
     raft::{Member, Raft, RaftOptions, RaftStorage},
     retry::Backoff,
     rpc::Membership,
@@ -25,6 +26,7 @@ const ELECTION: Duration = Duration::from_secs(10);
 pub(crate) struct Consensus {
     pub(crate) raft: Raft,
     pub(crate) keyring: Keyring,
+    pub(crate) sessions: Sessions,
 }
 
 impl Consensus {
@@ -35,15 +37,22 @@ impl Consensus {
         seams: &Seams,
         keyring: Keyring,
     ) -> Result<Self, NodeError> {
+        let sessions = Sessions::default();
+        let desk = NodeDesk {
+            keyring: keyring.clone(),
+            sessions: sessions.clone(),
+            clock: Arc::clone(&seams.clock),
+        };
         let options = RaftOptions {
             id,
             storage,
             transport: seams.transport(),
             clock: Arc::clone(&seams.clock),
             timing: seams.timing.clone(),
+            desk: Arc::new(desk),
         };
         let raft = Raft::start(options).await.map_err(NodeError::Raft)?;
-        Ok(Self { raft, keyring })
+        Ok(Self { raft, keyring, sessions })
     }
 
     /// Makes this node the one voter of its log. Nothing happens when the log has voters already.
@@ -68,8 +77,9 @@ impl Consensus {
 
     /// What the API works with, once the node is a member.
     pub(crate) fn membership(self, cluster: ClusterId, id: NodeId, name: NodeName) -> Membership {
-        let Self { raft, keyring } = self;
+        let Self { raft, keyring, .. } = self;
         let (state, submitter) = (raft.state(), raft.submitter());
-        Membership { cluster, id, name, state, submitter, raft, keyring }
+        let board = Board::default();
+        Membership { cluster, id, name, state, submitter, raft, keyring, board }
     }
 }

@@ -98,6 +98,26 @@ impl DataDirectory {
             .map_err(|source| NodeError::DataDirectory { operation: "write to", path, source })
     }
 
+    /// Forgets the cluster: the membership first, then certificates, keys and the log.
+    pub(crate) fn forget_member(&self) -> Result<(), NodeError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| NodeError::DataDirectory { operation: "empty", path, source }
+        };
+        let member = self.member_path();
+        match fs::remove_file(&member) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&member)(e)),
+            _ => durable::flush_directory_of(&member).map_err(failed(&member))?,
+        }
+        for directory in [self.node(), self.keys(), self.raft()] {
+            match fs::remove_dir_all(&directory) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&directory)(e)),
+                _ => {}
+            }
+        }
+        durable::flush_directory_of(&self.node()).map_err(failed(&self.path))
+    }
+
     fn member_path(&self) -> PathBuf {
         self.node().join("member.json")
     }

@@ -68,6 +68,9 @@ pub enum NodeError {
         /// Where it should be.
         directory: PathBuf,
     },
+    /// A certificate cannot be had.
+    #[error(transparent)]
+    Enrol(#[from] crate::enrol::EnrolError),
     /// Certificates cannot be made or used.
     #[error(transparent)]
     Pki(#[from] PkiError),

@@ -8,15 +8,19 @@
 use async_trait::async_trait;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{Actor, ClusterId, Identity, Node, NodeId, NodeStatus, OperatorToken, Principal, Role},
+    model::{
+        Actor, Availability, ClusterId, Identity, Node, NodeCondition, NodeId, NodeStatus,
+        OperatorToken, Principal, Role,
+    },
 };
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::{NodeError, certificate::chained, consensus::Consensus, host, keeper::Keeper};
+pub(crate) use crate::rpc::Joined;
 use crate::{
     command::{Command, InitCluster},
-    pki::{self, Authority, NodeFiles},
+    pki::{self, Authority, JoinSecret, NodeFiles, PeerIdentity},
     raft::Member,
     rpc::{Founded, Founder},
     seal,
@@ -25,11 +29,18 @@ use crate::{
 /// The number of a cluster's first node.
 pub(crate) const FIRST: NodeId = NodeId(1);
 
-/// A request to create a cluster, for the keeper of the node.
-pub(crate) struct Request {
-    who: Principal,
-    token_name: Identity,
-    answer: oneshot::Sender<Result<Founded, ApiError>>,
+/// A request to create a cluster or to join one, for the keeper of the node.
+pub(crate) enum Request {
+    Found {
+        who: Principal,
+        token_name: Identity,
+        answer: oneshot::Sender<Result<Founded, ApiError>>,
+    },
+    Join {
+        peer: String,
+        token: JoinSecret,
+        answer: oneshot::Sender<Result<Joined, ApiError>>,
+    },
 }
 
 /// Brings requests to the keeper, one at a time.
@@ -38,12 +49,22 @@ pub(crate) struct Doorbell(pub(crate) mpsc::Sender<Request>);
 #[async_trait]
 impl Founder for Doorbell {
     async fn found(&self, who: &Principal, token_name: Identity) -> Result<Founded, ApiError> {
-        let stopping = || ApiError::new(ErrorCode::NoLeader, "this node is shutting down");
         let (answer, result) = oneshot::channel();
-        let request = Request { who: who.clone(), token_name, answer };
+        let request = Request::Found { who: who.clone(), token_name, answer };
         self.0.send(request).await.map_err(|_| stopping())?;
         result.await.map_err(|_| stopping())?
     }
+
+    async fn join(&self, peer: String, token: JoinSecret) -> Result<Joined, ApiError> {
+        let (answer, result) = oneshot::channel();
+        let request = Request::Join { peer, token, answer };
+        self.0.send(request).await.map_err(|_| stopping())?;
+        result.await.map_err(|_| stopping())?
+    }
+}
+
+fn stopping() -> ApiError {
+    ApiError::new(ErrorCode::NoLeader, "this node is shutting down")
 }
 
 /// A cluster in the making: everything its first command needs.
@@ -56,12 +77,21 @@ pub(crate) struct Foundation {
 
 impl Keeper {
     pub(crate) async fn answer(&mut self, request: Request) {
-        let result = self.found(&request.who, request.token_name).await;
-        if let Err(error) = &result {
-            tracing::warn!(%error, "no cluster was created");
+        // The caller may have given up; what was done is done all the same.
+        match request {
+            Request::Found { who, token_name, answer } => {
+                let result = self.found(&who, token_name).await;
+                let result =
+                    result.inspect_err(|error| tracing::warn!(%error, "no cluster was created"));
+                let _ = answer.send(result);
+            }
+            Request::Join { peer, token, answer } => {
+                let result = self.join(&peer, &token).await;
+                let result = result
+                    .inspect_err(|error| tracing::warn!(%error, %peer, "no cluster was joined"));
+                let _ = answer.send(result);
+            }
         }
-        // The caller may have given up; the cluster exists all the same.
-        let _ = request.answer.send(result);
     }
 
     async fn found(&mut self, who: &Principal, holder: Identity) -> Result<Founded, ApiError> {
@@ -119,7 +149,11 @@ impl Keeper {
             id: FIRST,
             name: self.name.clone(),
             status: NodeStatus::Joining,
+            condition: NodeCondition::Joining,
+            condition_since: now,
             reason: None,
+            availability: Availability::Active,
+            forced: false,
             labels: Default::default(),
             facts: host::first_facts(self.addresses.0, self.addresses.1, self.version),
             joined_at: now,
@@ -148,8 +182,9 @@ impl Keeper {
     pub(crate) fn write_certificates(&self, foundation: &Foundation) -> Result<(), NodeError> {
         let addresses = [self.addresses.0.ip()];
         let now = self.seams.clock.now();
-        let identity =
-            foundation.authority.issue(&self.name, foundation.cluster, &addresses, now)?;
+        let (cluster, node) = (foundation.cluster, self.name.clone());
+        let founder = PeerIdentity { cluster, node, member: FIRST };
+        let identity = foundation.authority.issue(&founder, &addresses, now)?;
         let ca_pem = foundation.authority.ca_pem();
         let files = NodeFiles::at(self.directory.node());
         Ok(files.save(ca_pem, &self.name, &chained(identity, ca_pem))?)

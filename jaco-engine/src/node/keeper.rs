@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::Connected;
 
 use super::{
-    NodeError,
+    NodeConfig, NodeError,
     builder::Seams,
     certificate,
     consensus::Consensus,
@@ -42,6 +42,12 @@ pub(crate) struct Keeper {
     pub(crate) addresses: (SocketAddr, SocketAddr),
     /// The TLS ports, until they are opened.
     pub(crate) ports: Option<(Reserved, Reserved)>,
+    /// Closes the TLS ports.
+    pub(crate) ports_open: CancellationToken,
+    /// What the node was told before it started.
+    pub(crate) config: NodeConfig,
+    /// Whether the log is kept in the data directory.
+    pub(crate) owns_storage: bool,
     pub(crate) server: Server,
     pub(crate) api: Arc<Api>,
     pub(crate) membership: watch::Sender<Option<Arc<Membership>>>,
@@ -55,6 +61,14 @@ pub(crate) struct Keeper {
     pub(crate) _certs: Arc<dyn CertStore>,
 }
 
+/// Ends when the node is told that it is no member any more.
+async fn removed(part: Option<&Part>) {
+    match part {
+        Some(part) => part.removed.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Keeper {
     /// Answers requests until the node is stopped, then stops everything.
     pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
@@ -62,6 +76,7 @@ impl Keeper {
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 Some(request) = requests.recv() => self.answer(request).await,
+                () = removed(self.part.as_ref()) => self.leave().await,
             }
         }
         self.wind_down().await;
@@ -109,7 +124,7 @@ impl Keeper {
         id: NodeId,
     ) -> Result<(), NodeError> {
         let consensus = self.open_log(id).await?;
-        let identity = certificate::usable(self, &consensus, cluster).await?;
+        let identity = certificate::usable(self, &consensus, cluster, id).await?;
         let member = MemberFile { cluster, node: id, name: self.name.clone() };
         if self.directory.member()?.as_ref() != Some(&member) {
             self.directory.set_member(&member)?;
@@ -121,13 +136,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// Serves connections in the background until the node stops.
-    pub(crate) fn serve<I, T>(&self, server: Server, incoming: I)
+    /// Serves connections in the background until then.
+    pub(crate) fn serve<I, T>(&self, server: Server, incoming: I, until: &CancellationToken)
     where
         I: Stream<Item = std::io::Result<T>> + Send + 'static,
         T: AsyncRead + AsyncWrite + Connected<ConnectInfo: Clone> + Unpin + Send + 'static,
     {
-        let serving = server.serve(incoming, self.stop.child_token());
+        let serving = server.serve(incoming, until.child_token());
         self.listeners.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "a listener has failed");

@@ -1,15 +1,22 @@
 //! The part a node takes in its cluster: its TLS ports, its agents and, while it leads, the
 //! leader's tasks.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use jaco_runtime::reconcile::{AgentOptions, RuntimeAgent};
+use jaco_api::{
+    model::{Assignment, ClusterId, NodeName},
+    pb,
+};
+use jaco_runtime::{
+    ContainerRuntime,
+    reconcile::{AgentOptions, RuntimeAgent},
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeError,
-    agents::{self, Isolation, Standing},
+    agents::{self, Isolation, Lease, Standing},
     certificate::{Renewal, Shown},
     keeper::Keeper,
 };
@@ -17,8 +24,9 @@ use crate::{
     admission::Peer,
     control::{Control, ControlOptions, Proposer},
     pki::{self, ClientAuth, NodeFiles, PeerIdentity},
-    raft::PeerServer,
-    rpc::{self, Membership},
+    raft::{Member, Peer as GroupPeer, PeerServer},
+    retry::Backoff,
+    rpc::{self, ClusterKeys, Gate, Membership},
 };
 
 /// Reports of the runtime agent that wait.
@@ -30,6 +38,10 @@ pub(crate) struct Part {
     agent: RuntimeAgent,
     duties: TaskTracker,
     stop: CancellationToken,
+    /// Cancelled when the node is told that it is no member any more.
+    pub(crate) removed: CancellationToken,
+    /// What the agent brings about; taken over by whoever ends the membership.
+    pub(crate) assignments: Arc<watch::Sender<Option<Arc<Assignment>>>>,
 }
 
 impl Part {
@@ -45,6 +57,10 @@ impl Part {
         let (isolation, isolated) = watch::channel(Isolation::default());
         let (caught_up, catching_up) = watch::channel(false);
         let (assignments, assigned) = watch::channel(None);
+        let assignments = Arc::new(assignments);
+        let (lease, leased) = watch::channel(Lease::at_start());
+        let (_, load) = watch::channel(pb::NodeLoad::default());
+        let removed = CancellationToken::new();
         let (reports, reported) = mpsc::channel(REPORTS);
         let runtime = Arc::clone(&keeper.seams.runtime);
         let agent = RuntimeAgent::start(AgentOptions::new(runtime, assigned, reports));
@@ -54,27 +70,31 @@ impl Part {
             version: keeper.version,
             engine: agent.engine(),
             isolation: isolated,
+            holds: agent.holds(),
         };
         let renewal = Renewal {
             membership: Arc::clone(&membership),
             files: NodeFiles::at(keeper.directory.node()),
             credentials: shown.credentials,
-            address: keeper.addresses.0.ip(),
             clock: Arc::clone(&keeper.seams.clock),
         };
         let m = || Arc::clone(&membership);
         let duty = Duty { stop: &stop, tasks: &duties };
         duty.spawn(agents::isolate(Arc::clone(&keeper.seams.firewall), isolation));
         duty.spawn(agents::catch_up(m(), caught_up));
-        duty.spawn(agents::keep_assigned(m(), catching_up.clone(), assignments));
+        duty.spawn(agents::keep_keys(m()));
+        duty.spawn(agents::keep_session(m(), lease, load, removed.clone()));
+        let sender = Arc::clone(&assignments);
+        duty.spawn(agents::keep_assigned(m(), catching_up.clone(), leased, sender));
         duty.spawn(agents::forward(m(), reported));
         duty.spawn(agents::keep_standing(m(), standing));
         duty.spawn(renewal.keep());
         if let Some(mesh) = &keeper.seams.mesh {
             duty.spawn(agents::keep_meshed(Arc::clone(mesh), m(), catching_up));
         }
+        attach(keeper, &membership);
         let control = lead(keeper, &membership);
-        Ok(Self { control, agent, duties, stop })
+        Ok(Self { control, agent, duties, stop, removed, assignments })
     }
 
     /// Stops in reverse. Containers run on.
@@ -85,6 +105,64 @@ impl Part {
         self.duties.close();
         self.duties.wait().await;
     }
+
+    /// Stops and removes every container and network of the cluster on this node, then stops.
+    /// Returns after `patience` whatever is left.
+    pub(crate) async fn clear(
+        self,
+        runtime: &dyn ContainerRuntime,
+        cluster: ClusterId,
+        node: NodeName,
+        patience: Duration,
+    ) {
+        // Nobody assigns or leads any more.
+        self.control.shutdown().await;
+        self.stop.cancel();
+        self.duties.close();
+        self.duties.wait().await;
+        self.assignments.send_replace(Some(Arc::new(nothing(cluster, node))));
+        let mut holds = self.agent.holds();
+        let empty = holds.wait_for(|holds| holds.as_ref().is_some_and(BTreeSet::is_empty));
+        if tokio::time::timeout(patience, empty).await.is_err() {
+            tracing::error!("containers of the cluster are left on this node");
+        }
+        if tokio::time::timeout(patience, networks_gone(runtime, cluster)).await.is_err() {
+            tracing::error!("networks of the cluster are left on this node");
+        }
+        self.agent.shutdown().await;
+    }
+}
+
+/// The agent removes networks that nothing uses; this waits until it has.
+async fn networks_gone(runtime: &dyn ContainerRuntime, cluster: ClusterId) {
+    let labels = jaco_runtime::spec::cluster_labels(cluster);
+    let mut pauses = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+    while !runtime.networks(&labels).await.is_ok_and(|networks| networks.is_empty()) {
+        tokio::time::sleep(pauses.pause()).await;
+    }
+}
+
+/// An assignment of nothing: what there is goes.
+fn nothing(cluster: ClusterId, node: NodeName) -> Assignment {
+    Assignment {
+        cluster,
+        node,
+        index: u64::MAX,
+        caught_up: true,
+        replicas: Default::default(),
+        networks: Default::default(),
+        remove_volumes: Default::default(),
+    }
+}
+
+/// Transports that need no port learn that this node answers now.
+fn attach(keeper: &Keeper, membership: &Arc<Membership>) {
+    let (api_addr, raft_addr) = keeper.addresses;
+    let member = Member { name: membership.name.clone(), raft_addr, api_addr };
+    let me = GroupPeer { id: membership.id, member };
+    let clock = Arc::clone(&keeper.seams.clock);
+    let gate = Arc::new(Gate { membership: Arc::clone(membership), clock });
+    keeper.seams.transport().attached(&me, membership.raft.service(), gate);
 }
 
 /// Spawns duties that end with the part.
@@ -102,9 +180,15 @@ impl Duty<'_> {
     }
 }
 
-fn lead(keeper: &Keeper, membership: &Membership) -> Control {
+fn lead(keeper: &Keeper, membership: &Arc<Membership>) -> Control {
+    let sessions = keeper.consensus.as_ref().map(|c| c.sessions.clone()).unwrap_or_default();
     let options = ControlOptions {
         node: membership.name.clone(),
+        id: membership.id,
+        group: Arc::new(membership.raft.clone()),
+        sessions,
+        keys: Arc::new(ClusterKeys(Arc::clone(membership))),
+        board: membership.board.clone(),
         state: membership.state.clone(),
         propose: Arc::new(Proposer::new(membership.submitter.clone(), membership.name.clone())),
         clock: Arc::clone(&keeper.seams.clock),
@@ -135,7 +219,8 @@ fn open_ports(
     let peers = PeerServer::new(&membership.raft, membership.cluster, Arc::new(certificate_of));
     let with_internal = keeper.server.clone().with_internal(&peers);
     let raft_only = keeper.server.raft_only(&peers);
-    keeper.serve(with_internal, rpc::remote(pki::incoming(api, api_config)));
-    keeper.serve(raft_only, rpc::remote(pki::incoming(raft, raft_config)));
+    let stop = &keeper.ports_open;
+    keeper.serve(with_internal, rpc::remote(pki::incoming(api, api_config)), stop);
+    keeper.serve(raft_only, rpc::remote(pki::incoming(raft, raft_config)), stop);
     Ok(())
 }

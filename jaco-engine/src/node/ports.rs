@@ -24,6 +24,18 @@ impl Reserved {
         Ok((api, Self::new("cluster_addr", config.cluster_addr)?))
     }
 
+    /// The same two, after they were closed: at the ports that the system chose then.
+    pub(crate) fn again(
+        config: &NodeConfig,
+        advertised: (SocketAddr, SocketAddr),
+    ) -> Result<(Self, Self), NodeError> {
+        let at = |configured: SocketAddr, told: SocketAddr| {
+            SocketAddr::new(configured.ip(), told.port())
+        };
+        let api = Self::new("listen_addr", at(config.listen_addr, advertised.0))?;
+        Ok((api, Self::new("cluster_addr", at(config.cluster_addr, advertised.1))?))
+    }
+
     fn new(key: &'static str, address: SocketAddr) -> Result<Self, NodeError> {
         let failed = |source| NodeError::Listen { key, address, source };
         let socket = match address {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use jaco_api::model::{ClusterId, NodeName, Timestamp};
+use jaco_api::model::{ClusterId, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
     DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -89,14 +89,12 @@ impl Authority {
     /// [`PkiError::Make`].
     pub fn issue(
         &self,
-        node: &NodeName,
-        cluster: ClusterId,
+        identity: &PeerIdentity,
         addresses: &[IpAddr],
         now: Timestamp,
     ) -> Result<NodeIdentity, PkiError> {
         let request = SigningRequest::new()?;
-        let identity = PeerIdentity { cluster, node: node.clone() };
-        let cert_pem = self.sign_csr(&request.csr_pem, &identity, addresses, now)?;
+        let cert_pem = self.sign_csr(&request.csr_pem, identity, addresses, now)?;
         Ok(request.signed(cert_pem))
     }
 
@@ -128,7 +126,8 @@ impl Authority {
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, identity.node.as_str());
         params.subject_alt_names = vec![
-            SanType::URI(Ia5String::try_from(identity.to_string())?),
+            SanType::URI(Ia5String::try_from(identity.node_uri())?),
+            SanType::URI(Ia5String::try_from(identity.member_uri())?),
             SanType::DnsName(Ia5String::try_from(identity.node.as_str())?),
             SanType::DnsName(Ia5String::try_from("localhost")?),
         ];

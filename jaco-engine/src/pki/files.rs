@@ -44,6 +44,29 @@ impl NodeFiles {
         write(self.certificate(node), 0o644, &identity.cert_pem)
     }
 
+    /// Keeps a node's private key alone, before anybody has signed for it.
+    ///
+    /// # Errors
+    /// [`PkiError::Io`].
+    pub fn save_key(&self, node: &NodeName, key_pem: &str) -> Result<(), PkiError> {
+        durable::private_directory(&self.directory).map_err(io_error("create", &self.directory))?;
+        let path = self.key(node);
+        durable::write_file(&path, 0o600, key_pem.as_bytes()).map_err(io_error("write", &path))
+    }
+
+    /// A node's private key; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`PkiError::Io`].
+    pub fn load_key(&self, node: &NodeName) -> Result<Option<Zeroizing<String>>, PkiError> {
+        let path = self.key(node);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(io_error("read", &path)(e)),
+        }
+    }
+
     /// The CA certificate and a node's identity; `None` when the node has no certificate yet.
     ///
     /// # Errors

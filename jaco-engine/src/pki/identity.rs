@@ -1,8 +1,8 @@
 //! Who a certificate belongs to, and the key pair of a node.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use jaco_api::model::{ClusterId, NodeName};
+use jaco_api::model::{ClusterId, NodeId, NodeName};
 use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
 use zeroize::Zeroizing;
 
@@ -10,37 +10,53 @@ use super::PkiError;
 
 const SCHEME: &str = "jaco://";
 
-/// A node of a cluster, as its certificate names it: `jaco://<cluster-id>/node/<name>`.
+/// A member of a cluster, as its certificate names it: `jaco://<cluster-id>/node/<name>` and
+/// `jaco://<cluster-id>/member/<number>`. A name may be used again after its member was removed, a
+/// number never is: the certificate of a removed node does not pass for that of its successor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeerIdentity {
     /// The cluster.
     pub cluster: ClusterId,
     /// The node.
     pub node: NodeName,
+    /// Its number in the cluster.
+    pub member: NodeId,
 }
 
 impl fmt::Display for PeerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}{}/node/{}", self.cluster, self.node)
+        f.write_str(&self.node_uri())
     }
 }
 
-/// The text is not `jaco://<cluster-id>/node/<name>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not of the form jaco://<cluster-id>/node/<name>")]
-pub struct NotANodeUri;
+impl PeerIdentity {
+    /// `jaco://<cluster-id>/node/<name>`.
+    #[must_use]
+    pub fn node_uri(&self) -> String {
+        format!("{SCHEME}{}/node/{}", self.cluster, self.node)
+    }
 
-impl FromStr for PeerIdentity {
-    type Err = NotANodeUri;
-    fn from_str(s: &str) -> Result<Self, NotANodeUri> {
-        let (cluster, node) =
-            s.strip_prefix(SCHEME).and_then(|s| s.split_once("/node/")).ok_or(NotANodeUri)?;
-        let identity = Self {
-            cluster: cluster.parse().map_err(|_| NotANodeUri)?,
-            node: node.parse().map_err(|_| NotANodeUri)?,
+    /// `jaco://<cluster-id>/member/<number>`.
+    #[must_use]
+    pub fn member_uri(&self) -> String {
+        format!("{SCHEME}{}/member/{}", self.cluster, self.member)
+    }
+
+    /// The identity that two names of a certificate give, in whatever order.
+    fn of_uris(first: &str, second: &str) -> Option<Self> {
+        let ordered = |node: &str, member: &str| {
+            let (cluster, name) = node.strip_prefix(SCHEME)?.split_once("/node/")?;
+            let (_, number) = member.strip_prefix(SCHEME)?.split_once("/member/")?;
+            let identity = Self {
+                cluster: cluster.parse().ok()?,
+                node: name.parse().ok()?,
+                member: NodeId(number.parse().ok()?),
+            };
+            // One spelling only, and of one cluster: what is compared is what was written.
+            let same = identity.node_uri() == node && identity.member_uri() == member;
+            same.then_some(identity)
         };
-        // One spelling only: what is compared is what was written.
-        (identity.to_string() == s).then_some(identity).ok_or(NotANodeUri)
+        ordered(first, second).or_else(|| ordered(second, first))
     }
 }
 
@@ -61,7 +77,9 @@ pub fn peer_identity(certificate: &[u8]) -> Result<PeerIdentity, PkiError> {
         })
         .collect();
     match uris.as_slice() {
-        [uri] => uri.parse().map_err(|NotANodeUri| PkiError::NoIdentity { found: 0 }),
+        [one, other] => {
+            PeerIdentity::of_uris(one, other).ok_or(PkiError::NoIdentity { found: uris.len() })
+        }
         several => Err(PkiError::NoIdentity { found: several.len() }),
     }
 }
@@ -112,11 +130,25 @@ impl SigningRequest {
     /// # Errors
     /// [`PkiError::Make`].
     pub fn new() -> Result<Self, PkiError> {
+        let make = |source| PkiError::Make { what: "a key pair", source };
+        Self::of(&rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(make)?)
+    }
+
+    /// A request for a key that exists. The same key gives the same request.
+    ///
+    /// # Errors
+    /// [`PkiError::Make`] when it is no Ed25519 key.
+    pub fn of_key(key_pem: Zeroizing<String>) -> Result<Self, PkiError> {
+        let make = |source| PkiError::Make { what: "a signer from the node's key", source };
+        let key = rcgen::KeyPair::from_pem_and_sign_algo(&key_pem, &rcgen::PKCS_ED25519);
+        Self::of(&key.map_err(make)?)
+    }
+
+    fn of(key: &rcgen::KeyPair) -> Result<Self, PkiError> {
         let make = |source| PkiError::Make { what: "a signing request", source };
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(make)?;
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        let csr = params.serialize_request(&key).and_then(|r| r.pem()).map_err(make)?;
+        let csr = params.serialize_request(key).and_then(|r| r.pem()).map_err(make)?;
         Ok(Self { csr_pem: csr, key_pem: Zeroizing::new(key.serialize_pem()) })
     }
 
@@ -124,5 +156,31 @@ impl SigningRequest {
     #[must_use]
     pub fn signed(self, cert_pem: String) -> NodeIdentity {
         NodeIdentity { cert_pem, key_pem: self.key_pem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_spelling_of_two_names_of_one_cluster_is_an_identity() {
+        let id = ClusterId(uuid::Uuid::from_u128(7));
+        let node = format!("jaco://{id}/node/a");
+        let member = format!("jaco://{id}/member/3");
+        let both = PeerIdentity::of_uris(&node, &member).unwrap();
+        assert_eq!((both.node.as_str(), both.member), ("a", NodeId(3)));
+        assert_eq!(PeerIdentity::of_uris(&member, &node), Some(both));
+        let other = ClusterId(uuid::Uuid::from_u128(8));
+        for (node, member) in [
+            (format!("jaco://{id}/node/a/"), member.clone()),
+            (format!("jaco://{id}/node/"), member.clone()),
+            (format!("jaco://{}/node/a", id.0.simple()), member.clone()),
+            (node.clone(), format!("jaco://{other}/member/3")),
+            (node.clone(), format!("jaco://{id}/member/03")),
+            (node.clone(), node.clone()),
+        ] {
+            assert_eq!(PeerIdentity::of_uris(&node, &member), None, "{node} {member}");
+        }
     }
 }

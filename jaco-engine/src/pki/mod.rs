@@ -18,8 +18,8 @@ pub use credentials::{Credentials, Validity};
 pub use files::NodeFiles;
 pub use identity::{NodeIdentity, PeerIdentity, SigningRequest, peer_identity};
 pub use incoming::{TlsIncoming, incoming};
-pub use tls::{ClientAuth, client_config, server_config};
-pub use token::{new_token, same_digest, token_digest};
+pub use tls::{ClientAuth, client_config, pinned_config, server_config};
+pub use token::{CaPin, InvalidJoinToken, JoinSecret, new_token, same_digest, token_digest};
 
 use std::path::PathBuf;
 
@@ -59,8 +59,8 @@ pub enum PkiError {
     /// A certificate cannot be read.
     #[error("the certificate cannot be read")]
     Certificate(#[source] x509_parser::error::X509Error),
-    /// A certificate names no node of a cluster, or several.
-    #[error("the certificate names no node: it has {found} `jaco://` names instead of one")]
+    /// A certificate names no member of a cluster.
+    #[error("the certificate names no member: its {found} `jaco://` names are not those of one")]
     NoIdentity {
         /// How many names of that form it has.
         found: usize,
@@ -97,6 +97,7 @@ pub(crate) fn nameless_config(ca_pem: &str, node: &str) -> std::sync::Arc<rustls
     let expected = PeerIdentity {
         cluster: jaco_api::model::ClusterId(uuid::Uuid::from_u128(1)),
         node: node.parse().unwrap(),
+        member: jaco_api::model::NodeId(1),
     };
     let verifier =
         verify::PeerVerifier::new(tls::roots(ca_pem).unwrap(), tls::provider(), expected);

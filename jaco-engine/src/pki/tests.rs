@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use jaco_api::model::{ClusterId, NodeName, Timestamp};
+use jaco_api::model::{ClusterId, NodeId, NodeName, Timestamp};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
@@ -16,8 +16,11 @@ fn cluster(n: u128) -> ClusterId {
 fn name(s: &str) -> NodeName {
     NodeName::new(s).unwrap()
 }
+fn identity(id: u128, node: &str) -> PeerIdentity {
+    PeerIdentity { cluster: cluster(id), node: name(node), member: NodeId(1) }
+}
 fn credentials(ca: &Authority, id: u128, node: &str) -> Credentials {
-    Credentials::new(&ca.issue(&name(node), cluster(id), &[], now()).unwrap()).unwrap()
+    Credentials::new(&ca.issue(&identity(id, node), &[], now()).unwrap()).unwrap()
 }
 
 /// One byte each way over TLS in memory; the error of whoever refuses first.
@@ -61,7 +64,7 @@ fn the_signer_ignores_the_names_a_request_asks_for() {
         format!("jaco://{}/node/leader", cluster(1)).try_into().unwrap(),
     ));
     let csr = wish.serialize_request(&key).unwrap().pem().unwrap();
-    let me = PeerIdentity { cluster: cluster(1), node: name("joiner") };
+    let me = identity(1, "joiner");
     let pem = ca.sign_csr(&csr, &me, &[], now()).unwrap();
     let der = certificate("it", &pem).unwrap();
     assert_eq!(peer_identity(&der).unwrap(), me);
@@ -87,7 +90,7 @@ fn a_nodes_files_come_back_and_the_key_is_private() {
     let dir = tempfile::tempdir().unwrap();
     let files = NodeFiles::at(dir.path().join("node"));
     let ca = Authority::create(cluster(1), now()).unwrap();
-    let identity = ca.issue(&name("a"), cluster(1), &[], now()).unwrap();
+    let identity = ca.issue(&identity(1, "a"), &[], now()).unwrap();
     assert!(files.load(&name("a")).unwrap().is_none());
     files.save(ca.ca_pem(), &name("a"), &identity).unwrap();
     let (ca_pem, loaded) = files.load(&name("a")).unwrap().unwrap();
@@ -103,7 +106,7 @@ async fn members_talk_and_strangers_do_not() {
     let ca = Authority::create(cluster(1), now()).unwrap();
     let (a, b) = (credentials(&ca, 1, "a"), credentials(&ca, 1, "b"));
     let raft = server_config(ca.ca_pem(), &a, ClientAuth::Required).unwrap();
-    let to = |node: &str| PeerIdentity { cluster: cluster(1), node: name(node) };
+    let to = |node: &str| identity(1, node);
     let good = client_config(ca.ca_pem(), &b, to("a")).unwrap();
     talk(raft.clone(), good).await.unwrap();
 
@@ -135,8 +138,8 @@ async fn a_replaced_certificate_is_shown_to_the_next_caller() {
     let ca = Authority::create(cluster(1), now()).unwrap();
     let (a, b) = (credentials(&ca, 1, "old"), credentials(&ca, 1, "b"));
     let server = server_config(ca.ca_pem(), &a, ClientAuth::Required).unwrap();
-    a.replace(&ca.issue(&name("new"), cluster(1), &[], now()).unwrap()).unwrap();
-    let to_new = PeerIdentity { cluster: cluster(1), node: name("new") };
+    a.replace(&ca.issue(&identity(1, "new"), &[], now()).unwrap()).unwrap();
+    let to_new = identity(1, "new");
     talk(server, client_config(ca.ca_pem(), &b, to_new).unwrap()).await.unwrap();
 }
 
@@ -148,18 +151,45 @@ fn tokens_are_64_digits_and_known_by_their_hash() {
     assert!(!same_digest(&new_token().1, &digest));
 }
 
+#[tokio::test]
+async fn the_certificate_of_a_removed_node_is_not_that_of_its_successor() {
+    let ca = Authority::create(cluster(1), now()).unwrap();
+    let former = credentials(&ca, 1, "a");
+    let server = server_config(ca.ca_pem(), &former, ClientAuth::Required).unwrap();
+    let successor = PeerIdentity { member: NodeId(2), ..identity(1, "a") };
+    let caller = credentials(&ca, 1, "b");
+    let calls = client_config(ca.ca_pem(), &caller, successor).unwrap();
+    assert!(talk(server, calls).await.is_err());
+}
+
+#[tokio::test]
+async fn a_joiner_speaks_only_to_who_shows_the_ca_of_its_token() {
+    let ca = Authority::create(cluster(1), now()).unwrap();
+    let server = server_config(ca.ca_pem(), &chained(&ca), ClientAuth::Optional).unwrap();
+    let pin = CaPin::of(ca.ca_pem()).unwrap();
+    talk(server.clone(), pinned_config(&pin).unwrap()).await.unwrap();
+    let other = Authority::create(cluster(1), now()).unwrap();
+    let wrong = CaPin::of(other.ca_pem()).unwrap();
+    assert!(talk(server, pinned_config(&wrong).unwrap()).await.is_err());
+}
+
+/// Credentials that show the CA's certificate too.
+fn chained(ca: &Authority) -> Credentials {
+    let shown = ca.issue(&identity(1, "a"), &[], now()).unwrap();
+    let cert_pem = format!("{}\n{}", shown.cert_pem, ca.ca_pem());
+    Credentials::new(&NodeIdentity { cert_pem, ..shown }).unwrap()
+}
+
 #[test]
-fn only_one_spelling_of_a_node_uri_is_an_identity() {
-    let id = cluster(7);
-    assert!(format!("jaco://{id}/node/a").parse::<PeerIdentity>().is_ok());
-    for bad in [
-        format!("jaco://{}/node/a", id.to_string().to_uppercase().replace('0', "A")),
-        format!("jaco://{id}/node/a/"),
-        format!("jaco://{id}/node/"),
-        format!("jaco://{id}/a"),
-        format!("https://{id}/node/a"),
-        format!("jaco://{}/node/a", id.0.simple()),
-    ] {
-        assert!(bad.parse::<PeerIdentity>().is_err(), "{bad}");
+fn a_join_token_is_a_secret_and_the_start_of_a_fingerprint() {
+    let ca = Authority::create(cluster(1), now()).unwrap();
+    let (secret, _) = new_token();
+    let pin = CaPin::of(ca.ca_pem()).unwrap();
+    let text = JoinSecret::compose(&secret, &pin);
+    assert_eq!(text.len(), 64 + 1 + 32);
+    let read: JoinSecret = text.parse().unwrap();
+    assert_eq!((read.secret.as_str(), read.pin), (secret.as_str(), pin));
+    for bad in ["", "ab.cd", &text[1..], &text[..96], &text.replace('.', ":")] {
+        assert!(bad.parse::<JoinSecret>().is_err(), "{bad}");
     }
 }

@@ -7,7 +7,10 @@ use rustls::{
     server::WebPkiClientVerifier, version::TLS13,
 };
 
-use super::{Credentials, PeerIdentity, PkiError, certificate, verify::PeerVerifier};
+use super::{
+    CaPin, Credentials, PeerIdentity, PkiError, certificate,
+    verify::{PeerVerifier, PinVerifier},
+};
 
 /// gRPC speaks HTTP/2 and nothing else.
 const ALPN: &[u8] = b"h2";
@@ -74,6 +77,22 @@ pub fn client_config(
         .dangerous() // the name of the API; our verifier checks chain and identity
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(credentials.clone()));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// How a joining node calls a member: it has no certificate yet, and speaks only to who shows a
+/// chain to the CA that its token pins.
+///
+/// # Errors
+/// [`PkiError`] when TLS 1.3 is not available.
+pub fn pinned_config(pin: &CaPin) -> Result<Arc<ClientConfig>, PkiError> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|source| PkiError::Tls { what: "TLS 1.3", source })?
+        .dangerous() // the name of the API; our verifier checks the chain against the pin
+        .with_custom_certificate_verifier(Arc::new(PinVerifier::new(provider(), *pin)))
+        .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Arc::new(config))
 }

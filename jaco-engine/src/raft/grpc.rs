@@ -26,10 +26,12 @@ use tonic::{
 };
 
 use super::{
+    desk::{Ask, Told},
+    enrol::enrol,
     transport::{PeerReply, PeerRequest, PeerTransport, TransportError},
     types::Peer,
 };
-use crate::pki::{self, Credentials, PeerIdentity, PkiError};
+use crate::pki::{self, CaPin, Credentials, PeerIdentity, PkiError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection whose other end is silent while calls wait is given up.
@@ -126,9 +128,31 @@ impl GrpcTransport {
                 let reply = internal()?.read_index(pb::ReadIndexRequest {}).await?;
                 return Ok(PeerReply::ReadIndex(reply.into_inner().index));
             }
+            PeerRequest::Ask(ask) => return Ok(PeerReply::Told(tell(internal()?, ask).await?)),
         };
         Ok(PeerReply::Message(reply.into_inner().payload.into()))
     }
+}
+
+async fn tell(mut member: InternalClient<Channel>, ask: Ask) -> Result<Told, Status> {
+    Ok(match ask {
+        Ask::Heartbeat(m) => Told::Heartbeat(member.heartbeat(m).await?.into_inner()),
+        Ask::Sign(m) => Told::Signed(member.sign(m).await?.into_inner()),
+        Ask::DataKeys => {
+            Told::DataKeys(member.data_keys(pb::DataKeysRequest {}).await?.into_inner())
+        }
+        Ask::OfferKey(m) => {
+            member.offer_key(m).await?;
+            Told::KeyTaken
+        }
+        Ask::HandOver(to) => {
+            member.hand_over(pb::HandOverRequest { to: to.0 }).await?;
+            Told::HandingOver
+        }
+        Ask::Overview => {
+            Told::Overview(member.overview(pb::OverviewRequest {}).await?.into_inner())
+        }
+    })
 }
 
 fn chunks(header: Bytes, data: Bytes) -> impl Iterator<Item = pb::SnapshotChunk> + Send + 'static {
@@ -143,7 +167,7 @@ fn chunks(header: Bytes, data: Bytes) -> impl Iterator<Item = pb::SnapshotChunk>
 
 fn connect(trust: &Trust, to: &Peer, addr: SocketAddr) -> Result<Channel, CallError> {
     let cluster = trust.credentials.identity().cluster;
-    let expected = PeerIdentity { cluster, node: to.member.name.clone() };
+    let expected = PeerIdentity { cluster, node: to.member.name.clone(), member: to.id };
     let config = pki::client_config(&trust.ca_pem, &trust.credentials, expected)?;
     let connector = TlsConnector::from(config);
     let dial = tower::service_fn(move |_: http::Uri| {
@@ -204,6 +228,15 @@ impl PeerTransport for GrpcTransport {
             Ok(Err(error)) => Err(error.of(to.id)),
             Err(_) => Err(TransportError::TimedOut { peer: to.id, after: patience }),
         }
+    }
+
+    async fn enrol(
+        &self,
+        address: &str,
+        pin: &CaPin,
+        request: pb::EnrolRequest,
+    ) -> Result<pb::EnrolReply, ApiError> {
+        enrol(address, pin, request).await
     }
 }
 

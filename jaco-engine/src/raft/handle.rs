@@ -13,17 +13,17 @@ use jaco_api::{
 };
 use openraft::{
     ChangeMembers, Config, ReadPolicy, SnapshotPolicy,
-    async_runtime::WatchReceiver as _,
     errors::{ClientWriteError, InitializeError, RaftError as OpenraftError},
 };
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use super::{
     contacts::Contacts,
+    desk::{Ask, Desk, Told},
     error::RaftError,
     follow::{Follower, follow},
     log_store::LogStore,
-    machine::{Halt, Machine},
+    machine::Machine,
     network::Network,
     service::PeerService,
     status::RaftStatus,
@@ -103,6 +103,8 @@ pub struct RaftOptions {
     pub clock: Arc<dyn Clock>,
     /// How quickly it notices.
     pub timing: RaftTiming,
+    /// What answers members' other questions.
+    pub desk: Arc<dyn Desk>,
 }
 
 impl fmt::Debug for RaftOptions {
@@ -127,6 +129,7 @@ struct Inner {
     state: StateWatch,
     status: watch::Receiver<RaftStatus>,
     following: JoinHandle<()>,
+    desk: Arc<dyn Desk>,
 }
 
 impl fmt::Debug for Raft {
@@ -148,7 +151,7 @@ impl Raft {
     /// # Errors
     /// [`RaftError`] when the storage holds something this version cannot read.
     pub async fn start(options: RaftOptions) -> Result<Self, RaftError> {
-        let RaftOptions { id, storage, transport, clock, timing } = options;
+        let RaftOptions { id, storage, transport, clock, timing, desk } = options;
         let config = Arc::new(timing.config()?);
         let loading = storage.clone();
         let (machine, state) = tokio::task::spawn_blocking(move || Machine::load(loading))
@@ -167,24 +170,6 @@ impl Raft {
             storage: storage.clone(),
         };
         let (status, following) = follow(following);
-        let raft =
-            Self::assemble(id, group, network, storage, clock, halt, state, status, following);
-        raft.stand_alone().await?;
-        Ok(raft)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one struct, named the same")]
-    fn assemble(
-        id: NodeId,
-        group: Group,
-        network: Network,
-        storage: Arc<dyn RaftStorage>,
-        clock: Arc<dyn Clock>,
-        halt: Halt,
-        state: StateWatch,
-        status: watch::Receiver<RaftStatus>,
-        following: JoinHandle<()>,
-    ) -> Self {
         let writer = Arc::new(Writer {
             raft: group.clone(),
             network: network.clone(),
@@ -192,8 +177,11 @@ impl Raft {
             halt,
             clock: clock.clone(),
         });
-        let inner = Inner { id, group, network, storage, writer, clock, state, status, following };
-        Self { inner: Arc::new(inner) }
+        let inner =
+            Inner { id, group, network, storage, writer, clock, state, status, following, desk };
+        let raft = Self { inner: Arc::new(inner) };
+        raft.stand_alone().await?;
+        Ok(raft)
     }
 
     /// The only voter need not wait for anybody's silence.
@@ -248,7 +236,55 @@ impl Raft {
     /// What answers other members' calls.
     #[must_use]
     pub fn service(&self) -> PeerService {
-        PeerService { raft: self.inner.group.clone(), writer: self.inner.writer.clone() }
+        let inner = &self.inner;
+        PeerService {
+            raft: inner.group.clone(),
+            writer: inner.writer.clone(),
+            desk: inner.desk.clone(),
+            state: self.state(),
+            status: self.status(),
+        }
+    }
+
+    /// Asks a member, or this node itself, something that is not raft's own business.
+    ///
+    /// # Errors
+    /// `peer_unreachable`, or the member's refusal.
+    pub async fn ask(&self, peer: &Peer, ask: Ask, patience: Duration) -> Result<Told, ApiError> {
+        let request = PeerRequest::Ask(ask);
+        let answer = if peer.id == self.inner.id {
+            self.service().handle(peer.id, request).await?
+        } else {
+            match self.inner.network.call(peer, request, patience).await {
+                Ok(answer) => answer,
+                Err(TransportError::Refused { source, .. }) => return Err(source),
+                Err(error) => {
+                    return Err(ApiError::new(ErrorCode::PeerUnreachable, error.to_string()));
+                }
+            }
+        };
+        match answer {
+            PeerReply::Told(told) => Ok(told),
+            _ => Err(ApiError::new(ErrorCode::Internal, "an answer to another question")),
+        }
+    }
+
+    /// Asks the leader, whoever that is now.
+    ///
+    /// # Errors
+    /// `no_leader` when none is known; else as [`Self::ask`].
+    pub async fn ask_leader(&self, ask: Ask, patience: Duration) -> Result<Told, ApiError> {
+        let leader = self.leader().ok_or_else(no_leader)?;
+        self.ask(&leader, ask, patience).await
+    }
+
+    /// The leader, as far as is known here.
+    #[must_use]
+    pub fn leader(&self) -> Option<Peer> {
+        let status = self.inner.status.borrow();
+        let id = status.leader?;
+        let member = status.members.get(&id)?.member.clone();
+        Some(Peer { id, member })
     }
 
     /// How long ago a member last answered this node; known to the leader and to candidates.
@@ -264,19 +300,10 @@ impl Raft {
     /// # Errors
     /// `no_leader` when nobody confirms.
     pub async fn read_index(&self) -> Result<u64, ApiError> {
-        let leader = {
-            let metrics = self.inner.group.metrics();
-            let metrics = metrics.borrow_watched();
-            let members = metrics.membership_config.membership();
-            metrics.current_leader.and_then(|id| {
-                let member = members.get_node(&id)?.clone();
-                Some(Peer { id: NodeId(id), member })
-            })
-        };
-        match leader {
+        match self.leader() {
             Some(leader) if leader.id != self.inner.id => self.ask_read_index(&leader).await,
             Some(_) => leader_read_index(&self.inner.group).await,
-            None => Err(ApiError::new(ErrorCode::NoLeader, "no leader is known here")),
+            None => Err(no_leader()),
         }
     }
 
@@ -386,6 +413,10 @@ impl Raft {
         }
         Ok(())
     }
+}
+
+fn no_leader() -> ApiError {
+    ApiError::new(ErrorCode::NoLeader, "no leader is known here")
 }
 
 /// Confirms that this node leads.

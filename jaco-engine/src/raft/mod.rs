@@ -5,6 +5,8 @@
 //! nothing about the cluster and knows nothing of what commands mean.
 
 mod contacts;
+mod desk;
+mod enrol;
 mod error;
 mod follow;
 mod format;
@@ -19,8 +21,10 @@ mod status;
 pub mod storage;
 mod transport;
 mod types;
+pub mod voters;
 mod writer;
 
+pub use desk::{Ask, Desk, NoDesk, Told};
 pub use error::{FormatError, RaftError};
 pub use grpc::GrpcTransport;
 pub use handle::{Raft, RaftOptions, RaftTiming};
@@ -28,7 +32,7 @@ pub use server::{Identify, PeerServer};
 pub use service::PeerService;
 pub use status::{MemberStatus, RaftStatus};
 pub use storage::{DiskStorage, MemoryStorage, RaftStorage};
-pub use transport::{PeerReply, PeerRequest, PeerTransport, TransportError};
+pub use transport::{Admits, PeerReply, PeerRequest, PeerTransport, TransportError};
 pub use types::{Member, Peer};
 #[cfg(test)]
 mod tests;

@@ -69,7 +69,7 @@ impl Connection {
     ) -> Result<A, RPCError<C>> {
         match self.network.call(&self.peer, request, patience).await {
             Ok(PeerReply::Message(bytes)) => decode(&bytes),
-            Ok(PeerReply::Applied { .. } | PeerReply::ReadIndex(_)) => {
+            Ok(PeerReply::Applied { .. } | PeerReply::ReadIndex(_) | PeerReply::Told(_)) => {
                 Err(NetworkError::from_string("an answer to another question").into())
             }
             Err(TransportError::TimedOut { after, .. }) => Err(Timeout {

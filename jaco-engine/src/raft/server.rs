@@ -7,12 +7,13 @@ use std::{fmt, sync::Arc};
 
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::ClusterId,
+    model::{ClusterId, NodeId},
     pb::{self, internal_server::InternalServer, raft_server::RaftServer},
 };
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::{
+    desk::{Ask, Told},
     grpc::{LARGEST_MESSAGE, Pieces},
     handle::Raft,
     service::PeerService,
@@ -57,31 +58,85 @@ impl PeerServer {
         InternalServer::new(self.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
-    /// Refuses everybody but members.
-    fn admit<T>(&self, request: &Request<T>) -> Result<(), ApiError> {
-        let denied = |why: &str| ApiError::new(ErrorCode::PermissionDenied, why);
+    /// Whom the caller's certificate names, of this cluster.
+    fn caller<T>(&self, request: &Request<T>) -> Result<PeerIdentity, ApiError> {
         let caller = (self.identify)(request.extensions())
             .ok_or_else(|| denied("only members may call this, with their certificate"))?;
         if caller.cluster != self.cluster {
             return Err(denied("the certificate belongs to another cluster"));
         }
-        let status = self.raft.status();
-        let status = status.borrow();
-        // A joining node knows no members yet: whom the cluster's CA has signed may introduce them.
-        let known = status.members.is_empty()
-            || status.members.values().any(|m| m.member.name == caller.node)
-            || self.raft.state().newest().node_named(&caller.node).is_some();
-        if known { Ok(()) } else { Err(denied("the certificate's node is no member")) }
+        Ok(caller)
     }
 
-    async fn answer(&self, request: PeerRequest) -> Result<Response<pb::RaftMessage>, Status> {
-        match self.service.handle(request).await? {
+    /// What is known here of the node that a certificate names.
+    fn standing(&self, caller: &PeerIdentity) -> Standing {
+        let status = self.raft.status();
+        let status = status.borrow();
+        let voter = status.members.get(&caller.member);
+        let state = self.raft.state().newest();
+        let row = state.node(caller.member);
+        if voter.is_some_and(|m| m.member.name == caller.node)
+            || row.is_some_and(|n| n.name == caller.node)
+        {
+            return Standing::Member;
+        }
+        match state.cluster() {
+            Some(cluster) if caller.member.0 <= cluster.last_node => Standing::Removed,
+            _ => Standing::Unknown,
+        }
+    }
+
+    /// Refuses everybody but members.
+    fn admit<T>(&self, request: &Request<T>) -> Result<NodeId, ApiError> {
+        let caller = self.caller(request)?;
+        match self.standing(&caller) {
+            Standing::Member => Ok(caller.member),
+            _ => Err(denied("the certificate's node is no member")),
+        }
+    }
+
+    /// Refuses everybody but members and those that this node may not have heard of yet: one that
+    /// joins or lags knows no newer members, and they may introduce themselves.
+    fn admit_to_raft<T>(&self, request: &Request<T>) -> Result<NodeId, ApiError> {
+        let caller = self.caller(request)?;
+        match self.standing(&caller) {
+            Standing::Member | Standing::Unknown => Ok(caller.member),
+            Standing::Removed => Err(denied("the certificate's node is no member")),
+        }
+    }
+
+    async fn answer(
+        &self,
+        caller: NodeId,
+        request: PeerRequest,
+    ) -> Result<Response<pb::RaftMessage>, Status> {
+        match self.service.handle(caller, request).await? {
             PeerReply::Message(payload) => {
                 Ok(Response::new(pb::RaftMessage { payload: payload.into() }))
             }
             _ => Err(other_question()),
         }
     }
+
+    async fn tell(&self, caller: NodeId, ask: Ask) -> Result<Told, Status> {
+        match self.service.handle(caller, PeerRequest::Ask(ask)).await? {
+            PeerReply::Told(told) => Ok(told),
+            _ => Err(other_question()),
+        }
+    }
+}
+
+/// What a node is to this one.
+enum Standing {
+    Member,
+    /// It was a member.
+    Removed,
+    /// It may be a member that was admitted after what this node knows.
+    Unknown,
+}
+
+fn denied(why: &str) -> ApiError {
+    ApiError::new(ErrorCode::PermissionDenied, why)
 }
 
 fn other_question() -> Status {
@@ -94,41 +149,41 @@ impl pb::raft_server::Raft for PeerServer {
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        self.admit(&request)?;
-        self.answer(PeerRequest::AppendEntries(request.into_inner().payload.into())).await
+        let caller = self.admit_to_raft(&request)?;
+        self.answer(caller, PeerRequest::AppendEntries(request.into_inner().payload.into())).await
     }
     async fn vote(
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        self.admit(&request)?;
-        self.answer(PeerRequest::Vote(request.into_inner().payload.into())).await
+        let caller = self.admit_to_raft(&request)?;
+        self.answer(caller, PeerRequest::Vote(request.into_inner().payload.into())).await
     }
     async fn pre_vote(
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        self.admit(&request)?;
-        self.answer(PeerRequest::PreVote(request.into_inner().payload.into())).await
+        let caller = self.admit_to_raft(&request)?;
+        self.answer(caller, PeerRequest::PreVote(request.into_inner().payload.into())).await
     }
     async fn snapshot(
         &self,
         request: Request<Streaming<pb::SnapshotChunk>>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        self.admit(&request)?;
+        let caller = self.admit_to_raft(&request)?;
         let mut chunks = request.into_inner();
         let mut pieces = Pieces::default();
         while let Some(chunk) = chunks.message().await? {
             pieces.add(chunk);
         }
-        self.answer(pieces.whole()?).await
+        self.answer(caller, pieces.whole()?).await
     }
     async fn transfer_leader(
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        self.admit(&request)?;
-        self.answer(PeerRequest::TransferLeader(request.into_inner().payload.into())).await
+        let caller = self.admit_to_raft(&request)?;
+        self.answer(caller, PeerRequest::TransferLeader(request.into_inner().payload.into())).await
     }
 }
 
@@ -138,9 +193,9 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::ProposeRequest>,
     ) -> Result<Response<pb::ProposeResponse>, Status> {
-        self.admit(&request)?;
+        let caller = self.admit(&request)?;
         let envelope = request.into_inner().envelope.into();
-        match self.service.handle(PeerRequest::Propose(envelope)).await? {
+        match self.service.handle(caller, PeerRequest::Propose(envelope)).await? {
             PeerReply::Applied { index, outcome } => {
                 Ok(Response::new(pb::ProposeResponse { outcome: outcome.into(), index }))
             }
@@ -151,9 +206,70 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::ReadIndexRequest>,
     ) -> Result<Response<pb::ReadIndexResponse>, Status> {
-        self.admit(&request)?;
-        match self.service.handle(PeerRequest::ReadIndex).await? {
+        let caller = self.admit(&request)?;
+        match self.service.handle(caller, PeerRequest::ReadIndex).await? {
             PeerReply::ReadIndex(index) => Ok(Response::new(pb::ReadIndexResponse { index })),
+            _ => Err(other_question()),
+        }
+    }
+    async fn heartbeat(
+        &self,
+        request: Request<pb::HeartbeatRequest>,
+    ) -> Result<Response<pb::HeartbeatReply>, Status> {
+        // Not only members: one that was removed while it was away learns of it here.
+        let caller = self.caller(&request)?.member;
+        match self.tell(caller, Ask::Heartbeat(request.into_inner())).await? {
+            Told::Heartbeat(reply) => Ok(Response::new(reply)),
+            _ => Err(other_question()),
+        }
+    }
+    async fn sign(
+        &self,
+        request: Request<pb::SignRequest>,
+    ) -> Result<Response<pb::SignReply>, Status> {
+        let caller = self.admit(&request)?;
+        match self.tell(caller, Ask::Sign(request.into_inner())).await? {
+            Told::Signed(reply) => Ok(Response::new(reply)),
+            _ => Err(other_question()),
+        }
+    }
+    async fn data_keys(
+        &self,
+        request: Request<pb::DataKeysRequest>,
+    ) -> Result<Response<pb::DataKeysReply>, Status> {
+        let caller = self.admit(&request)?;
+        match self.tell(caller, Ask::DataKeys).await? {
+            Told::DataKeys(reply) => Ok(Response::new(reply)),
+            _ => Err(other_question()),
+        }
+    }
+    async fn offer_key(
+        &self,
+        request: Request<pb::DataKey>,
+    ) -> Result<Response<pb::OfferKeyReply>, Status> {
+        let caller = self.admit(&request)?;
+        match self.tell(caller, Ask::OfferKey(request.into_inner())).await? {
+            Told::KeyTaken => Ok(Response::new(pb::OfferKeyReply {})),
+            _ => Err(other_question()),
+        }
+    }
+    async fn hand_over(
+        &self,
+        request: Request<pb::HandOverRequest>,
+    ) -> Result<Response<pb::HandOverReply>, Status> {
+        let caller = self.admit(&request)?;
+        match self.tell(caller, Ask::HandOver(NodeId(request.into_inner().to))).await? {
+            Told::HandingOver => Ok(Response::new(pb::HandOverReply {})),
+            _ => Err(other_question()),
+        }
+    }
+    async fn overview(
+        &self,
+        request: Request<pb::OverviewRequest>,
+    ) -> Result<Response<pb::OverviewReply>, Status> {
+        let caller = self.admit(&request)?;
+        match self.tell(caller, Ask::Overview).await? {
+            Told::Overview(reply) => Ok(Response::new(reply)),
             _ => Err(other_question()),
         }
     }

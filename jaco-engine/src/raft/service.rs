@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jaco_api::error::{ApiError, ErrorCode};
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::NodeId,
+};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
 
 use super::{
+    desk::{Ask, Desk, Told},
     network::SnapshotHeader,
+    status::RaftStatus,
     transport::{PeerReply, PeerRequest},
     types::Snapshot,
     writer::Writer,
@@ -15,6 +21,7 @@ use super::{
 use crate::{
     command,
     submit::{Failed, LogWriter as _},
+    watch::StateWatch,
 };
 
 /// Answers the calls of other members. Who calls was checked before: see `server`.
@@ -22,6 +29,9 @@ use crate::{
 pub struct PeerService {
     pub(super) raft: super::handle::Group,
     pub(super) writer: Arc<Writer>,
+    pub(super) desk: Arc<dyn Desk>,
+    pub(super) state: StateWatch,
+    pub(super) status: watch::Receiver<RaftStatus>,
 }
 
 impl std::fmt::Debug for PeerService {
@@ -31,12 +41,16 @@ impl std::fmt::Debug for PeerService {
 }
 
 impl PeerService {
-    /// Answers one call.
+    /// Answers one call of a member.
     ///
     /// # Errors
     /// `no_leader` when this node cannot answer now, `version_mismatch` when it does not understand
     /// the caller, or the rejection of a proposed command's format.
-    pub async fn handle(&self, request: PeerRequest) -> Result<PeerReply, ApiError> {
+    pub async fn handle(
+        &self,
+        caller: NodeId,
+        request: PeerRequest,
+    ) -> Result<PeerReply, ApiError> {
         let raft = &self.raft;
         match request {
             PeerRequest::AppendEntries(bytes) => answer(raft.append_entries(decode(&bytes)?).await),
@@ -53,6 +67,15 @@ impl PeerService {
             PeerRequest::Propose(bytes) => self.propose(&bytes).await,
             PeerRequest::ReadIndex => {
                 super::handle::leader_read_index(raft).await.map(PeerReply::ReadIndex)
+            }
+            PeerRequest::Ask(Ask::HandOver(to)) => {
+                let asked = raft.trigger().transfer_leader(to.0).await;
+                asked.map_err(|e| ApiError::new(ErrorCode::NoLeader, e.to_string()))?;
+                Ok(PeerReply::Told(Told::HandingOver))
+            }
+            PeerRequest::Ask(ask) => {
+                let status = self.status.borrow().clone();
+                self.desk.answer(caller, ask, &self.state.newest(), &status).map(PeerReply::Told)
             }
         }
     }

@@ -3,13 +3,18 @@
 //! A transport carries bytes to one named member and brings its answer back. It knows no consensus
 //! and retries nothing: openraft and the submitter do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jaco_api::{error::ApiError, model::NodeId};
+use jaco_api::{error::ApiError, model::NodeId, pb};
 
-use super::types::Peer;
+use super::{
+    desk::{Ask, Told},
+    service::PeerService,
+    types::Peer,
+};
+use crate::pki::CaPin;
 
 /// What one member asks of another.
 #[derive(Debug, Clone)]
@@ -33,6 +38,8 @@ pub enum PeerRequest {
     Propose(Bytes),
     /// How far a state must have got to hold everything that is committed now.
     ReadIndex,
+    /// Anything else.
+    Ask(Ask),
 }
 
 /// What comes back.
@@ -49,6 +56,8 @@ pub enum PeerReply {
     },
     /// Everything through this place in the log is committed.
     ReadIndex(u64),
+    /// The answer to anything else.
+    Told(Told),
 }
 
 /// A call that did not come through, or was refused.
@@ -91,4 +100,32 @@ pub trait PeerTransport: Send + Sync + 'static {
         request: PeerRequest,
         patience: Duration,
     ) -> Result<PeerReply, TransportError>;
+
+    /// Asks a member at this address to admit this node, which is none yet. The secret in the
+    /// request must not be sent before the other end has proved that it belongs to the CA of `pin`.
+    ///
+    /// # Errors
+    /// `ca_mismatch`, `peer_unreachable`, or the member's refusal.
+    async fn enrol(
+        &self,
+        address: &str,
+        pin: &CaPin,
+        request: pb::EnrolRequest,
+    ) -> Result<pb::EnrolReply, ApiError>;
+
+    /// This node is a member from now on and answers there. Transports that are called through a
+    /// listening port need not know.
+    fn attached(&self, _me: &Peer, _calls: PeerService, _admits: Arc<dyn Admits>) {}
+    /// This node answers no more.
+    fn detached(&self) {}
+}
+
+/// Admits nodes that are no members yet.
+#[async_trait]
+pub trait Admits: Send + Sync {
+    /// Admits the node that asks, or says why not.
+    ///
+    /// # Errors
+    /// The refusal.
+    async fn admit(&self, request: pb::EnrolRequest) -> Result<pb::EnrolReply, ApiError>;
 }

@@ -16,6 +16,8 @@ use crate::{
     admission::Attempts,
     clock::Clock,
     command::{Command, Outcome},
+    control::Board,
+    pki::JoinSecret,
     raft::Raft,
     seal::Keyring,
     state::State,
@@ -39,6 +41,8 @@ pub struct Membership {
     pub raft: Raft,
     /// Opens and seals documents.
     pub keyring: Keyring,
+    /// How the leader's tasks on this node are doing.
+    pub board: Board,
 }
 
 impl Membership {
@@ -49,9 +53,12 @@ impl Membership {
         request_id: &str,
         command: Command,
     ) -> Result<Outcome, ApiError> {
-        let actor =
-            Actor { identity: who.identity.clone(), uid: who.uid, node: Some(self.name.clone()) };
-        self.submitter.submit(actor, scoped(who, request_id)?, command).await
+        self.submitter.submit(self.actor(who), scoped(who, request_id)?, command).await
+    }
+
+    /// A caller, as the state remembers who caused something.
+    pub(crate) fn actor(&self, who: &Principal) -> Actor {
+        Actor { identity: who.identity.clone(), uid: who.uid, node: Some(self.name.clone()) }
     }
 }
 
@@ -83,7 +90,18 @@ pub struct Founded {
     pub api_addr: String,
 }
 
-/// Creates a cluster on this node.
+/// A node that has just become a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The node.
+    pub node: NodeName,
+    /// Its number.
+    pub id: NodeId,
+}
+
+/// Creates a cluster on this node, or makes it a member of one.
 #[async_trait]
 pub trait Founder: Send + Sync {
     /// Creates the cluster; its first operator token belongs to `token_name`.
@@ -91,6 +109,11 @@ pub trait Founder: Send + Sync {
     /// # Errors
     /// `cluster_already_initialized`, or what went wrong: then it may be tried again.
     async fn found(&self, who: &Principal, token_name: Identity) -> Result<Founded, ApiError>;
+    /// Joins the cluster that `peer` (`host:port`) is a member of.
+    ///
+    /// # Errors
+    /// `ca_mismatch`, `peer_unreachable`, or the cluster's refusal: then it may be tried again.
+    async fn join(&self, peer: String, token: JoinSecret) -> Result<Joined, ApiError>;
 }
 
 /// What every service works with. One per node, shared by all listeners.

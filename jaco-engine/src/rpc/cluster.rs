@@ -4,14 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use jaco_api::{
     convert::parse,
-    error::ApiError,
+    error::{ApiError, ErrorCode},
     model::{ClusterStatus, MemberStatus, Node, RaftRole},
     pb::{self, cluster_server},
 };
 use tonic::{Request, Response, Status};
 
-use super::{Api, Membership, gate::caller};
-use crate::{admission, pki, state::State};
+use super::{Api, Membership, gate::caller, leader, overview, rekey};
+use crate::{
+    admission,
+    pki::{self, JoinSecret},
+    state::State,
+    summary,
+};
 
 /// Forming a cluster and looking at it.
 pub(crate) struct Service(pub(crate) Arc<Api>);
@@ -37,6 +42,43 @@ impl cluster_server::Cluster for Service {
         }))
     }
 
+    async fn join(
+        &self,
+        request: Request<pb::JoinRequest>,
+    ) -> Result<Response<pb::JoinResponse>, Status> {
+        let message = request.into_inner();
+        let token = message
+            .token
+            .parse::<JoinSecret>()
+            .map_err(|e| ApiError::new(ErrorCode::JoinTokenInvalid, e.to_string()))?;
+        let joined = self.0.founder.join(message.peer, token).await?;
+        Ok(Response::new(pb::JoinResponse {
+            cluster_id: joined.cluster.to_string(),
+            node: joined.node.to_string(),
+            node_id: joined.id.0,
+        }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<pb::TransferLeaderRequest>,
+    ) -> Result<Response<pb::TransferLeaderResponse>, Status> {
+        let membership = self.0.membership()?;
+        let leader = leader::transfer(&membership, &request.into_inner().node).await?;
+        Ok(Response::new(pb::TransferLeaderResponse { leader: leader.to_string() }))
+    }
+
+    async fn rotate_key(
+        &self,
+        request: Request<pb::RotateKeyRequest>,
+    ) -> Result<Response<pb::RotateKeyResponse>, Status> {
+        let who = caller(&request)?;
+        let membership = self.0.membership()?;
+        let actor = membership.actor(&who);
+        let key_id = rekey::rotate(&membership, actor).await?;
+        Ok(Response::new(pb::RotateKeyResponse { key_id }))
+    }
+
     async fn status(
         &self,
         _: Request<pb::ClusterStatusRequest>,
@@ -47,7 +89,8 @@ impl cluster_server::Cluster for Service {
             ..ClusterStatus::default()
         };
         if let Ok((membership, state)) = self.0.state() {
-            describe(&membership, &state, &mut status);
+            let seen = overview::of(&membership).await;
+            describe(&membership, &state, &seen, &mut status);
         }
         Ok(Response::new(status.into()))
     }
@@ -90,7 +133,12 @@ fn fault(membership: &Membership, node: &Node) -> Option<String> {
     (node.id == membership.id).then(|| fault.to_string())
 }
 
-fn describe(membership: &Membership, state: &State, status: &mut ClusterStatus) {
+fn describe(
+    membership: &Membership,
+    state: &State,
+    known: &overview::Known,
+    status: &mut ClusterStatus,
+) {
     let raft = membership.raft.status().borrow().clone();
     status.initialized = true;
     status.cluster_id = Some(membership.cluster);
@@ -103,16 +151,15 @@ fn describe(membership: &Membership, state: &State, status: &mut ClusterStatus) 
         .nodes()
         .map(|node| {
             let seen = raft.members.get(&node.id);
+            let view = known.get(&node.id);
+            let member = summary::member(node);
+            let contact = || membership.raft.last_contact(node.id).map(milliseconds);
             MemberStatus {
-                id: node.id,
-                name: node.name.clone(),
-                address: node.facts.api_addr,
-                status: node.status,
-                reason: fault(membership, node).or_else(|| node.reason.clone()),
+                reason: fault(membership, node).or(member.reason),
                 role: seen.map_or(RaftRole::Learner, |m| m.role),
-                lag: seen.and_then(|m| m.lag),
-                last_contact_ms: membership.raft.last_contact(node.id).map(milliseconds),
-                version: node.facts.version.clone(),
+                lag: view.and_then(|v| v.lag).or(seen.and_then(|m| m.lag)),
+                last_contact_ms: view.and_then(|v| v.heard_ms).or_else(contact),
+                ..member
             }
         })
         .collect();

@@ -254,6 +254,7 @@ fn unexpected(outcome: &Outcome) -> ApiError {
         Outcome::Revision { .. } => "revision",
         Outcome::RolledBack { .. } => "rolled back",
         Outcome::Deleted { .. } => "deleted",
+        Outcome::Admitted { .. } => "admitted",
         Outcome::Rejected(error) => return error.clone(),
     };
     ApiError::new(

@@ -6,8 +6,8 @@ use futures::Stream;
 use hyper_util::rt::TokioIo;
 use jaco_api::pb::{
     self, audit_server::AuditServer, cluster_server::ClusterServer, deploy_server::DeployServer,
-    logs_server::LogsServer, nodes_server::NodesServer, token_server::TokenServer,
-    watch_server::WatchServer,
+    join_server::JoinServer, logs_server::LogsServer, nodes_server::NodesServer,
+    token_server::TokenServer, watch_server::WatchServer,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
@@ -19,7 +19,7 @@ use tonic::{
     transport::{Channel, Endpoint, server::Connected},
 };
 
-use super::{Api, audit, cluster, deploy, gate::GateLayer, logs, nodes, token, watch};
+use super::{Api, audit, cluster, deploy, gate::GateLayer, join, logs, nodes, token, watch};
 use crate::raft::PeerServer;
 
 /// Largest request: a manifest with its compose file.
@@ -55,6 +55,7 @@ impl Server {
             .add_service(LogsServer::new(logs::Service(Arc::clone(&api))))
             .add_service(TokenServer::new(token::Service(Arc::clone(&api))))
             .add_service(AuditServer::new(audit::Service(Arc::clone(&api))))
+            .add_service(JoinServer::new(join::Service(Arc::clone(&api))))
             .add_service(healthy)
             .add_service(reflection);
         Ok(Self { api, services })

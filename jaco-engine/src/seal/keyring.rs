@@ -43,6 +43,8 @@ pub struct Keyring {
 
 struct Keys {
     data: BTreeMap<u32, Key>,
+    /// The key that seals; the newest one before the cluster has said which.
+    active: Option<u32>,
     /// Absent when nothing is kept on disk.
     home: Option<Home>,
 }
@@ -98,10 +100,10 @@ impl Keyring {
     }
 
     fn of(data: BTreeMap<u32, Key>, home: Option<Home>) -> Self {
-        Self { shared: Arc::new(RwLock::new(Keys { data, home })) }
+        Self { shared: Arc::new(RwLock::new(Keys { data, active: None, home })) }
     }
 
-    /// Seals bytes with the newest data key, tied to a context.
+    /// Seals bytes with the key in force, tied to a context.
     ///
     /// # Panics
     /// When the keyring holds no data key: only before a joining node has received one, and then
@@ -109,9 +111,16 @@ impl Keyring {
     #[must_use]
     pub fn seal(&self, context: &str, plain: &[u8]) -> Sealed {
         let keys = self.read();
-        let (key_id, key) = keys.data.last_key_value().expect("a member holds a data key");
-        let bytes = cipher::encrypt(key, context.as_bytes(), plain);
-        Sealed { key_id: *key_id, bytes: bytes.into() }
+        let key_id = keys.in_force().expect("a member holds a data key");
+        keys.seal(key_id, context, plain).expect("the key in force is there")
+    }
+
+    /// Seals bytes with one key, which need not be in force yet.
+    ///
+    /// # Errors
+    /// [`SealError::UnknownKey`].
+    pub fn seal_with(&self, key_id: u32, context: &str, plain: &[u8]) -> Result<Sealed, SealError> {
+        self.read().seal(key_id, context, plain).ok_or(SealError::UnknownKey { key_id })
     }
 
     /// The plain bytes of a value sealed in this context.
@@ -129,7 +138,53 @@ impl Keyring {
     /// Number of the key that seals.
     #[must_use]
     pub fn current(&self) -> Option<u32> {
-        self.read().data.last_key_value().map(|(id, _)| *id)
+        self.read().in_force()
+    }
+
+    /// Whether a key is here.
+    #[must_use]
+    pub fn has(&self, key_id: u32) -> bool {
+        self.read().data.contains_key(&key_id)
+    }
+
+    /// Seals with this key from now on.
+    ///
+    /// # Errors
+    /// [`SealError::UnknownKey`] when it is not here.
+    pub fn put_in_force(&self, key_id: u32) -> Result<(), SealError> {
+        let mut keys = self.write();
+        if !keys.data.contains_key(&key_id) {
+            return Err(SealError::UnknownKey { key_id });
+        }
+        keys.active = Some(key_id);
+        Ok(())
+    }
+
+    /// Makes a data key of this number, which is not in force yet.
+    ///
+    /// # Errors
+    /// [`SealError::KeyMismatch`] when there is one, [`SealError::Io`] when it cannot be kept.
+    pub fn make(&self, key_id: u32) -> Result<DataKey, SealError> {
+        let mut keys = self.write();
+        if keys.data.contains_key(&key_id) {
+            return Err(SealError::KeyMismatch { key_id });
+        }
+        let key = cipher::random_key();
+        keys.insert(key_id, key.clone())?;
+        Ok(DataKey { id: key_id, key })
+    }
+
+    /// Forgets a key that was never in force.
+    pub fn discard(&self, key_id: u32) {
+        let mut keys = self.write();
+        if keys.active == Some(key_id) {
+            return;
+        }
+        keys.data.remove(&key_id);
+        if let Some(home) = &keys.home {
+            // It opens nothing; a later key of its number replaces it.
+            let _ = fs::remove_file(home.path(key_id));
+        }
     }
 
     /// Makes the next data key and seals with it from now on; its number is returned.
@@ -140,6 +195,7 @@ impl Keyring {
         let mut keys = self.write();
         let id = keys.data.last_key_value().map_or(1, |(id, _)| id + 1);
         keys.insert(id, cipher::random_key())?;
+        keys.active = Some(id);
         Ok(id)
     }
 
@@ -174,11 +230,26 @@ impl Keyring {
     }
 }
 
+impl Home {
+    fn path(&self, id: u32) -> PathBuf {
+        self.directory.join(format!("data-{id:010}.key"))
+    }
+}
+
 impl Keys {
+    fn in_force(&self) -> Option<u32> {
+        self.active.or_else(|| self.data.last_key_value().map(|(id, _)| *id))
+    }
+
+    fn seal(&self, key_id: u32, context: &str, plain: &[u8]) -> Option<Sealed> {
+        let bytes = cipher::encrypt(self.data.get(&key_id)?, context.as_bytes(), plain);
+        Some(Sealed { key_id, bytes: bytes.into() })
+    }
+
     /// Keeps a key on disk, then in memory.
     fn insert(&mut self, id: u32, key: Key) -> Result<(), SealError> {
         if let Some(home) = &self.home {
-            let path = home.directory.join(format!("data-{id:010}.key"));
+            let path = home.path(id);
             let wrapped = cipher::encrypt(&home.node_key, &wrapping_context(id), &key[..]);
             durable::write_file(&path, 0o600, &wrapped).map_err(io_error("write", &path))?;
         }

@@ -46,6 +46,10 @@ pub struct Cluster {
     pub last_audit: u64,
     /// Highest sequence of a replica event ever given out.
     pub last_event: u64,
+    /// The data key that new values are sealed with.
+    pub data_key: u32,
+    /// A node was removed since that key was made: another one is due.
+    pub key_due: bool,
 }
 
 /// A sealed container document and how many revisions and replicas refer to it.

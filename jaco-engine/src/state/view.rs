@@ -3,7 +3,7 @@
 use std::{ops::Bound, sync::Arc};
 
 use jaco_api::model::{
-    AuditEvent, Deployment, DeploymentName, Digest, Identity, Node, NodeId, NodeName,
+    AuditEvent, Deployment, DeploymentName, Digest, Identity, JoinToken, Node, NodeId, NodeName,
     OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent, ReplicaId, Revision, RouteSpec,
     Sealed, ServiceName, Settings, Slot, Volume,
 };
@@ -78,6 +78,11 @@ impl State {
             Some(retired) => TokenMatch::Retired(&retired.identity),
             None => TokenMatch::Unknown,
         }
+    }
+    /// A join token by the hash of its secret.
+    #[must_use]
+    pub fn join_token(&self, hash: &Digest) -> Option<&Arc<JoinToken>> {
+        self.join_tokens.find(hash)
     }
     /// The token of a holder.
     #[must_use]

@@ -5,10 +5,11 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use jaco_api::model::{
-    Actor, ClusterId, ContainerSpec, DeploymentName, Digest, Identity, Intent, NetworkName,
-    NetworkSpec, Node, NodeFacts, NodeId, NodeName, NodeStatus, Observation, OperatorToken,
-    Replica, ReplicaId, ReplicaReport, ReplicaState, Report, Role, RouteSpec, Sealed, ServiceName,
-    ServiceSchedule, Slot, Span, Timestamp, TlsMode, UpdateConfig, VolumeName, VolumeSpec,
+    Actor, Availability, ClusterId, ContainerSpec, DeploymentName, Digest, Identity, Intent,
+    NetworkName, NetworkSpec, Node, NodeCondition, NodeFacts, NodeId, NodeName, NodeStatus,
+    Observation, OperatorToken, Replica, ReplicaId, ReplicaReport, ReplicaState, Report, Role,
+    RouteSpec, Sealed, ServiceName, ServiceSchedule, Slot, Span, Timestamp, TlsMode, UpdateConfig,
+    VolumeName, VolumeSpec,
 };
 
 use crate::{
@@ -42,7 +43,11 @@ pub fn node(number: u64) -> Node {
         id: NodeId(number),
         name: name(&format!("node-{number}")),
         status: NodeStatus::Ready,
+        condition: NodeCondition::Ready,
+        condition_since: Timestamp(0),
         reason: None,
+        availability: Availability::Active,
+        forced: false,
         labels: BTreeMap::new(),
         facts: NodeFacts {
             api_addr: address(port),
@@ -95,6 +100,9 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         stateful: false,
         ports: Vec::new(),
         platform: None,
+        singleton: false,
+        reschedule_after: None,
+        spread_over: Vec::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
     }

@@ -4,17 +4,17 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use jaco_api::model::{
-    Actor, ClusterId, DeploymentName, Digest, Health, Identity, Intent, Node, NodeFacts, NodeId,
-    NodeName, NodeStatus, Observation, OperatorToken, PlannedService, Reason, Replica, ReplicaId,
-    ReplicaReport, ReplicaState, Report, RestartPolicy, Role, RouteSpec, Sealed, ServiceName,
-    ServiceSchedule, Span, Timestamp, UpdateConfig,
+    Actor, Availability, ClusterId, DeploymentName, Digest, Health, Identity, Intent, Node,
+    NodeCondition, NodeFacts, NodeId, NodeName, NodeStatus, Observation, OperatorToken,
+    PlannedService, Reason, Replica, ReplicaId, ReplicaReport, ReplicaState, Report, RestartPolicy,
+    Role, RouteSpec, Sealed, ServiceName, ServiceSchedule, Span, Timestamp, UpdateConfig,
 };
 
 use crate::{
     assignment,
     command::{
         Action, ApplyDeployment, Command, Envelope, InitCluster, Outcome, Reconcile, RolloutEnd,
-        UpdateNode,
+        SetAvailability, UpdateNode,
     },
     scheduler::{Plan, plan},
     state::State,
@@ -46,6 +46,9 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         stateful: false,
         ports: Vec::new(),
         platform: None,
+        singleton: false,
+        reschedule_after: None,
+        spread_over: Vec::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
     }
@@ -376,12 +379,23 @@ impl World {
         self.state.service(&deployment, &service)
     }
 
-    /// Changes a node's status by command.
-    pub fn node_status(&mut self, named: &str, status: NodeStatus) {
-        let id = self.state.node_named(&name(named)).map(|n| n.id).unwrap_or_default();
-        let update = UpdateNode { node: id, facts: None, status: Some((status, None)) };
-        self.say(&format!("{named} is {status:?}"));
+    /// Changes a node's condition by command.
+    pub fn node_condition(&mut self, named: &str, condition: NodeCondition) {
+        let node = self.node_id(named);
+        self.say(&format!("{named} is {condition:?}"));
+        let update = UpdateNode { node, facts: None, condition: Some((condition, None)) };
         self.command(Command::UpdateNode(update));
+    }
+
+    /// Changes what operators want of a node.
+    pub fn node_availability(&mut self, named: &str, availability: Availability, forced: bool) {
+        let node = self.node_id(named);
+        self.say(&format!("{named} is to be {availability:?}"));
+        self.command(Command::SetAvailability(SetAvailability { node, availability, forced }));
+    }
+
+    fn node_id(&self, named: &str) -> NodeId {
+        self.state.node_named(&name(named)).map(|n| n.id).unwrap_or_default()
     }
 }
 
@@ -406,7 +420,11 @@ fn node(id: u64, named: &str) -> Node {
         id: NodeId(id),
         name: name::<NodeName>(named),
         status: NodeStatus::Ready,
+        condition: NodeCondition::Ready,
+        condition_since: Timestamp(0),
         reason: None,
+        availability: Availability::Active,
+        forced: false,
         labels: BTreeMap::new(),
         facts: NodeFacts {
             api_addr: address,

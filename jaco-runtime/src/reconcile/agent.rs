@@ -81,6 +81,7 @@ pub struct RuntimeAgent {
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     status: watch::Receiver<EngineStatus>,
+    holds: watch::Receiver<Option<BTreeSet<String>>>,
 }
 
 impl RuntimeAgent {
@@ -89,6 +90,7 @@ impl RuntimeAgent {
     pub fn start(options: AgentOptions) -> Self {
         let stop = CancellationToken::new();
         let (status, seen) = watch::channel(EngineStatus::Connecting);
+        let (holding, holds) = watch::channel(None);
         let engine =
             Arc::new(Engine::new(options.runtime, options.credentials, options.assignments));
         let agent = Agent {
@@ -102,9 +104,17 @@ impl RuntimeAgent {
             began: (Instant::now(), Timestamp::from_system_time(std::time::SystemTime::now())),
             seen: None,
             engine,
+            holding,
         };
         let task = tokio::spawn(agent.run(options.reports, status, stop.clone()));
-        Self { stop, task, status: seen }
+        Self { stop, task, status: seen, holds }
+    }
+
+    /// The replicas, by the text of their id, that are cared for or have containers here; none while
+    /// that is not known, because the engine was not looked at yet.
+    #[must_use]
+    pub fn holds(&self) -> watch::Receiver<Option<BTreeSet<String>>> {
+        self.holds.clone()
     }
 
     /// How the engine is.
@@ -145,6 +155,7 @@ struct Agent {
     began: (Instant, Timestamp),
     /// The assignment that was acted on last.
     seen: Option<Arc<Assignment>>,
+    holding: watch::Sender<Option<BTreeSet<String>>>,
 }
 
 impl Agent {
@@ -186,6 +197,7 @@ impl Agent {
                     let now = link.borrow_and_update().status.clone();
                     if matches!(now, EngineStatus::Down { .. }) && self.events.take().is_some() {
                         self.connect_at = Instant::now() + RECONNECT.0;
+                        self.tell_holdings();
                     }
                     status.send_replace(now);
                 }
@@ -217,11 +229,26 @@ impl Agent {
         if earlier.as_deref().map(needs) != Some(needs(&assignment)) {
             self.engine.freed.notify_one();
         }
+        self.tell_holdings();
         if earlier.is_some_and(|earlier| earlier.cluster != assignment.cluster) {
             // The stream of events is of the other cluster's containers.
             self.events = None;
             self.connect_at = Instant::now();
         }
+    }
+
+    /// Told while the engine is looked at: between two looks, its events keep it true.
+    fn tell_holdings(&self) {
+        let holds = self.events.is_some().then(|| {
+            let mut holds = self.actual.clone();
+            holds.extend(self.workers.keys().cloned());
+            holds
+        });
+        self.holding.send_if_modified(|told| {
+            let news = *told != holds;
+            *told = holds;
+            news
+        });
     }
 
     fn hire(&mut self, key: String, order: Order) {
@@ -279,6 +306,7 @@ impl Agent {
 
     fn disconnected(&mut self, reason: &str) {
         self.events = None;
+        self.tell_holdings();
         self.connect_at = Instant::now() + RECONNECT.0;
         self.engine.lost(reason);
     }

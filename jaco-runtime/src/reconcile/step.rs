@@ -24,6 +24,8 @@ pub(crate) enum Wanted<'a> {
     Unknown,
     /// No container of this replica.
     Gone,
+    /// No container of this replica, at once.
+    Killed,
     /// A running container of this generation.
     Running(&'a AssignedReplica, &'a ContainerSpec),
 }
@@ -50,6 +52,7 @@ pub(crate) enum Step {
 /// What a replica that is assigned is to come to.
 pub(crate) fn wanted(replica: Option<&AssignedReplica>, caught_up: bool) -> Wanted<'_> {
     match replica {
+        Some(r) if r.fenced => Wanted::Killed,
         _ if !caught_up => Wanted::Unknown,
         Some(r) if r.intent == Intent::Run => match &r.spec {
             Some(spec) => Wanted::Running(r, spec),
@@ -86,7 +89,9 @@ pub(crate) fn next(
     memory: &Memory,
     at: Duration,
 ) -> Step {
-    if let Some(until) = memory.pause_until.filter(|until| at < *until) {
+    if let Some(until) = memory.pause_until.filter(|until| at < *until)
+        && !matches!(wanted, Wanted::Killed)
+    {
         return Step::Hold(Some(until));
     }
     match wanted {
@@ -94,6 +99,11 @@ pub(crate) fn next(
         Wanted::Gone => {
             let first = current.into_iter().chain(others.iter().copied()).next();
             first.map_or(Step::Hold(None), dispose)
+        }
+        Wanted::Killed => {
+            let mut all = current.into_iter().chain(others.iter().copied());
+            let first = all.find(|c| c.status != ContainerStatus::Removing);
+            first.map_or(Step::Hold(None), |c| Step::Remove(c.id.clone()))
         }
         Wanted::Running(replica, spec) => {
             let step = match current {

@@ -52,6 +52,7 @@ pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedRep
         waiting_on: Vec::new(),
         restart: RestartPolicy::default(),
         mode: Mode::Service,
+        fenced: false,
         observed: Observation { generation, ..Observation::default() },
         prepared: None,
     }

@@ -62,6 +62,9 @@ impl Merge<'_, '_, '_> {
             stateful: storage.stateful,
             ports: draft.ports.iter().map(|(p, _)| p.clone()).collect(),
             platform: draft.spec.platform.clone(),
+            singleton: false,
+            reschedule_after: None,
+            spread_over: Vec::new(),
             reserved_cpu_millis: deploy.reservations.cpu_millis,
             reserved_memory_bytes: match deploy.reservations.memory_bytes {
                 0 => draft.old_resources.memory_reservation_bytes,

@@ -2,15 +2,16 @@
 
 use jaco_api::{
     convert::{InvalidMessage, parse},
-    model::{OperatorToken, Report},
+    model::{JoinToken, NodeId, OperatorToken, Report},
     pb,
 };
 
 use crate::{
     command::{
-        ApplyDeployment, Command, DeleteDeployment, HoldDeployment, InitCluster, IssueToken,
-        Reconcile, RecordAudit, RestartDeployment, RevokeToken, RollbackDeployment,
-        ScaleDeployment, SetSetting, UpdateNode,
+        AdmitNode, ApplyDeployment, Command, DeleteDeployment, HoldDeployment, InitCluster,
+        IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, RemoveNode,
+        RestartDeployment, RevokeToken, RollbackDeployment, RotateKey, ScaleDeployment,
+        SetAvailability, SetSetting, UpdateNode,
     },
     state::row::{Row, named_keys, required, text_keys},
 };
@@ -22,6 +23,14 @@ impl Row for Command {
         match self {
             Self::InitCluster(c) => Wire::InitCluster(c.write()),
             Self::UpdateNode(c) => Wire::UpdateNode(c.write()),
+            Self::IssueJoinToken(c) => {
+                Wire::IssueJoinToken(pb::IssueJoinToken { token: Some(c.token.write()) })
+            }
+            Self::AdmitNode(c) => Wire::AdmitNode(c.write()),
+            Self::SetAvailability(c) => Wire::SetAvailability(c.write()),
+            Self::LabelNode(c) => Wire::LabelNode(c.write()),
+            Self::RemoveNode(c) => Wire::RemoveNode(pb::RemoveNode { node: c.node.0 }),
+            Self::RotateKey(c) => Wire::RotateKey(c.write()),
             Self::IssueToken(c) => {
                 Wire::IssueToken(pb::IssueToken { token: Some(c.token.write()), rotate: c.rotate })
             }
@@ -69,6 +78,14 @@ impl Row for Command {
         Ok(match m {
             Wire::InitCluster(m) => Self::InitCluster(Box::new(InitCluster::read(m)?)),
             Wire::UpdateNode(m) => Self::UpdateNode(UpdateNode::read(m)?),
+            Wire::IssueJoinToken(m) => Self::IssueJoinToken(IssueJoinToken {
+                token: JoinToken::read(required("token", m.token)?)?,
+            }),
+            Wire::AdmitNode(m) => Self::AdmitNode(Box::new(AdmitNode::read(m)?)),
+            Wire::SetAvailability(m) => Self::SetAvailability(SetAvailability::read(m)?),
+            Wire::LabelNode(m) => Self::LabelNode(LabelNode::read(m)?),
+            Wire::RemoveNode(m) => Self::RemoveNode(RemoveNode { node: NodeId(m.node) }),
+            Wire::RotateKey(m) => Self::RotateKey(RotateKey::read(m)?),
             Wire::IssueToken(m) => Self::IssueToken(IssueToken {
                 token: OperatorToken::read(required("token", m.token)?)?,
                 rotate: m.rotate,

@@ -7,7 +7,11 @@ mod command;
 mod parts;
 mod steps;
 
-use jaco_api::{convert::InvalidMessage, model::Timestamp, pb};
+use jaco_api::{
+    convert::InvalidMessage,
+    model::{NodeId, Timestamp},
+    pb,
+};
 use prost::Message as _;
 
 use super::{Command, Envelope, Outcome};
@@ -85,7 +89,7 @@ fn command_number(mut bytes: &[u8]) -> u32 {
 /// An outcome as bytes.
 #[must_use]
 pub fn encode_outcome(outcome: &Outcome) -> Vec<u8> {
-    use pb::log_outcome::{Deleted, Done, Outcome as Wire, RevisionInForce, RolledBack};
+    use pb::log_outcome::{Admitted, Deleted, Done, Outcome as Wire, RevisionInForce, RolledBack};
     let wire = match outcome {
         Outcome::Done => Wire::Done(Done {}),
         Outcome::Revision { number, changed } => {
@@ -95,6 +99,7 @@ pub fn encode_outcome(outcome: &Outcome) -> Vec<u8> {
             Wire::RolledBack(RolledBack { restored: *restored, number: *number })
         }
         Outcome::Deleted { volumes } => Wire::Deleted(Deleted { volumes: volumes.clone() }),
+        Outcome::Admitted { node } => Wire::Admitted(Admitted { node: node.0 }),
         Outcome::Rejected(error) => Wire::Rejected(json(error)),
     };
     pb::LogOutcome { outcome: Some(wire) }.encode_to_vec()
@@ -115,6 +120,7 @@ pub fn decode_outcome(bytes: &[u8]) -> Result<Outcome, DecodeError> {
         Wire::Revision(r) => Outcome::Revision { number: r.number, changed: r.changed },
         Wire::RolledBack(r) => Outcome::RolledBack { restored: r.restored, number: r.number },
         Wire::Deleted(d) => Outcome::Deleted { volumes: d.volumes },
+        Wire::Admitted(a) => Outcome::Admitted { node: NodeId(a.node) },
         Wire::Rejected(bytes) => Outcome::Rejected(from_json("rejected", &bytes)?),
     })
 }

@@ -9,10 +9,12 @@ use jaco_api::{
 };
 
 use crate::{
-    command::{ApplyDeployment, InitCluster, UpdateNode},
+    command::{
+        AdmitNode, ApplyDeployment, InitCluster, LabelNode, RotateKey, SetAvailability, UpdateNode,
+    },
     state::{
         Content,
-        row::{Row, named_keys, required, text_keys},
+        row::{Row, digest, named_keys, required, text_keys},
     },
 };
 
@@ -44,22 +46,85 @@ impl Row for UpdateNode {
         pb::UpdateNode {
             node: self.node.0,
             facts: self.facts.clone().map(Into::into),
-            status: self.status.as_ref().map(|(status, reason)| pb::update_node::StatusChange {
-                status: pb::NodeStatus::from(*status).into(),
-                reason: reason.clone(),
+            condition: self.condition.as_ref().map(|(condition, reason)| {
+                pb::update_node::ConditionChange {
+                    condition: pb::NodeCondition::from(*condition).into(),
+                    reason: reason.clone(),
+                }
             }),
         }
     }
     fn read(m: pb::UpdateNode) -> Result<Self, InvalidMessage> {
-        let status = match m.status {
-            Some(change) => Some((change.status().try_into()?, change.reason)),
+        let condition = match m.condition {
+            Some(change) => Some((change.condition().try_into()?, change.reason)),
             None => None,
         };
         Ok(Self {
             node: NodeId(m.node),
             facts: m.facts.map(TryInto::try_into).transpose()?,
-            status,
+            condition,
         })
+    }
+}
+
+impl Row for AdmitNode {
+    type Message = pb::AdmitNode;
+    fn write(&self) -> pb::AdmitNode {
+        pb::AdmitNode {
+            token: self.token.0.to_vec(),
+            name: self.name.to_string(),
+            facts: Some(self.facts.clone().into()),
+        }
+    }
+    fn read(m: pb::AdmitNode) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            token: digest("token", &m.token)?,
+            name: parse("name", &m.name)?,
+            facts: required("facts", m.facts)?.try_into()?,
+        })
+    }
+}
+
+impl Row for SetAvailability {
+    type Message = pb::SetAvailability;
+    fn write(&self) -> pb::SetAvailability {
+        pb::SetAvailability {
+            node: self.node.0,
+            availability: pb::Availability::from(self.availability).into(),
+            forced: self.forced,
+        }
+    }
+    fn read(m: pb::SetAvailability) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            availability: m.availability().try_into()?,
+            node: NodeId(m.node),
+            forced: m.forced,
+        })
+    }
+}
+
+impl Row for LabelNode {
+    type Message = pb::LabelNode;
+    fn write(&self) -> pb::LabelNode {
+        pb::LabelNode {
+            node: self.node.0,
+            set: self.set.clone(),
+            remove: self.remove.iter().cloned().collect(),
+        }
+    }
+    fn read(m: pb::LabelNode) -> Result<Self, InvalidMessage> {
+        Ok(Self { node: NodeId(m.node), set: m.set, remove: m.remove.into_iter().collect() })
+    }
+}
+
+impl Row for RotateKey {
+    type Message = pb::RotateKey;
+    fn write(&self) -> pb::RotateKey {
+        pb::RotateKey { key_id: self.key_id, ca_key: Some(self.ca_key.write()) }
+    }
+    fn read(m: pb::RotateKey) -> Result<Self, InvalidMessage> {
+        let ca_key = Sealed::read(required("ca_key", m.ca_key)?)?;
+        Ok(Self { key_id: m.key_id, ca_key })
     }
 }
 

@@ -2,17 +2,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{AuditKind, NodeId, NodeStatus, Observation, Reason, ReplicaReport, Report, Timestamp},
+    model::{
+        AuditKind, Availability, Digest, JoinToken, NodeCondition, NodeId, Observation, Reason,
+        ReplicaReport, Report, Timestamp,
+    },
     pb,
 };
 use prost::Message as _;
 
 use crate::{
     command::{
-        Action, Command, DecodeError, DeleteDeployment, Envelope, HoldDeployment, InitCluster,
-        IssueToken, Outcome, Reconcile, RecordAudit, RestartDeployment, RevokeToken,
-        RollbackDeployment, RolloutEnd, ScaleDeployment, SetSetting, UpdateNode, decode,
-        decode_outcome, encode, encode_outcome,
+        Action, AdmitNode, Command, DecodeError, DeleteDeployment, Envelope, HoldDeployment,
+        InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile, RecordAudit,
+        RemoveNode, RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd, RotateKey,
+        ScaleDeployment, SetAvailability, SetSetting, UpdateNode, decode, decode_outcome, encode,
+        encode_outcome,
     },
     testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
 };
@@ -87,9 +91,34 @@ fn commands() -> Vec<Command> {
         Command::UpdateNode(UpdateNode {
             node: NodeId(1),
             facts: Some(node(2).facts),
-            status: Some((NodeStatus::Degraded, Some("engine".into()))),
+            condition: Some((NodeCondition::Degraded, Some("engine".into()))),
         }),
-        Command::UpdateNode(UpdateNode { node: NodeId(1), facts: None, status: None }),
+        Command::UpdateNode(UpdateNode { node: NodeId(1), facts: None, condition: None }),
+        Command::IssueJoinToken(IssueJoinToken {
+            token: JoinToken {
+                hash: Digest::of(b"join"),
+                issued_at: Timestamp(1),
+                expires_at: Timestamp(2),
+                consumed_by: None,
+            },
+        }),
+        Command::AdmitNode(Box::new(AdmitNode {
+            token: Digest::of(b"join"),
+            name: name("node-2"),
+            facts: node(2).facts,
+        })),
+        Command::SetAvailability(SetAvailability {
+            node: NodeId(1),
+            availability: Availability::Leaving,
+            forced: true,
+        }),
+        Command::LabelNode(LabelNode {
+            node: NodeId(1),
+            set: BTreeMap::from([("disk".into(), "ssd".into())]),
+            remove: BTreeSet::from(["zone".into()]),
+        }),
+        Command::RemoveNode(RemoveNode { node: NodeId(1) }),
+        Command::RotateKey(RotateKey { key_id: 2, ca_key: sealed(b"key") }),
         Command::IssueToken(IssueToken { token: token("ci", "t"), rotate: true }),
         Command::RevokeToken(RevokeToken { identity: name("ci") }),
         Command::SetSetting(SetSetting { key: "k".into(), value: "v".into() }),
@@ -130,9 +159,15 @@ fn commands() -> Vec<Command> {
             Command::Reconcile(_) => 11,
             Command::Report(_) => 12,
             Command::RecordAudit(_) => 13,
+            Command::IssueJoinToken(_) => 14,
+            Command::AdmitNode(_) => 15,
+            Command::SetAvailability(_) => 16,
+            Command::LabelNode(_) => 17,
+            Command::RemoveNode(_) => 18,
+            Command::RotateKey(_) => 19,
         })
         .collect();
-    assert_eq!(kinds.len(), 14, "one of each command");
+    assert_eq!(kinds.len(), 20, "one of each command");
     all
 }
 
@@ -151,6 +186,7 @@ fn every_outcome_comes_back_as_it_went() {
         Outcome::Revision { number: 4, changed: true },
         Outcome::RolledBack { restored: 1, number: 4 },
         Outcome::Deleted { volumes: vec!["a".into(), "b".into()] },
+        Outcome::Admitted { node: NodeId(3) },
         Outcome::Rejected(ApiError::new(ErrorCode::Conflict, "no").with("owner", "blog")),
     ] {
         assert_eq!(decode_outcome(&encode_outcome(&outcome)).unwrap(), outcome);

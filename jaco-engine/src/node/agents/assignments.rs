@@ -1,26 +1,40 @@
-//! Keeps this node's assignment equal to what the newest state says.
+//! Keeps this node's assignment equal to what the newest state says and its lease allows.
 
 use std::sync::Arc;
 
-use jaco_api::model::Assignment;
-use tokio::sync::watch;
+use jaco_api::model::{Assignment, NodeCondition};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
-use super::documents::OpenedDocuments;
-use crate::{assignment::project, rpc::Membership};
+use super::{Lease, documents::OpenedDocuments};
+use crate::{
+    assignment::{fence, project},
+    rpc::Membership,
+    state::State,
+};
 
 /// Projects every newest state until the state machine stops. A state that changes nothing for this
 /// node wakes nobody.
 pub(crate) async fn keep_assigned(
     membership: Arc<Membership>,
     mut caught_up: watch::Receiver<bool>,
-    assignments: watch::Sender<Option<Arc<Assignment>>>,
+    mut lease: watch::Receiver<Lease>,
+    assignments: Arc<watch::Sender<Option<Arc<Assignment>>>>,
 ) {
     let mut state = membership.state.subscribe();
     let mut documents = OpenedDocuments::new(membership.keyring.clone());
+    let mut fenced = false;
     loop {
         let newest = state.newest();
         let ready = *caught_up.borrow_and_update();
-        let next = documents.of(&newest, |d| project(&newest, membership.id, d, ready));
+        let granted = *lease.borrow_and_update();
+        fenced = is_fenced(fenced, &newest, &membership, granted, Instant::now());
+        let mut next = documents.of(&newest, |d| project(&newest, membership.id, d, ready));
+        if let Some(assignment) = next.as_mut().filter(|_| fenced) {
+            fence(&newest, assignment);
+        }
         assignments.send_if_modified(|present| {
             let differs = !same(present.as_deref(), next.as_ref());
             if differs {
@@ -28,11 +42,34 @@ pub(crate) async fn keep_assigned(
             }
             differs
         });
+        let lease_ends = async {
+            if fenced {
+                std::future::pending().await
+            } else {
+                sleep_until(granted.fence_at()).await
+            }
+        };
         tokio::select! {
             changed = state.changed() => if changed.is_err() { return },
             Ok(()) = caught_up.changed() => {}
+            Ok(()) = lease.changed(), if fenced => {}
+            () = lease_ends => {}
         }
     }
+}
+
+/// Whether others may have given this node up. What it owns is certain again once it has a lease, is
+/// not counted as down, and has applied everything that was committed when the lease was granted.
+fn is_fenced(
+    fenced: bool,
+    state: &State,
+    membership: &Membership,
+    lease: Lease,
+    now: Instant,
+) -> bool {
+    let down = state.node(membership.id).is_none_or(|n| n.condition == NodeCondition::Down);
+    let over = now >= lease.fence_at();
+    down || over || (fenced && state.index() < lease.commit)
 }
 
 /// Whether two assignments ask for the same; the state they were made from does not matter.

@@ -4,13 +4,17 @@ mod assignments;
 mod caught_up;
 mod documents;
 mod isolation;
+mod keys;
 mod mesh;
 mod reports;
+mod session;
 mod standing;
 
 pub(crate) use assignments::keep_assigned;
 pub(crate) use caught_up::catch_up;
 pub(crate) use isolation::{Isolation, isolate};
+pub(crate) use keys::keep_keys;
 pub(crate) use mesh::keep_meshed;
 pub(crate) use reports::forward;
+pub(crate) use session::{Lease, keep_session};
 pub(crate) use standing::{Standing, keep_standing};

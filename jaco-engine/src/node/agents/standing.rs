@@ -1,8 +1,8 @@
 //! Keeps the node's own row true: what it says of itself and whether it can run work.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use jaco_api::model::{Actor, Node, NodeFacts, NodeStatus};
+use jaco_api::model::{Actor, Intent, Node, NodeCondition, NodeFacts, NodeId};
 use jaco_runtime::reconcile::EngineStatus;
 use tokio::sync::watch;
 
@@ -11,6 +11,7 @@ use crate::{
     command::{Command, UpdateNode},
     retry::Backoff,
     rpc::Membership,
+    state::State,
 };
 
 /// What the node's row is derived from.
@@ -20,6 +21,8 @@ pub(crate) struct Standing {
     pub(crate) version: &'static str,
     pub(crate) engine: watch::Receiver<EngineStatus>,
     pub(crate) isolation: watch::Receiver<Isolation>,
+    /// The replicas that are here, once the engine was looked at.
+    pub(crate) holds: watch::Receiver<Option<BTreeSet<String>>>,
 }
 
 /// Proposes a change whenever the row is not true, until the state machine stops.
@@ -32,9 +35,10 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             standing.engine.borrow_and_update().clone(),
             standing.isolation.borrow_and_update().clone(),
         );
+        let tidy = is_tidy(&newest, membership.id, standing.holds.borrow_and_update().as_ref());
         let update = newest
             .node(membership.id)
-            .and_then(|node| correction(node, &standing, &engine, &isolation));
+            .and_then(|node| correction(node, &standing, &engine, &isolation, tidy));
         if let Some(update) = update {
             let actor = Actor::system(Some(membership.name.clone()));
             match membership.submitter.submit(actor, None, Command::UpdateNode(update)).await {
@@ -50,8 +54,19 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             changed = state.changed() => if changed.is_err() { return },
             Ok(()) = standing.engine.changed() => {}
             Ok(()) = standing.isolation.changed() => {}
+            Ok(()) = standing.holds.changed() => {}
         }
     }
+}
+
+/// Whether nothing is left here that this node does not own. False while that is not known.
+fn is_tidy(state: &State, node: NodeId, holds: Option<&BTreeSet<String>>) -> bool {
+    let owned: BTreeSet<String> = state
+        .replicas_on(node)
+        .filter(|replica| replica.intent == Intent::Run)
+        .map(|replica| replica.id.to_string())
+        .collect();
+    holds.is_some_and(|holds| holds.is_subset(&owned))
 }
 
 /// What must change in the row; nothing while too little is known. Pure.
@@ -60,12 +75,17 @@ fn correction(
     standing: &Standing,
     engine: &EngineStatus,
     isolation: &Isolation,
+    tidy: bool,
 ) -> Option<UpdateNode> {
     let facts = facts(&node.facts, standing, engine);
-    let status = status(node.status, engine, isolation);
+    let condition = condition(node.condition, engine, isolation, tidy);
     let facts = (facts != node.facts).then_some(facts);
-    let status = status.filter(|(s, reason)| (*s, reason) != (node.status, &node.reason));
-    (facts.is_some() || status.is_some()).then_some(UpdateNode { node: node.id, facts, status })
+    let condition = condition.filter(|(c, reason)| (*c, reason) != (node.condition, &node.reason));
+    (facts.is_some() || condition.is_some()).then_some(UpdateNode {
+        node: node.id,
+        facts,
+        condition,
+    })
 }
 
 fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeFacts {
@@ -88,28 +108,24 @@ fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeF
     }
 }
 
-/// The status that is true. One that an operator or the leader gave is not taken back here.
-fn status(
-    present: NodeStatus,
+/// The condition that is true; nothing while too little is known. A node that was given up comes back
+/// only when it has stopped what is no longer its own.
+fn condition(
+    present: NodeCondition,
     engine: &EngineStatus,
     isolation: &Isolation,
-) -> Option<(NodeStatus, Option<String>)> {
-    let ours = matches!(
-        present,
-        NodeStatus::Joining
-            | NodeStatus::Ready
-            | NodeStatus::Degraded
-            | NodeStatus::IsolationUnavailable
-    );
-    if !ours {
+    tidy: bool,
+) -> Option<(NodeCondition, Option<String>)> {
+    let engine_is_down = matches!(engine, EngineStatus::Down { .. });
+    if present == NodeCondition::Down && !tidy && !engine_is_down {
         return None;
     }
     match (isolation, engine) {
         (Isolation::Unavailable(why), _) => {
-            Some((NodeStatus::IsolationUnavailable, Some(why.clone())))
+            Some((NodeCondition::IsolationUnavailable, Some(why.clone())))
         }
-        (_, EngineStatus::Down { reason }) => Some((NodeStatus::Degraded, Some(reason.clone()))),
-        (Isolation::Loaded, EngineStatus::Up(_)) => Some((NodeStatus::Ready, None)),
+        (_, EngineStatus::Down { reason }) => Some((NodeCondition::Degraded, Some(reason.clone()))),
+        (Isolation::Loaded, EngineStatus::Up(_)) => Some((NodeCondition::Ready, None)),
         _ => None,
     }
 }
@@ -118,7 +134,7 @@ fn status(
 mod tests {
     use std::collections::BTreeMap;
 
-    use jaco_api::model::{NodeId, Timestamp};
+    use jaco_api::model::{Availability, NodeStatus, Timestamp};
     use jaco_runtime::container::EngineVersion;
 
     use super::*;
@@ -134,12 +150,16 @@ mod tests {
         }
     }
 
-    fn row(status: NodeStatus) -> Node {
+    fn row(condition: NodeCondition) -> Node {
         Node {
             id: NodeId(1),
             name: "a".parse().unwrap(),
-            status,
+            status: NodeStatus::Joining,
+            condition,
+            condition_since: Timestamp(0),
             reason: None,
+            availability: Availability::Active,
+            forced: false,
             labels: BTreeMap::new(),
             facts: NodeFacts {
                 api_addr: "10.0.0.1:7000".parse().unwrap(),
@@ -161,19 +181,18 @@ mod tests {
             version: "1",
             engine: watch::channel(EngineStatus::Connecting).1,
             isolation: watch::channel(Isolation::Loaded).1,
+            holds: watch::channel(None).1,
         }
     }
 
     #[test]
     fn a_true_row_is_left_alone() {
         let up = EngineStatus::Up(version());
-        for status in [NodeStatus::Ready, NodeStatus::Cordoned, NodeStatus::Draining] {
-            let row = row(status);
-            assert_eq!(correction(&row, &standing(), &up, &Isolation::Loaded), None, "{status:?}");
-        }
-        let joining = row(NodeStatus::Joining);
+        let ready = row(NodeCondition::Ready);
+        assert_eq!(correction(&ready, &standing(), &up, &Isolation::Loaded, true), None);
+        let joining = row(NodeCondition::Joining);
         let unknown =
-            correction(&joining, &standing(), &EngineStatus::Connecting, &Isolation::Loaded);
+            correction(&joining, &standing(), &EngineStatus::Connecting, &Isolation::Loaded, true);
         assert_eq!(unknown, None);
     }
 
@@ -182,21 +201,28 @@ mod tests {
         let up = EngineStatus::Up(version());
         let down = EngineStatus::Down { reason: "no socket".to_owned() };
         let broken = Isolation::Unavailable("no nftables".to_owned());
-        let status = |present, engine, isolation| {
-            correction(&row(present), &standing(), engine, isolation).and_then(|u| u.status)
+        let condition = |present, engine, isolation| {
+            correction(&row(present), &standing(), engine, isolation, false)
+                .and_then(|u| u.condition)
         };
         let loaded = &Isolation::Loaded;
-        assert_eq!(status(NodeStatus::Joining, &up, loaded), Some((NodeStatus::Ready, None)));
         assert_eq!(
-            status(NodeStatus::Ready, &down, loaded),
-            Some((NodeStatus::Degraded, Some("no socket".to_owned())))
+            condition(NodeCondition::Joining, &up, loaded),
+            Some((NodeCondition::Ready, None))
         );
         assert_eq!(
-            status(NodeStatus::Degraded, &up, &broken),
-            Some((NodeStatus::IsolationUnavailable, Some("no nftables".to_owned())))
+            condition(NodeCondition::Ready, &down, loaded),
+            Some((NodeCondition::Degraded, Some("no socket".to_owned())))
         );
-        assert_eq!(status(NodeStatus::Cordoned, &down, loaded), None);
-        let update = correction(&row(NodeStatus::Ready), &standing(), &down, loaded).unwrap();
+        assert_eq!(
+            condition(NodeCondition::Degraded, &up, &broken),
+            Some((NodeCondition::IsolationUnavailable, Some("no nftables".to_owned())))
+        );
+        assert_eq!(condition(NodeCondition::Down, &up, loaded), None);
+        let back = correction(&row(NodeCondition::Down), &standing(), &up, loaded, true);
+        assert_eq!(back.and_then(|u| u.condition), Some((NodeCondition::Ready, None)));
+        let update =
+            correction(&row(NodeCondition::Ready), &standing(), &down, loaded, false).unwrap();
         assert_eq!(update.facts.unwrap().engine, None);
     }
 }

@@ -10,8 +10,8 @@ use std::{
 use jaco_api::{
     error::ApiError,
     model::{
-        Actor, AuditKind, ClusterId, Digest, Identity, Node, NodeFacts, NodeId, NodeName,
-        NodeStatus, OperatorToken, Role, Sealed, Timestamp,
+        Actor, AuditKind, Availability, ClusterId, Digest, Identity, Node, NodeCondition,
+        NodeFacts, NodeId, NodeName, NodeStatus, OperatorToken, Role, Sealed, Timestamp,
     },
 };
 
@@ -46,7 +46,14 @@ pub(super) async fn start(
     timing: RaftTiming,
 ) -> Raft {
     let clock = Arc::new(SystemClock);
-    let options = RaftOptions { id: NodeId(id), storage, transport, clock, timing };
+    let options = RaftOptions {
+        id: NodeId(id),
+        storage,
+        transport,
+        clock,
+        timing,
+        desk: Arc::new(crate::raft::NoDesk),
+    };
     Raft::start(options).await.unwrap()
 }
 
@@ -70,7 +77,11 @@ pub(super) fn init() -> Command {
             id: NodeId(1),
             name,
             status: NodeStatus::Ready,
+            condition: NodeCondition::Ready,
+            condition_since: Timestamp(0),
             reason: None,
+            availability: Availability::Active,
+            forced: false,
             labels: BTreeMap::new(),
             facts,
             joined_at: Timestamp(0),

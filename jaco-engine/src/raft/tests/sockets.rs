@@ -75,8 +75,13 @@ fn cluster() -> ClusterId {
     ClusterId(uuid::Uuid::from_u128(1))
 }
 fn credentials(ca: &Authority, name: &str) -> Credentials {
-    let name = NodeName::new(name).unwrap();
-    Credentials::new(&ca.issue(&name, cluster(), &[], now()).unwrap()).unwrap()
+    let number = name.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let identity = PeerIdentity {
+        cluster: cluster(),
+        node: NodeName::new(name).unwrap(),
+        member: NodeId(number),
+    };
+    Credentials::new(&ca.issue(&identity, &[], now()).unwrap()).unwrap()
 }
 fn transport(ca: &Authority, trusted: &str, name: &str) -> GrpcTransport {
     let transport = GrpcTransport::new();

@@ -21,6 +21,8 @@ impl Row for Cluster {
             last_node: self.last_node,
             last_audit: self.last_audit,
             last_event: self.last_event,
+            data_key: self.data_key,
+            key_due: self.key_due,
         }
     }
     fn read(m: pb::ClusterRow) -> Result<Self, InvalidMessage> {
@@ -33,6 +35,8 @@ impl Row for Cluster {
             last_node: m.last_node,
             last_audit: m.last_audit,
             last_event: m.last_event,
+            data_key: m.data_key,
+            key_due: m.key_due,
         })
     }
 }

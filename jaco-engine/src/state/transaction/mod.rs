@@ -16,7 +16,8 @@ use std::{
 };
 
 use jaco_api::model::{
-    Actor, Deployment, DeploymentName, Digest, Node, OperatorToken, Sealed, Settings, Timestamp,
+    Actor, Deployment, DeploymentName, Digest, JoinToken, Node, NodeId, OperatorToken, Sealed,
+    Settings, Timestamp,
 };
 
 use super::{Cluster, RetiredToken, State, Table};
@@ -98,8 +99,29 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Adds or replaces a member.
+    /// The number of the next member; it is not given out again.
+    pub(crate) fn next_node(&mut self) -> Option<NodeId> {
+        let cluster = Arc::make_mut(self.state.cluster.as_mut()?);
+        cluster.last_node += 1;
+        Some(NodeId(cluster.last_node))
+    }
+
+    /// Adds or replaces a join token; at most `kept` stay.
+    pub(crate) fn put_join_token(&mut self, token: JoinToken, kept: usize) {
+        self.state.join_tokens.put(token.hash, Arc::new(token));
+        drop_oldest(&mut self.state.join_tokens, kept, |row| row.issued_at.0);
+    }
+
+    /// Takes a member out; its replicas and volumes are gone already.
+    pub(crate) fn remove_node(&mut self, id: NodeId) {
+        if let Some(old) = self.state.nodes.remove(&id) {
+            self.state.node_names.remove(&old.name);
+        }
+    }
+
+    /// Adds or replaces a member. Its status follows from its condition and availability.
     pub(crate) fn put_node(&mut self, node: Node) {
+        let node = node.settled();
         let (id, name) = (node.id, node.name.clone());
         if let Some(old) = self.state.nodes.put(id, Arc::new(node)) {
             self.state.node_names.remove(&old.name);

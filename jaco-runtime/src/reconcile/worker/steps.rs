@@ -54,7 +54,7 @@ impl Worker {
                 self.engine.freed.notify_one();
             }
             // Only a running replica has images, a container to make and one to start.
-            (_, Wanted::Gone | Wanted::Unknown) => return Ok(Turn::Wait(None)),
+            (_, Wanted::Gone | Wanted::Killed | Wanted::Unknown) => return Ok(Turn::Wait(None)),
         }
         self.memory().went_well();
         Ok(Turn::Again)

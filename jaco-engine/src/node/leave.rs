@@ -1,0 +1,54 @@
+//! The end of this node's membership: it was removed, and becomes what it was before it joined.
+//!
+//! Containers and networks of the cluster go, then what is on disk, the membership itself first: a
+//! crash in between leaves a node that belongs to no cluster. Volumes stay: they may be all that is
+//! left of somebody's data.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{NodeError, keeper::Keeper, ports::Reserved};
+use crate::raft::{DiskStorage, RaftStorage};
+
+/// How long containers may take to stop.
+const STOPPING: Duration = Duration::from_secs(60);
+/// How long the log may take to stop.
+const LOG_PATIENCE: Duration = Duration::from_secs(8);
+
+impl Keeper {
+    /// Forgets the cluster.
+    pub(crate) async fn leave(&mut self) {
+        tracing::warn!(node = %self.name, "this node leaves its cluster");
+        self.seams.transport().detached();
+        let membership = self.membership.send_replace(None);
+        if let (Some(part), Some(membership)) = (self.part.take(), membership) {
+            let runtime = Arc::clone(&self.seams.runtime);
+            part.clear(&*runtime, membership.cluster, membership.name.clone(), STOPPING).await;
+        }
+        self.ports_open.cancel();
+        if let Some(consensus) = self.consensus.take()
+            && let Err(error) = consensus.raft.shutdown(LOG_PATIENCE).await
+        {
+            tracing::error!(%error, "the log was abandoned");
+        }
+        match self.begin_anew() {
+            Ok(()) => tracing::info!(node = %self.name, "this node belongs to no cluster any more"),
+            Err(error) => {
+                // What is left on disk is looked at by the next start.
+                tracing::error!(error = &error as &dyn std::error::Error, "restart this node");
+                self.stop.cancel();
+            }
+        }
+    }
+
+    /// What the node has before it belongs to a cluster: an empty data directory and its ports.
+    fn begin_anew(&mut self) -> Result<(), NodeError> {
+        self.directory.forget_member()?;
+        if self.owns_storage {
+            let storage = DiskStorage::open(self.directory.raft()).map_err(NodeError::Storage)?;
+            self.storage = Arc::new(storage) as Arc<dyn RaftStorage>;
+        }
+        self.ports_open = self.stop.child_token();
+        self.ports = Some(Reserved::again(&self.config, self.addresses)?);
+        Ok(())
+    }
+}
