@@ -37,6 +37,7 @@ pub use cluster::{Cluster, Joined};
 pub use engine::{Container, Engine};
 pub use error::HarnessError;
 pub use host::{Direction, Host};
+pub use http::http_get;
 pub use image::{busybox_image, shop_image};
 pub use load::{Load, Requests, Target, Targets};
 pub use node::{Node, NodeOptions};

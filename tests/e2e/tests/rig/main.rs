@@ -18,7 +18,7 @@ mod stacks;
 use std::process::ExitCode;
 
 use fleet::{
-    catching_up, draining, instruments, joining, leadership, membership, minority, power,
+    anywhere, catching_up, draining, instruments, joining, leadership, membership, minority, power,
     singleton, spread, strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
@@ -61,7 +61,9 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     strangers::only_members_reach_the_inner_ports,
     membership::members_come_and_go_without_a_trace,
     membership::a_dead_host_is_removed_by_force,
+    anywhere::any_node_serves_every_command,
     spread::replicas_of_a_lost_host_run_elsewhere,
+    spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,
     catching_up::a_node_that_was_away_for_long_holds_the_same_state,
     minority::one_of_three_goes_on_and_changes_nothing,

@@ -83,3 +83,34 @@ fn lose(fleet: &Fleet, lost: usize, role: &str) -> Outcome {
     assert!(elsewhere <= ELSEWHERE, "{role}: elsewhere after {elsewhere:?}");
     Ok(())
 }
+
+/// A host whose engine is gone can run nothing, though its daemon is well.
+pub(crate) fn replicas_of_a_dead_engine_run_elsewhere(fleet: &mut Fleet) -> Outcome {
+    fleet.form()?;
+    let stack = fleet.stack(&named("fleet"), &many(6, ""))?;
+    fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=60s"])?;
+    let lost = (fleet.cluster().leader(&[0, 1, 2])? + 1) % 3;
+    let name = fleet.cluster().node(lost).name().to_owned();
+    let stopped = Instant::now();
+    fleet.cluster_mut().rig_mut().host_mut(lost).stop_engine()?;
+    fleet.until_replicas(lost, Patience::NORMAL, "six to run on two hosts", |rows| {
+        rows.iter().filter(|r| r.node != name && r.state == "running").count() == 6
+    })?;
+    fleet.measured("engine stopped → all run elsewhere", format!("{:.1?}", stopped.elapsed()));
+    let list = fleet.cli(lost).json(&["node", "list"])?;
+    let row = list.as_array().into_iter().flatten().find(|row| row["name"] == name.as_str());
+    assert!(row.is_some_and(|row| row["status"] == "degraded"), "{list}");
+
+    fleet.cluster_mut().rig_mut().revive()?;
+    fleet.cluster().ready(Patience::NORMAL)?;
+    fleet.cluster().until(Patience::NORMAL, "one container per replica", || {
+        let counts: Vec<usize> = fleet
+            .containers("app")
+            .map_err(|error| error.to_string())?
+            .iter()
+            .map(Vec::len)
+            .collect();
+        if counts.iter().sum::<usize>() == 6 { Ok(()) } else { Err(format!("{counts:?}")) }
+    })?;
+    Ok(())
+}
