@@ -188,7 +188,8 @@ impl Cluster {
         Ok(Joined { answer, took: started.elapsed() })
     }
 
-    /// Founds a cluster and joins every other node to it; returns when all are ready in the eyes of all.
+    /// Founds a cluster and joins every other node to it; returns when all are ready in the eyes of all,
+    /// and as many vote as should.
     ///
     /// # Errors
     /// A node refuses or does not become ready; the report is that of every node.
@@ -200,7 +201,23 @@ impl Cluster {
             .collect::<Result<Vec<_>>>()
             .map_err(|e| self.explained(e))?;
         self.ready(Patience::NORMAL)?;
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        // An odd number, and at most seven.
+        self.voters(&all, Patience::NORMAL, (self.nodes.len().min(7) - 1) / 2 * 2 + 1)?;
         Ok(init)
+    }
+
+    /// Waits until that many vote, in the eyes of these nodes.
+    ///
+    /// # Errors
+    /// One never sees that many, with the report of every node.
+    pub fn voters(&self, witnesses: &[usize], patience: Patience, count: usize) -> Result<()> {
+        let what = format!("{count} to vote");
+        self.everywhere(witnesses, patience, &what, &["cluster", "status"], |status| {
+            let rows = status["members"].as_array().map_or(&[][..], Vec::as_slice);
+            let votes = |row: &&Value| row["role"] == "voter" || row["role"] == "leader";
+            rows.iter().filter(votes).count() == count
+        })
     }
 
     /// Waits until every node says that every node is ready.

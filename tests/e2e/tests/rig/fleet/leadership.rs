@@ -12,7 +12,7 @@ pub(crate) fn writes_go_on_when_the_leader_is_killed(fleet: &mut Fleet) -> Outco
     fleet.form()?;
     let mut took = Vec::new();
     for kill in 0..times(5, 20) {
-        voters(fleet, 3)?;
+        fleet.cluster().voters(&[0, 1, 2], Patience::NORMAL, 3)?;
         let leader = fleet.cluster().leader(&[0, 1, 2])?;
         let survivor = (leader + 1) % 3;
         let name = format!("after-kill-{kill}");
@@ -42,20 +42,4 @@ pub(crate) fn writes_go_on_when_the_leader_is_killed(fleet: &mut Fleet) -> Outco
     let kept = tokens.as_array().map_or(0, Vec::len);
     assert_eq!(kept, took.len() + 1, "every acknowledged write is there: {tokens}");
     Ok(())
-}
-
-/// Waits until that many vote, in the eyes of all.
-pub(crate) fn voters(fleet: &Fleet, count: usize) -> Outcome {
-    voters_among(fleet, &[0, 1, 2], count)
-}
-
-/// Waits until that many vote, in the eyes of these members.
-pub(crate) fn voters_among(fleet: &Fleet, members: &[usize], count: usize) -> Outcome {
-    let what = format!("{count} to vote");
-    let status = ["cluster", "status"];
-    Ok(fleet.cluster().everywhere(members, Patience::NORMAL, &what, &status, |status| {
-        let rows = status["members"].as_array().map_or(&[][..], Vec::as_slice);
-        let votes = |m: &&serde_json::Value| m["role"] == "voter" || m["role"] == "leader";
-        rows.iter().filter(votes).count() == count
-    })?)
 }

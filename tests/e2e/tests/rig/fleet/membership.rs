@@ -1,28 +1,28 @@
 //! One host becomes three and one again; who leaves is clean, and may come back.
 
-use std::fs;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use jaco_e2e::{Fleet, Outcome};
 use jaco_harness::Patience;
 
-use super::{
-    leadership::voters_among,
-    strangers::{Door, Shown},
-};
+use super::strangers::{Door, Shown};
 use crate::stacks::{many, named};
 
 pub(crate) fn members_come_and_go_without_a_trace(fleet: &mut Fleet) -> Outcome {
     fleet.daemons()?;
-    let rules: Vec<String> =
-        fleet.cluster().rig().hosts().iter().map(|h| h.rules()).collect::<Result<_, _>>()?;
+    let fresh: Vec<Host> = (0..3).map(|n| Host::look(fleet, n)).collect::<Outcome<_>>()?;
     fleet.cluster().init()?;
-    voters_among(fleet, &[0], 1)?;
+    fleet.cluster().voters(&[0], Patience::NORMAL, 1)?;
     fleet.cluster().join(1, 0)?;
     fleet.cluster().ready_among(&[0, 1], Patience::NORMAL)?;
-    voters_among(fleet, &[0, 1], 1)?;
+    fleet.cluster().voters(&[0, 1], Patience::NORMAL, 1)?;
     fleet.cluster().join(2, 1)?;
     fleet.cluster().ready(Patience::NORMAL)?;
-    voters_among(fleet, &[0, 1, 2], 3)?;
+    fleet.cluster().voters(&[0, 1, 2], Patience::NORMAL, 3)?;
     let stack = fleet.stack(&named("fleet"), &many(6, ""))?;
     fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=60s"])?;
 
@@ -33,8 +33,8 @@ pub(crate) fn members_come_and_go_without_a_trace(fleet: &mut Fleet) -> Outcome 
     let shown = Shown::of(fleet.cluster().node(gone).data_dir(), &name)?;
     fleet.cli(gone).run(&["node", "remove", &name, "--wait=90s"])?;
     fleet.cluster().ready_among(&rest, Patience::NORMAL)?;
-    voters_among(fleet, &rest, 1)?;
-    clean(fleet, gone, &rules[gone])?;
+    fleet.cluster().voters(&rest, Patience::NORMAL, 1)?;
+    clean(fleet, gone, &fresh[gone])?;
     for n in &rest {
         let opened = Door::at(fleet, *n, 7000, Some(&shown))?.internal(None)?;
         assert!(opened.iter().all(Result::is_err), "its certificate opens nothing: {opened:?}");
@@ -46,7 +46,7 @@ pub(crate) fn members_come_and_go_without_a_trace(fleet: &mut Fleet) -> Outcome 
 
     fleet.cluster().join(gone, rest[0])?;
     fleet.cluster().ready(Patience::NORMAL)?;
-    voters_among(fleet, &[0, 1, 2], 3)?;
+    fleet.cluster().voters(&[0, 1, 2], Patience::NORMAL, 3)?;
 
     // Two go, and the last one carries everything.
     let last = fleet.cluster().leader(&[0, 1, 2])?;
@@ -56,8 +56,8 @@ pub(crate) fn members_come_and_go_without_a_trace(fleet: &mut Fleet) -> Outcome 
         fleet.cli(last).run(&["node", "remove", &name, "--wait=90s"])?;
         left.retain(|other| *other != n);
         fleet.cluster().ready_among(&left, Patience::NORMAL)?;
-        voters_among(fleet, &left, 1)?;
-        clean(fleet, n, &rules[n])?;
+        fleet.cluster().voters(&left, Patience::NORMAL, 1)?;
+        clean(fleet, n, &fresh[n])?;
     }
     fleet.cli(last).run(&["scale", "fleet/app=7", "--wait=60s"])?;
     assert_eq!(fleet.running("app")?[last], 7);
@@ -66,25 +66,45 @@ pub(crate) fn members_come_and_go_without_a_trace(fleet: &mut Fleet) -> Outcome 
     Ok(())
 }
 
-/// Nothing is left of a membership: no container, network, rule, certificate, key or log.
-fn clean(fleet: &Fleet, n: usize, rules: &str) -> Outcome {
-    let node = fleet.cluster().node(n);
-    fleet.cluster().until(Patience::NORMAL, "the removed node to be clean", || {
-        let status = node.cli().json(&["cluster", "status"]).map_err(|error| error.to_string())?;
-        let left = fleet.engine(n).everything().map_err(|error| error.to_string())?;
-        let mut files = Vec::new();
-        for directory in ["node", "keys", "raft"] {
-            let list = fs::read_dir(node.data_dir().join(directory)).into_iter().flatten();
-            files.extend(list.flatten().map(|entry| entry.path()));
+/// What a host keeps: names of containers, networks and volumes, rules of ours, and files with their sizes.
+#[derive(Debug, PartialEq)]
+struct Host {
+    engine: Vec<String>,
+    rules: Vec<String>,
+    files: BTreeMap<PathBuf, u64>,
+}
+
+impl Host {
+    fn look(fleet: &Fleet, n: usize) -> Outcome<Self> {
+        let rules = fleet.cluster().rig().host(n).rules()?;
+        let ours = rules.lines().filter(|line| line.contains("jaco")).map(str::to_owned);
+        let mut files = BTreeMap::new();
+        sizes(fleet.cluster().node(n).data_dir(), &mut files)?;
+        Ok(Self { engine: fleet.engine(n).everything()?, rules: ours.collect(), files })
+    }
+}
+
+fn sizes(directory: &Path, files: &mut BTreeMap<PathBuf, u64>) -> Outcome {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        match path.metadata()? {
+            kind if kind.is_dir() => sizes(&path, files)?,
+            kind => drop(files.insert(path, kind.len())),
         }
-        if status["initialized"] == false && left.is_empty() && files.is_empty() {
+    }
+    Ok(())
+}
+
+/// Nothing is left of a membership: no container, network, rule, certificate, key or entry.
+fn clean(fleet: &Fleet, n: usize, fresh: &Host) -> Outcome {
+    fleet.cluster().until(Patience::NORMAL, "the removed node to be as if it were new", || {
+        let status = fleet.cli(n).json(&["cluster", "status"]).map_err(|e| e.to_string())?;
+        let now = Host::look(fleet, n).map_err(|error| error.to_string())?;
+        if status["initialized"] == false && now == *fresh {
             return Ok(());
         }
-        Err(format!("{status}\n{left:?}\n{files:?}"))
+        Err(format!("{status}\n{now:#?}\nwas when it was new\n{fresh:#?}"))
     })?;
-    let now = fleet.cluster().rig().host(n).rules()?;
-    let ours = |text: &str| text.lines().filter(|l| l.contains("jaco")).count();
-    assert_eq!(ours(&now), ours(rules), "no rule is left:\n{now}");
     Ok(())
 }
 
@@ -100,7 +120,7 @@ pub(crate) fn a_dead_host_is_removed_by_force(fleet: &mut Fleet) -> Outcome {
     fleet.cluster_mut().node_mut(dead).kill()?;
     fleet.cli(rest[0]).run(&["node", "remove", &name, "--force", "--wait=60s"])?;
     fleet.cluster().ready_among(&rest, Patience::NORMAL)?;
-    voters_among(fleet, &rest, 1)?;
+    fleet.cluster().voters(&rest, Patience::NORMAL, 1)?;
     fleet.until_replicas(rest[1], Patience::NORMAL, "all six to run on two hosts", |rows| {
         rows.len() == 6 && rows.iter().all(|r| r.state == "running" && r.node != name)
     })?;
