@@ -90,6 +90,11 @@ fn start_everything(fleet: &mut Fleet, flags: &str) -> Outcome<(usize, usize)> {
     let timeline = Timeline::start(&fleet.engines(), "jaco.service=app", &fleet.scratch()?)?;
     fleet.cluster_mut().start()?;
     fleet.cluster().ready(Patience::LONG)?;
+    // What the cluster remembers of before is no proof: the engines are asked first.
+    fleet.cluster().until(Patience::LONG, "every container to run", || {
+        let counts = fleet.running("app").map_err(|error| error.to_string())?;
+        if counts.iter().sum::<usize>() == REPLICAS { Ok(()) } else { Err(format!("{counts:?}")) }
+    })?;
     fleet.until_replicas(0, Patience::LONG, "every replica to run", |rows| {
         rows.len() == REPLICAS && rows.iter().all(|r| r.state == "running" && r.health == "healthy")
     })?;
