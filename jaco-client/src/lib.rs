@@ -34,5 +34,5 @@ pub use node::{JoinToken, NodeDetail, NodeLoad, NodeSummary, TaskState};
 pub use status_view::StatusView;
 pub use token::{IssueToken, IssuedToken};
 pub use trust::{InvalidFingerprint, Trust};
-pub use wait::{Goal, Verdict, Wait, WaitResult};
+pub use wait::{Goal, NodeGoal, Verdict, Wait, WaitResult};
 pub use watch::{EventQuery, StatusBatch, StatusQuery};

@@ -7,7 +7,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jaco_api::{error::ApiError, model::Actor};
+use jaco_api::{
+    error::{ApiError, ErrorCode},
+    model::Actor,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -19,6 +22,10 @@ use crate::{
 
 /// How long a command is tried before the caller is told why it does not get through.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it is tried while too few voters can be reached.
+const PATIENCE_WITHOUT_QUORUM: Duration = Duration::from_millis(1_500);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -103,12 +110,24 @@ impl Submitter {
         deadline: Instant,
     ) -> Result<Applied, ApiError> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut alone_since = Instant::now();
         loop {
-            match timeout_at(deadline, self.log.propose(envelope.clone())).await {
+            let attempt = timeout_at(deadline, self.log.propose(envelope.clone()));
+            let result = tokio::select! {
+                result = attempt => result,
+                error = self.without_quorum() => return Err(error),
+            };
+            match result {
                 Ok(Ok(applied)) => return Ok(applied),
                 Ok(Err(Failed::ForGood(error))) => return Err(error),
                 Ok(Err(Failed::Again)) => {}
                 Err(_) => return Err(self.log.obstacle()),
+            }
+            let obstacle = self.log.obstacle();
+            if obstacle.code != ErrorCode::QuorumLost {
+                alone_since = Instant::now();
+            } else if alone_since.elapsed() >= PATIENCE_WITHOUT_QUORUM {
+                return Err(obstacle);
             }
             let pause = backoff.pause();
             if Instant::now() + pause >= deadline {
@@ -116,6 +135,20 @@ impl Submitter {
             }
             tokio::time::sleep(pause).await;
             envelope.at = self.clock.now();
+        }
+    }
+
+    /// Ends when too few voters have been reachable for a while.
+    async fn without_quorum(&self) -> ApiError {
+        let mut alone_since = Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let obstacle = self.log.obstacle();
+            if obstacle.code != ErrorCode::QuorumLost {
+                alone_since = Instant::now();
+            } else if alone_since.elapsed() >= PATIENCE_WITHOUT_QUORUM {
+                return obstacle;
+            }
         }
     }
 }
@@ -133,7 +166,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use jaco_api::{error::ErrorCode, model::AuditKind};
+    use jaco_api::model::AuditKind;
 
     use super::*;
     use crate::{command::RecordAudit, state::State, testing::ManualClock, watch};
@@ -141,6 +174,7 @@ mod tests {
     /// Refuses a number of attempts, then accepts.
     struct Stubborn {
         refusals: AtomicUsize,
+        obstacle: ErrorCode,
         publisher: watch::StatePublisher,
         seen: Mutex<Vec<Envelope>>,
     }
@@ -157,14 +191,18 @@ mod tests {
             Ok(Applied { index: 7, outcome: Outcome::Done })
         }
         fn obstacle(&self) -> ApiError {
-            ApiError::new(ErrorCode::NoLeader, "nobody leads")
+            ApiError::new(self.obstacle, "nobody leads")
         }
     }
 
     fn submitter(refusals: usize) -> (Arc<Stubborn>, Submitter) {
+        hindered(refusals, ErrorCode::NoLeader)
+    }
+
+    fn hindered(refusals: usize, obstacle: ErrorCode) -> (Arc<Stubborn>, Submitter) {
         let (publisher, state) = watch::channel(Arc::default());
         let seen = Mutex::default();
-        let log = Arc::new(Stubborn { refusals: refusals.into(), publisher, seen });
+        let log = Arc::new(Stubborn { refusals: refusals.into(), obstacle, publisher, seen });
         let clock = Arc::new(ManualClock::default());
         (log.clone(), Submitter::new(log, clock, state))
     }
@@ -193,5 +231,14 @@ mod tests {
         let error = submitter.submit(Actor::system(None), None, audit()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::NoLeader);
         assert!(began.elapsed() <= PATIENCE && began.elapsed() > PATIENCE / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_quorum_the_caller_is_told_within_two_seconds() {
+        let (_log, submitter) = hindered(usize::MAX, ErrorCode::QuorumLost);
+        let began = Instant::now();
+        let error = submitter.submit(Actor::system(None), None, audit()).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::QuorumLost);
+        assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
     }
 }

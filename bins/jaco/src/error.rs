@@ -5,9 +5,9 @@ use std::{fmt::Write as _, io, path::PathBuf, time::Duration};
 use jaco_api::{
     error::ErrorCode,
     manifest::Diagnostic,
-    model::{InvalidName, Span},
+    model::{InvalidName, NodeName, Span},
 };
-use jaco_client::Goal;
+use jaco_client::{Goal, NodeGoal};
 
 use crate::output::style;
 
@@ -144,6 +144,40 @@ pub enum Error {
         /// What is in the way.
         reasons: Vec<String>,
     },
+    /// A node cannot become what it was waited for.
+    #[error("{node} did not become {goal}")]
+    NodeNotReached {
+        /// The node.
+        node: NodeName,
+        /// Its goal.
+        goal: NodeGoal,
+        /// Why not.
+        reasons: Vec<String>,
+    },
+    /// A node was not in time what it was waited for.
+    #[error("{node} was not {goal} within {}", Span::from(*after))]
+    NodeNotInTime {
+        /// The node.
+        node: NodeName,
+        /// Its goal.
+        goal: NodeGoal,
+        /// How long.
+        after: Duration,
+        /// What is in the way.
+        reasons: Vec<String>,
+    },
+    /// A label that is neither set nor removed.
+    #[error("{0:?} is neither KEY=VALUE nor KEY-")]
+    Label(String),
+    /// A setting without its value.
+    #[error("{key} needs a value")]
+    ValueMissing {
+        /// The setting.
+        key: String,
+    },
+    /// A value where there is none.
+    #[error("rotate-key takes no value")]
+    ValueNotTaken,
     /// `diff --detailed-exitcode` found differences. Already printed.
     #[error("there are differences")]
     Differences,
@@ -203,7 +237,13 @@ impl Error {
                 | Self::Time(_)
                 | Self::Pattern(_)
                 | Self::UnknownSetting { .. }
+                | Self::Label(_)
+                | Self::ValueMissing { .. }
+                | Self::ValueNotTaken
                 | Self::AuditType { .. } => ErrorCode::ValidationFailed,
+                Self::NodeNotInTime { goal: NodeGoal::Empty | NodeGoal::Gone, .. } => {
+                    ErrorCode::DrainTimeout
+                }
                 Self::TokenMissing => ErrorCode::TokenInvalid,
                 Self::CaMissing { .. } => ErrorCode::CaMismatch,
                 Self::NotReached { .. } => ErrorCode::RolloutFailed,
@@ -233,6 +273,12 @@ impl Error {
             }
             Self::NoCompose { .. } => Some("name it with --compose"),
             Self::UnknownContext { .. } => Some("`jaco context list` shows the contexts"),
+            Self::NodeNotReached { .. } | Self::NodeNotInTime { goal: NodeGoal::Ready, .. } => {
+                Some("`jaco node inspect` shows more")
+            }
+            Self::NodeNotInTime { .. } => {
+                Some("it goes on; `jaco node uncordon` ends it and keeps the node")
+            }
             Self::NotReached { .. } => Some("`jaco status` and `jaco events` show more"),
             Self::NotInTime { .. } => {
                 Some("the change stays in force and goes on; `jaco status` shows how far it is")
@@ -249,7 +295,10 @@ impl Error {
                 .filter(|(key, _)| *key != "hint")
                 .map(|(key, value)| format!("{}: {value}", key.replace('_', " ")))
                 .collect(),
-            Self::NotReached { reasons, .. } | Self::NotInTime { reasons, .. } => reasons.clone(),
+            Self::NotReached { reasons, .. }
+            | Self::NotInTime { reasons, .. }
+            | Self::NodeNotReached { reasons, .. }
+            | Self::NodeNotInTime { reasons, .. } => reasons.clone(),
             _ => Vec::new(),
         }
     }

@@ -79,15 +79,6 @@ pub async fn run(cli: Cli, env: &Environment, out: &mut Output) -> Result<(), Er
         Command::Backup(_) => Err(Error::NotInRelease { what: "jaco backup" }),
         Command::Restore(_) => Err(Error::NotInRelease { what: "jaco restore" }),
         Command::SelfUpgrade(_) => Err(Error::NotInRelease { what: "jaco self-upgrade" }),
-        Command::Node(commands::node::Command::Join(_)) => {
-            Err(Error::NotInRelease { what: "jaco node join" })
-        }
-        Command::Node(commands::node::Command::IssueJoinToken(_)) => {
-            Err(Error::NotInRelease { what: "jaco node issue-join-token" })
-        }
-        Command::Node(commands::node::Command::Remove(_)) => {
-            Err(Error::NotInRelease { what: "jaco node remove" })
-        }
         other => {
             let manner = dial::resolve(&global, env)?;
             let client = dial::connect(manner, &global, &other, out).await?;

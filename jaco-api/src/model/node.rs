@@ -1,6 +1,6 @@
 //! Members of the cluster.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,29 @@ pub enum NodeStatus {
     Down,
     /// Is being removed.
     Leaving,
+}
+
+impl NodeStatus {
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Ready => "ready",
+            Self::Cordoned => "cordoned",
+            Self::Draining => "draining",
+            Self::Degraded => "degraded",
+            Self::IsolationUnavailable => "isolation_unavailable",
+            Self::Down => "down",
+            Self::Leaving => "leaving",
+        }
+    }
+}
+
+impl fmt::Display for NodeStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// What a node is able to do by itself, whatever operators want of it.

@@ -4,6 +4,7 @@
 //! something are remembered and change the tables in the simplest way. It decides nothing: it is no
 //! model of scheduling.
 
+mod members;
 mod serve;
 mod services;
 

@@ -13,12 +13,12 @@ use tonic::{Request, Response, Status};
 
 use super::{FakeCluster, Tables};
 
-type Answer<T> = Result<Response<T>, Status>;
-type Rows<T> = BoxStream<'static, Result<T, Status>>;
+pub(super) type Answer<T> = Result<Response<T>, Status>;
+pub(super) type Rows<T> = BoxStream<'static, Result<T, Status>>;
 
 impl FakeCluster {
     /// Notes the call and answers it from the tables, unless a refusal is due.
-    fn answer<Req, T>(
+    pub(super) fn answer<Req, T>(
         &self,
         request: &Request<Req>,
         call: String,
@@ -91,11 +91,11 @@ fn gone<T>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> Vec<String> 
     old.keys().filter(|k| !new.contains_key(*k)).cloned().collect()
 }
 
-fn rows<T: Send + 'static>(rows: Vec<T>) -> Rows<T> {
+pub(super) fn rows<T: Send + 'static>(rows: Vec<T>) -> Rows<T> {
     stream::iter(rows).map(Ok).boxed()
 }
 
-fn missing(code: ErrorCode, what: &str) -> ApiError {
+pub(super) fn missing(code: ErrorCode, what: &str) -> ApiError {
     ApiError::new(code, format!("there is no {what}"))
 }
 
@@ -114,50 +114,6 @@ fn bump(t: &mut Tables, name: &str) -> Result<ChangeResponse, ApiError> {
     let deployment = deployment(t, name)?;
     deployment.revision += 1;
     Ok(ChangeResponse { revision: deployment.revision, changed: true })
-}
-
-#[tonic::async_trait]
-impl cluster_server::Cluster for FakeCluster {
-    async fn init(&self, r: Request<InitRequest>) -> Answer<InitResponse> {
-        self.answer(&r, "init".into(), |t| {
-            if t.cluster.initialized {
-                let code = ErrorCode::ClusterAlreadyInitialized;
-                return Err(ApiError::new(code, "this node belongs to a cluster already"));
-            }
-            t.cluster.initialized = true;
-            Ok(InitResponse {
-                cluster_id: "0f0e0d0c-0b0a-4009-8807-060504030201".into(),
-                token: "ab".repeat(32),
-                ca_fingerprint: format!("sha256:{}", "cd".repeat(32)),
-                ca_pem: "-----BEGIN CERTIFICATE-----".into(),
-                node: "node-a".into(),
-                api_addr: "10.0.0.1:7000".into(),
-            })
-        })
-    }
-    async fn status(&self, r: Request<ClusterStatusRequest>) -> Answer<ClusterStatusResponse> {
-        self.answer(&r, "cluster status".into(), |t| Ok(t.cluster.clone().into()))
-    }
-    async fn get_settings(&self, r: Request<GetSettingsRequest>) -> Answer<GetSettingsResponse> {
-        self.answer(&r, "get settings".into(), |t| {
-            Ok(GetSettingsResponse { settings: t.settings.clone() })
-        })
-    }
-    async fn set_setting(&self, r: Request<SetSettingRequest>) -> Answer<GetSettingsResponse> {
-        let SetSettingRequest { key, value } = r.get_ref().clone();
-        self.answer(&r, format!("set {key}={value}"), |t| {
-            t.settings.insert(key, value);
-            Ok(GetSettingsResponse { settings: t.settings.clone() })
-        })
-    }
-}
-
-#[tonic::async_trait]
-impl nodes_server::Nodes for FakeCluster {
-    type ListStream = Rows<NodeSummary>;
-    async fn list(&self, r: Request<ListNodesRequest>) -> Answer<Self::ListStream> {
-        self.answer(&r, "nodes".into(), |t| Ok(rows(t.nodes.clone())))
-    }
 }
 
 #[tonic::async_trait]

@@ -27,7 +27,7 @@ use crate::{clock::Clock, watch::StateWatch};
 pub use driver::TaskStatus;
 pub use group::{Group, Rekey};
 pub use propose::{Propose, Proposer};
-pub use sessions::{HEARTBEAT, LEASE, Session, Sessions};
+pub use sessions::{HEARTBEAT, LEASE, Lease, Session, Sessions};
 
 /// What [`Control::spawn`] needs.
 pub struct ControlOptions {

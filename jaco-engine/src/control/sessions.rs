@@ -17,6 +17,32 @@ pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A node that is not heard of for so long is down.
 pub const LEASE: Duration = Duration::from_secs(4);
 
+/// How long before the end of its lease a node stops what must not run twice: time enough to kill it.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// What this node was granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// When the sign of life was sent that was answered last.
+    pub granted: Instant,
+    /// What the leader had committed then: what this node owns is certain once it has applied that.
+    pub commit: u64,
+}
+
+impl Lease {
+    /// The lease of a node that has just started: what runs there runs on for now.
+    #[must_use]
+    pub fn at_start() -> Self {
+        Self { granted: Instant::now(), commit: 0 }
+    }
+
+    /// When what must not run twice is to be stopped, and what this node knows may be out of date.
+    #[must_use]
+    pub fn fence_at(&self) -> Instant {
+        self.granted + LEASE - MARGIN
+    }
+}
+
 /// The latest sign of life of one node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {

@@ -6,11 +6,14 @@ use jaco_api::{
     error::ApiError,
     model::{ClusterId, NodeId, NodeName},
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use super::{NodeError, builder::Seams, desk::NodeDesk};
 use crate::{
-    control::{Board, Sessions},
+    control::{Board, Lease, Sessions},
     raft::{Member, Raft, RaftOptions, RaftStorage},
     retry::Backoff,
     rpc::Membership,
@@ -80,6 +83,7 @@ impl Consensus {
         let Self { raft, keyring, .. } = self;
         let (state, submitter) = (raft.state(), raft.submitter());
         let board = Board::default();
-        Membership { cluster, id, name, state, submitter, raft, keyring, board }
+        let lease = Arc::new(watch::Sender::new(Lease::at_start()));
+        Membership { cluster, id, name, state, submitter, raft, keyring, board, lease }
     }
 }

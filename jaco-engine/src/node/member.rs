@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeError,
-    agents::{self, Isolation, Lease, Standing},
+    agents::{self, Isolation, Standing},
     certificate::{Renewal, Shown},
     keeper::Keeper,
 };
@@ -58,7 +58,8 @@ impl Part {
         let (caught_up, catching_up) = watch::channel(false);
         let (assignments, assigned) = watch::channel(None);
         let assignments = Arc::new(assignments);
-        let (lease, leased) = watch::channel(Lease::at_start());
+        let lease = Arc::clone(&membership.lease);
+        let leased = lease.subscribe();
         let (_, load) = watch::channel(pb::NodeLoad::default());
         let removed = CancellationToken::new();
         let (reports, reported) = mpsc::channel(REPORTS);

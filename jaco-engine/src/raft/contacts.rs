@@ -19,17 +19,17 @@ pub(super) struct Contacts {
 pub(super) struct Contact {
     /// When it last answered.
     pub(super) answered: Option<Instant>,
-    /// Whether it answered the latest call.
-    pub(super) reachable: bool,
+    /// Whether it failed to answer the latest call; one that was never called has not.
+    pub(super) silent: bool,
 }
 
 impl Contacts {
     pub(super) fn answered(&self, peer: NodeId) {
-        let contact = Contact { answered: Some(Instant::now()), reachable: true };
+        let contact = Contact { answered: Some(Instant::now()), silent: false };
         self.lock().insert(peer, contact);
     }
     pub(super) fn silent(&self, peer: NodeId) {
-        self.lock().entry(peer).or_default().reachable = false;
+        self.lock().entry(peer).or_default().silent = true;
     }
     pub(super) fn of(&self, peer: NodeId) -> Contact {
         self.lock().get(&peer).copied().unwrap_or_default()

@@ -118,8 +118,8 @@ impl GrpcTransport {
             PeerRequest::Snapshot { header, data } => {
                 raft()?.snapshot(tokio_stream::iter(chunks(header, data))).await?
             }
-            PeerRequest::Propose(envelope) => {
-                let request = pb::ProposeRequest { envelope: envelope.into() };
+            PeerRequest::Propose { envelope, relayed } => {
+                let request = pb::ProposeRequest { envelope: envelope.into(), relayed };
                 let reply = internal()?.propose(request).await?.into_inner();
                 let outcome = reply.outcome.into();
                 return Ok(PeerReply::Applied { index: reply.index, outcome });

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -158,7 +158,9 @@ impl Raft {
             .await
             .map_err(|e| RaftError::Stopped(e.into()))??;
         let halt = machine.halt();
-        let network = Network { me: id, transport, contacts: Contacts::default() };
+        let known = Arc::new(OnceLock::new());
+        let network =
+            Network { me: id, transport, contacts: Contacts::default(), group: known.clone() };
         let log = LogStore::new(storage.clone());
         let group = Group::new(id.0, config, network.clone(), log, machine)
             .await
@@ -170,12 +172,14 @@ impl Raft {
             storage: storage.clone(),
         };
         let (status, following) = follow(following);
+        known.get_or_init(|| status.clone());
         let writer = Arc::new(Writer {
             raft: group.clone(),
             network: network.clone(),
             storage: storage.clone(),
             halt,
             clock: clock.clone(),
+            turn: AtomicUsize::new(0),
         });
         let inner =
             Inner { id, group, network, storage, writer, clock, state, status, following, desk };

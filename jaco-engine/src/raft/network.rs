@@ -1,6 +1,10 @@
 //! openraft's network over the `PeerTransport` seam.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use jaco_api::model::NodeId;
@@ -14,9 +18,11 @@ use openraft::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
 
 use super::{
     contacts::Contacts,
+    status::RaftStatus,
     transport::{PeerReply, PeerRequest, PeerTransport, TransportError},
     types::{C, Member, Peer, Snapshot, SnapshotMeta, Vote},
 };
@@ -27,9 +33,11 @@ pub(super) struct Network {
     pub(super) me: NodeId,
     pub(super) transport: Arc<dyn PeerTransport>,
     pub(super) contacts: Contacts,
+    /// Where members are reached now; known once raft runs.
+    pub(super) group: Arc<OnceLock<watch::Receiver<RaftStatus>>>,
 }
 
-/// One member as openraft calls it.
+/// One member as openraft calls it. openraft keeps a connection when the member's address changes.
 pub(super) struct Connection {
     network: Network,
     peer: Peer,
@@ -61,13 +69,22 @@ impl Network {
 }
 
 impl Connection {
+    /// Who is called, at the address the group knows now.
+    fn peer(&self) -> Peer {
+        let moved = self.network.group.get().and_then(|group| {
+            let member = group.borrow().members.get(&self.peer.id)?.member.clone();
+            Some(Peer { id: self.peer.id, member })
+        });
+        moved.unwrap_or_else(|| self.peer.clone())
+    }
+
     async fn ask<A: DeserializeOwned>(
         &self,
         action: RPCTypes,
         request: PeerRequest,
         patience: Duration,
     ) -> Result<A, RPCError<C>> {
-        match self.network.call(&self.peer, request, patience).await {
+        match self.network.call(&self.peer(), request, patience).await {
             Ok(PeerReply::Message(bytes)) => decode(&bytes),
             Ok(PeerReply::Applied { .. } | PeerReply::ReadIndex(_) | PeerReply::Told(_)) => {
                 Err(NetworkError::from_string("an answer to another question").into())

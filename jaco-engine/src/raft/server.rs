@@ -194,8 +194,9 @@ impl pb::internal_server::Internal for PeerServer {
         request: Request<pb::ProposeRequest>,
     ) -> Result<Response<pb::ProposeResponse>, Status> {
         let caller = self.admit(&request)?;
-        let envelope = request.into_inner().envelope.into();
-        match self.service.handle(caller, PeerRequest::Propose(envelope)).await? {
+        let pb::ProposeRequest { envelope, relayed } = request.into_inner();
+        let proposal = PeerRequest::Propose { envelope: envelope.into(), relayed };
+        match self.service.handle(caller, proposal).await? {
             PeerReply::Applied { index, outcome } => {
                 Ok(Response::new(pb::ProposeResponse { outcome: outcome.into(), index }))
             }

@@ -64,7 +64,9 @@ impl PeerService {
                 let snapshot = Snapshot { meta, snapshot: data };
                 answer(raft.install_full_snapshot(vote, snapshot).await)
             }
-            PeerRequest::Propose(bytes) => self.propose(&bytes).await,
+            PeerRequest::Propose { envelope, relayed } => {
+                self.propose(caller, &envelope, relayed).await
+            }
             PeerRequest::ReadIndex => {
                 super::handle::leader_read_index(raft).await.map(PeerReply::ReadIndex)
             }
@@ -80,14 +82,23 @@ impl PeerService {
         }
     }
 
-    async fn propose(&self, bytes: &[u8]) -> Result<PeerReply, ApiError> {
+    async fn propose(
+        &self,
+        caller: NodeId,
+        bytes: &[u8],
+        relayed: bool,
+    ) -> Result<PeerReply, ApiError> {
         let mut envelope = command::decode(bytes).map_err(|e| {
             ApiError::new(ErrorCode::VersionMismatch, "the proposed command is not understood")
                 .with("cause", e)
         })?;
         // All times in the state are the leader's.
         envelope.at = self.writer.clock.now();
-        match self.writer.propose_here(envelope).await {
+        let proposed = match relayed {
+            true => self.writer.pass_on(caller, envelope).await,
+            false => self.writer.propose_here(envelope).await,
+        };
+        match proposed {
             Ok(applied) => {
                 let outcome = command::encode_outcome(&applied.outcome).into();
                 Ok(PeerReply::Applied { index: applied.index, outcome })

@@ -126,12 +126,13 @@ fn leads(metrics: &Metrics, voters: &BTreeSet<u64>, lease: Duration) -> bool {
     metrics.state == ServerState::Leader && applied_own && confirmed
 }
 
-/// Whether enough voters have answered their latest call to form a majority with this node.
+/// Whether enough voters have answered their latest call, or were never called, to form a majority
+/// with this node.
 pub(super) fn quorum_reachable(metrics: &Metrics, me: NodeId, contacts: &Contacts) -> bool {
     let membership = metrics.membership_config.membership();
     membership.get_joint_config().iter().all(|voters| {
         let reachable =
-            voters.iter().filter(|v| **v == me.0 || contacts.of(NodeId(**v)).reachable).count();
+            voters.iter().filter(|v| **v == me.0 || !contacts.of(NodeId(**v)).silent).count();
         reachable > voters.len() / 2
     })
 }

@@ -34,8 +34,13 @@ pub enum PeerRequest {
         /// The state.
         data: Bytes,
     },
-    /// To propose a command: an encoded envelope.
-    Propose(Bytes),
+    /// To propose a command.
+    Propose {
+        /// The encoded envelope.
+        envelope: Bytes,
+        /// The caller knows no leader that answers: whoever is asked may pass it on, once.
+        relayed: bool,
+    },
     /// How far a state must have got to hold everything that is committed now.
     ReadIndex,
     /// Anything else.

@@ -1,6 +1,12 @@
 //! The submitter's log: proposes here when this node leads, else at the leader.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jaco_api::{
@@ -37,6 +43,8 @@ pub(super) struct Writer {
     pub(super) storage: Arc<dyn RaftStorage>,
     pub(super) halt: super::machine::Halt,
     pub(super) clock: Arc<dyn Clock>,
+    /// Which member is asked next when no leader is known.
+    pub(super) turn: AtomicUsize,
 }
 
 impl Writer {
@@ -45,6 +53,38 @@ impl Writer {
         match self.write(&envelope).await? {
             Here::Applied(applied) => Ok(applied),
             Here::LedBy(_) => Err(Failed::Again),
+        }
+    }
+
+    /// Proposes here or at the leader this node knows, for a member that knows none.
+    pub(super) async fn pass_on(
+        &self,
+        caller: NodeId,
+        envelope: Envelope,
+    ) -> Result<Applied, Failed> {
+        match self.write(&envelope).await? {
+            Here::Applied(applied) => Ok(applied),
+            Here::LedBy(Some(leader)) if leader.id != caller && leader.id != self.network.me => {
+                self.forward(&leader, &envelope, false).await
+            }
+            Here::LedBy(_) => Err(Failed::Again),
+        }
+    }
+
+    /// Through another member, one after the other: this node knows no leader that answers it, as
+    /// when its own address has changed and the leader cannot reach it.
+    async fn relay(&self, leader: Option<NodeId>, envelope: &Envelope) -> Result<Applied, Failed> {
+        let others: Vec<Peer> = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let members = metrics.membership_config.membership().nodes();
+            let peers = members.map(|(id, m)| Peer { id: NodeId(*id), member: m.clone() });
+            peers.filter(|p| p.id != self.network.me && Some(p.id) != leader).collect()
+        };
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        match others.get(turn % others.len().max(1)) {
+            Some(other) => self.forward(other, envelope, true).await,
+            None => Err(Failed::Again),
         }
     }
 
@@ -80,12 +120,18 @@ impl Writer {
         }
     }
 
-    async fn forward(&self, leader: &Peer, envelope: &Envelope) -> Result<Applied, Failed> {
-        let request = PeerRequest::Propose(command::encode(envelope).into());
+    async fn forward(
+        &self,
+        to: &Peer,
+        envelope: &Envelope,
+        relayed: bool,
+    ) -> Result<Applied, Failed> {
+        let envelope = command::encode(envelope).into();
+        let request = PeerRequest::Propose { envelope, relayed };
         // A leader that is cut off never answers, and somebody else has taken over meanwhile.
         let answer = tokio::select! {
-            answer = self.network.call(leader, request, FORWARD_PATIENCE) => answer,
-            () = self.replaced(leader.id) => return Err(Failed::Again),
+            answer = self.network.call(to, request, FORWARD_PATIENCE) => answer,
+            () = self.replaced(to.id), if !relayed => return Err(Failed::Again),
         };
         match answer {
             Ok(PeerReply::Applied { index, outcome }) => {
@@ -135,10 +181,14 @@ impl LogWriter for Writer {
         match self.write(&envelope).await? {
             Here::Applied(applied) => Ok(applied),
             Here::LedBy(Some(leader)) if leader.id != self.network.me => {
-                self.forward(&leader, &envelope).await
+                match self.forward(&leader, &envelope, false).await {
+                    Err(Failed::Again) => self.relay(Some(leader.id), &envelope).await,
+                    result => result,
+                }
             }
-            // Just elected and not yet confirmed, or nobody is known to lead.
-            Here::LedBy(_) => Err(Failed::Again),
+            // Just elected and not yet confirmed.
+            Here::LedBy(Some(_)) => Err(Failed::Again),
+            Here::LedBy(None) => self.relay(None, &envelope).await,
         }
     }
 

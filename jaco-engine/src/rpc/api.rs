@@ -16,7 +16,7 @@ use crate::{
     admission::Attempts,
     clock::Clock,
     command::{Command, Outcome},
-    control::Board,
+    control::{Board, Lease},
     pki::JoinSecret,
     raft::Raft,
     seal::Keyring,
@@ -43,6 +43,8 @@ pub struct Membership {
     pub keyring: Keyring,
     /// How the leader's tasks on this node are doing.
     pub board: Board,
+    /// What the leader granted this node last.
+    pub lease: Arc<watch::Sender<Lease>>,
 }
 
 impl Membership {

@@ -8,6 +8,10 @@ use jaco_api::{
     model::{ReplicaEvent, ReplicaId},
     pb::{self, watch_server},
 };
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -15,7 +19,7 @@ use super::{
     rows::{Changes, Scope},
     stream::{Answers, Gone, Reader, answers},
 };
-use crate::{seal, state::State, summary, watch::StateWatch};
+use crate::{control::Lease, seal, state::State, summary, watch::StateWatch};
 
 /// Pause after a change before it is told, so that a burst becomes one round.
 const GATHER: std::time::Duration = std::time::Duration::from_millis(50);
@@ -41,8 +45,9 @@ impl watch_server::Watch for Service {
             state.wait_for_index(index).await.map_err(|_| stopped())?;
         }
         scope.check(&state.newest())?;
-        let raft = membership.raft.status();
-        let following = Following { state, raft, scope, follow: message.follow };
+        let currency =
+            Currency { raft: membership.raft.status(), lease: membership.lease.subscribe() };
+        let following = Following { state, currency, scope, follow: message.follow };
         Ok(answers(&self.0, |reader| Box::pin(following.run(reader))))
     }
 
@@ -80,9 +85,39 @@ impl watch_server::Watch for Service {
     }
 }
 
+/// Whether what this node shows may be out of date: it has not heard of a leader that a majority
+/// follows for a while.
+struct Currency {
+    raft: watch::Receiver<crate::raft::RaftStatus>,
+    lease: watch::Receiver<Lease>,
+}
+
+impl Currency {
+    fn is_stale(&mut self) -> bool {
+        let raft = self.raft.borrow_and_update();
+        let over = Instant::now() >= self.lease.borrow_and_update().fence_at();
+        raft.leader.is_none() || (over && !raft.is_leader)
+    }
+
+    /// Ends when the answer is another.
+    async fn changed(&mut self, stale: bool) -> Result<(), Gone> {
+        while self.is_stale() == stale {
+            let end = self.lease.borrow().fence_at();
+            let ends =
+                async { if stale { std::future::pending().await } else { sleep_until(end).await } };
+            tokio::select! {
+                changed = self.raft.changed() => changed.map_err(|_| Gone)?,
+                Ok(()) = self.lease.changed() => {}
+                () = ends => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Following {
     state: StateWatch,
-    raft: tokio::sync::watch::Receiver<crate::raft::RaftStatus>,
+    currency: Currency,
     scope: Scope,
     follow: bool,
 }
@@ -95,7 +130,7 @@ impl Following {
             for batch in Changes::between(&told, &newest, &self.scope).batches() {
                 reader.send(batch).await?;
             }
-            let stale = self.raft.borrow_and_update().leader.is_none();
+            let stale = self.currency.is_stale();
             let index = newest.index();
             let end = pb::StatusBatch { synced: true, index, stale, ..pb::StatusBatch::default() };
             reader.send(end).await?;
@@ -103,21 +138,13 @@ impl Following {
             if !self.follow {
                 return Ok(());
             }
-            loop {
-                tokio::select! {
-                    changed = self.state.changed() => {
-                        changed.map_err(|_| Gone)?;
-                        tokio::time::sleep(GATHER).await;
-                        break;
-                    }
-                    changed = self.raft.changed() => {
-                        changed.map_err(|_| Gone)?;
-                        if self.raft.borrow_and_update().leader.is_none() != stale {
-                            break;
-                        }
-                    }
-                    () = reader.gone() => return Err(Gone),
+            tokio::select! {
+                changed = self.state.changed() => {
+                    changed.map_err(|_| Gone)?;
+                    tokio::time::sleep(GATHER).await;
                 }
+                changed = self.currency.changed(stale) => changed?,
+                () = reader.gone() => return Err(Gone),
             }
         }
     }

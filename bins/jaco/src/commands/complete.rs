@@ -44,20 +44,33 @@ pub fn replicas() -> ArgValueCompleter {
     })
 }
 
+/// Completes `<node>`.
+#[must_use]
+pub fn nodes() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let nodes = ask(async |client| client.nodes().await).unwrap_or_default();
+        matching(typed, nodes.into_iter().map(|n| n.node.name.to_string()))
+    })
+}
+
 fn candidates(
     typed: &OsStr,
     names: impl Fn(&StatusView) -> Vec<String>,
 ) -> Vec<CompletionCandidate> {
+    let view = ask(async |client| client.status(&StatusQuery::default()).await);
+    matching(typed, view.map(|view| names(&view)).unwrap_or_default())
+}
+
+fn matching(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
-    let Some(view) = ask() else { return Vec::new() };
-    names(&view)
+    names
         .into_iter()
         .filter(|name| name.starts_with(&*typed))
         .map(CompletionCandidate::new)
         .collect()
 }
 
-fn ask() -> Option<StatusView> {
+fn ask<T>(question: impl AsyncFnOnce(Client) -> Result<T, jaco_client::Error>) -> Option<T> {
     let manner = dial::resolve(&GlobalArgs::default(), &Environment::of_process()).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let answer = runtime.block_on(async {
@@ -70,7 +83,7 @@ fn ask() -> Option<StatusView> {
                 builder = builder.servers(servers).token(token).trust(trust);
             }
         }
-        let query = async { builder.connect().await?.status(&StatusQuery::default()).await };
+        let query = async { question(builder.connect().await?).await };
         tokio::time::timeout(PATIENCE, query).await.ok()?.ok()
     });
     runtime.shutdown_background();

@@ -6,6 +6,7 @@ pub mod deploy;
 pub mod local;
 pub mod look;
 pub mod node;
+mod systemd;
 pub mod target;
 pub mod token;
 
@@ -29,7 +30,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     match command {
         Command::Cluster(command) => cluster::run(command, client, out).await,
-        Command::Node(command) => node::run(command, client, out).await,
+        Command::Node(command) => node::run(command, global, client, out).await,
         Command::Apply(args) => deploy::apply::run(&args, client, out).await,
         Command::Diff(args) => deploy::diff::run(&args, client, out).await,
         Command::Status(args) => look::status::run(&args, client, out).await,

@@ -20,6 +20,7 @@ use jaco_client::{Client, Notice, Trust};
 use self::context::{Context, Contexts};
 use crate::{
     cli::{Command, GlobalArgs},
+    commands::node,
     error::Error,
     output::Output,
 };
@@ -193,8 +194,9 @@ pub async fn connect(
         }
         _ => {}
     });
-    // The limit of `jaco wait` is on the waiting, not on one call.
-    if let Some(timeout) = flags.timeout.filter(|_| !matches!(command, Command::Wait(_))) {
+    // The limit of these is on the waiting, not on one call.
+    let waits = matches!(command, Command::Wait(_) | Command::Node(node::Command::Join(_)));
+    if let Some(timeout) = flags.timeout.filter(|_| !waits) {
         builder = builder.timeout(timeout);
     }
     match manner {

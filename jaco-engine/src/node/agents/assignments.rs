@@ -8,9 +8,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Lease, documents::OpenedDocuments};
+use super::documents::OpenedDocuments;
 use crate::{
     assignment::{fence, project},
+    control::Lease,
     rpc::Membership,
     state::State,
 };

@@ -16,5 +16,5 @@ pub(crate) use isolation::{Isolation, isolate};
 pub(crate) use keys::keep_keys;
 pub(crate) use mesh::keep_meshed;
 pub(crate) use reports::forward;
-pub(crate) use session::{Lease, keep_session};
+pub(crate) use session::keep_session;
 pub(crate) use standing::{Standing, keep_standing};

@@ -14,41 +14,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    control::{HEARTBEAT, LEASE},
+    control::{HEARTBEAT, Lease},
     raft::{Ask, Peer, Told},
     rpc::Membership,
 };
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(900);
-/// How long before the end of its lease a node stops what must not run twice: time enough to kill it.
-const MARGIN: Duration = Duration::from_secs(1);
-
-/// What this node was granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lease {
-    /// When the sign of life was sent that was answered last.
-    pub(crate) granted: Instant,
-    /// What the leader had committed then: what this node owns is certain once it has applied that.
-    pub(crate) commit: u64,
-}
-
-impl Lease {
-    /// The lease of a node that has just started: what runs there runs on for now.
-    pub(crate) fn at_start() -> Self {
-        Self { granted: Instant::now(), commit: 0 }
-    }
-
-    /// When what must not run twice is to be stopped.
-    pub(crate) fn fence_at(&self) -> Instant {
-        self.granted + LEASE - MARGIN
-    }
-}
-
 /// Gives signs of life until the node stops, or is told that it was removed.
 pub(crate) async fn keep_session(
     membership: Arc<Membership>,
-    lease: watch::Sender<Lease>,
+    lease: Arc<watch::Sender<Lease>>,
     load: watch::Receiver<pb::NodeLoad>,
     removed: CancellationToken,
 ) {
@@ -66,6 +42,7 @@ pub(crate) async fn keep_session(
                 return;
             }
             Ok(Told::Heartbeat(reply)) => {
+                turn = 0;
                 lease.send_replace(Lease { granted: sent, commit: reply.commit });
             }
             Ok(_) => {}
@@ -77,13 +54,14 @@ pub(crate) async fn keep_session(
     }
 }
 
-/// To the leader; while none is known, to one member after the other: this node may have been removed
-/// and be the only one that does not know.
+/// To the leader; while none is known or it does not answer, every other time to one member after the
+/// other: this node may have been removed, or not have heard of who leads now.
 async fn beat_to(membership: &Membership, turn: usize, beat: Ask) -> Result<Told, ApiError> {
     let raft = &membership.raft;
-    if raft.leader().is_some() {
+    if raft.leader().is_some() && turn % 2 == 0 {
         return raft.ask_leader(beat, PATIENCE).await;
     }
+    let turn = turn / 2;
     let status = raft.status().borrow().clone();
     let others: Vec<_> = status.members.iter().filter(|(id, _)| **id != membership.id).collect();
     let Some((id, seen)) = others.get(turn % others.len().max(1)) else {

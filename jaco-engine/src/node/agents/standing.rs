@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::Isolation;
 use crate::{
     command::{Command, UpdateNode},
+    node::host,
     retry::Backoff,
     rpc::Membership,
     state::State,
@@ -36,9 +37,10 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             standing.isolation.borrow_and_update().clone(),
         );
         let tidy = is_tidy(&newest, membership.id, standing.holds.borrow_and_update().as_ref());
-        let update = newest
-            .node(membership.id)
-            .and_then(|node| correction(node, &standing, &engine, &isolation, tidy));
+        let update = match newest.node(membership.id) {
+            Some(node) => correction(node, &standing, &engine, &isolation, tidy),
+            None => moved(&membership, &standing),
+        };
         if let Some(update) = update {
             let actor = Actor::system(Some(membership.name.clone()));
             match membership.submitter.submit(actor, None, Command::UpdateNode(update)).await {
@@ -67,6 +69,20 @@ fn is_tidy(state: &State, node: NodeId, holds: Option<&BTreeSet<String>>) -> boo
         .map(|replica| replica.id.to_string())
         .collect();
     holds.is_some_and(|holds| holds.is_subset(&owned))
+}
+
+/// New addresses of a node that knows nothing yet but that the group looks for it elsewhere: until it
+/// has said so, no leader reaches it.
+fn moved(membership: &Membership, standing: &Standing) -> Option<UpdateNode> {
+    let status = membership.raft.status();
+    let status = status.borrow();
+    let known = &status.members.get(&membership.id)?.member;
+    let here = (standing.api_addr, standing.raft_addr);
+    ((known.api_addr, known.raft_addr) != here).then(|| UpdateNode {
+        node: membership.id,
+        facts: Some(host::first_facts(here.0, here.1, standing.version)),
+        condition: None,
+    })
 }
 
 /// What must change in the row; nothing while too little is known. Pure.

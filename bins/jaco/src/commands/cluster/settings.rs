@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use jaco_client::Client;
+use serde::Serialize;
 
 use crate::{
     error::Error,
@@ -13,11 +14,14 @@ use crate::{
 /// Arguments of `jaco cluster set`.
 #[derive(Debug, Args)]
 pub struct SetArgs {
-    /// The setting.
+    /// The setting; `rotate-key` makes a new data key and takes no value.
     pub key: String,
     /// Its new value.
-    pub value: String,
+    pub value: Option<String>,
 }
+
+/// Not a setting but an act: from then on another key seals secrets at rest.
+const ROTATE_KEY: &str = "rotate-key";
 
 /// Arguments of `jaco cluster get`.
 #[derive(Debug, Args)]
@@ -31,11 +35,27 @@ pub struct GetArgs {
 /// # Errors
 /// When there is no such key or the value does not fit it.
 pub async fn set(args: &SetArgs, client: &Client, out: &mut Output) -> Result<(), Error> {
-    let all = client.set_setting(&args.key, &args.value).await?;
+    let value = match (&args.value, args.key == ROTATE_KEY) {
+        (None, true) => return rotate_key(client, out).await,
+        (Some(_), true) => return Err(Error::ValueNotTaken),
+        (None, false) => return Err(Error::ValueMissing { key: args.key.clone() }),
+        (Some(value), false) => value,
+    };
+    let all = client.set_setting(&args.key, value).await?;
     let changed: BTreeMap<_, _> = all.into_iter().filter(|(key, _)| *key == args.key).collect();
     out.result(&changed, |out| {
         changed.iter().try_for_each(|(key, value)| out.line(&format!("{key} = {value}")))
     })
+}
+
+#[derive(Serialize)]
+struct Rotated {
+    key: u32,
+}
+
+async fn rotate_key(client: &Client, out: &mut Output) -> Result<(), Error> {
+    let rotated = Rotated { key: client.rotate_key().await? };
+    out.result(&rotated, |out| out.line(&format!("data key {} is in force", rotated.key)))
 }
 
 /// Shows one or all.

@@ -1,12 +1,14 @@
 //! `jaco node list`: the members, their part in raft and what they have.
 
-use jaco_client::{Client, NodeSummary};
+use std::{collections::BTreeMap, time::Duration};
+
+use jaco_client::{Client, NodeLoad, NodeSummary};
 
 use crate::{
     error::Error,
     output::{
         Output,
-        style::{bytes, upper},
+        style::{bytes, span, upper},
         table::{Field, Table},
     },
 };
@@ -25,30 +27,55 @@ pub async fn run(client: &Client, out: &mut Output) -> Result<(), Error> {
 
 fn table(nodes: &[NodeSummary]) -> Table {
     let mut table = Table::new(&[
-        "NAME", "STATUS", "ROLE", "ADDRESS", "VERSION", "ENGINE", "CPU", "MEMORY", "REPLICAS",
-        "LABELS", "REASON",
+        "NAME", "STATUS", "ROLE", "ADDRESS", "HEARD", "VERSION", "ENGINE", "CPU", "MEMORY", "LOAD",
+        "REPLICAS", "LABELS", "REASON",
     ]);
-    for NodeSummary { node, role, replicas } in nodes {
+    for summary in nodes {
+        let node = &summary.node;
         let facts = &node.facts;
-        let labels: Vec<_> = node.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
         table.row([
             node.name.as_str().into(),
             Field::state(upper(&node.status)),
-            Field::state(upper(role)),
+            Field::state(upper(&summary.role)),
             facts.api_addr.to_string().into(),
+            heard(summary).into(),
             facts.version.as_str().into(),
             facts.engine.clone().unwrap_or_default().into(),
             cpus(facts.cpu_millis).into(),
             bytes(facts.memory_bytes).into(),
-            replicas.to_string().into(),
-            labels.join(",").into(),
+            load(summary).into(),
+            summary.replicas.to_string().into(),
+            pairs(&node.labels).into(),
             node.reason.clone().unwrap_or_default().into(),
         ]);
     }
     table
 }
 
-fn cpus(millis: u64) -> String {
+/// How long ago the leader heard of a node, as it said when asked.
+pub(super) fn heard(summary: &NodeSummary) -> String {
+    let ago = |ms| format!("{} ago", span(Duration::from_millis(ms)));
+    summary.heard_ms.map(ago).unwrap_or_default()
+}
+
+/// Processors and memory in use.
+fn load(summary: &NodeSummary) -> String {
+    let load = |l: NodeLoad| format!("{}/{}", share(l.cpu_permille), share(l.memory_permille));
+    summary.load.map(load).unwrap_or_default()
+}
+
+/// Thousandths as a percentage.
+pub(super) fn share(permille: u32) -> String {
+    format!("{}%", (permille + 5) / 10)
+}
+
+/// Labels on one line.
+pub(super) fn pairs(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
+}
+
+/// Thousandths of a processor as processors.
+pub(super) fn cpus(millis: u64) -> String {
     match millis % 1000 {
         0 => (millis / 1000).to_string(),
         rest => format!("{}.{}", millis / 1000, rest / 100),

@@ -1,6 +1,8 @@
 //! What commands print, against the cluster in memory.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod members;
+
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex},
@@ -295,10 +297,18 @@ async fn a_cluster_from_init_to_members() {
             }),
             role: pb::RaftRole::Leader.into(),
             replicas: 3,
+            heard_ms: Some(400),
+            load: Some(pb::NodeLoad {
+                cpu: 125,
+                memory: 402,
+                stalled: Some(7),
+                replicas: Vec::new(),
+            }),
         }];
     });
     insta::assert_snapshot!("after_init", said(&fake, &["cluster", "status"]).await);
     insta::assert_snapshot!("nodes", said(&fake, &["node", "list"]).await);
+    insta::assert_snapshot!("node", said(&fake, &["node", "inspect", "node-a"]).await);
     insta::assert_snapshot!("nodes_json", said(&fake, &["node", "list", "-o", "json"]).await);
 }
 

@@ -2,6 +2,8 @@
 //!
 //! [`Wait::judge`] decides from one consistent view and is pure.
 
+mod node;
+
 use std::{fmt, ops::ControlFlow, time::Duration};
 
 use jaco_api::model::{
@@ -9,6 +11,7 @@ use jaco_api::model::{
     ServiceName,
 };
 
+pub use self::node::NodeGoal;
 use crate::{Client, Error, ErrorCode, StatusQuery, StatusView};
 
 /// What to wait for.
