@@ -109,8 +109,9 @@ impl Door {
     pub(crate) fn internal(&self, token: Option<&str>) -> Outcome<[Result<(), Status>; 2]> {
         block_on(async {
             let mut client = InternalClient::new(self.channel().await?);
-            let index = client.read_index(with(token, ReadIndexRequest {})?).await.map(drop);
-            let nothing = ProposeRequest { envelope: Vec::new() };
+            let index =
+                client.read_index(with(token, ReadIndexRequest::default())?).await.map(drop);
+            let nothing = ProposeRequest::default();
             let propose = client.propose(with(token, nothing)?).await.map(drop);
             Ok([index, propose])
         })?
@@ -120,7 +121,7 @@ impl Door {
     pub(crate) fn vote(&self, token: Option<&str>) -> Outcome<Result<(), Status>> {
         block_on(async {
             let mut client = RaftClient::new(self.channel().await?);
-            let nothing = RaftMessage { payload: Vec::new() };
+            let nothing = RaftMessage::default();
             Ok(client.vote(with(token, nothing)?).await.map(drop))
         })?
     }
