@@ -39,6 +39,8 @@ pub(super) struct Report<'s> {
     text: &'s str,
     lines: Vec<u32>,
     path: String,
+    /// Where the last part of the path begins: a key may hold dots itself.
+    part: usize,
     found: Vec<Diagnostic>,
     left_out: usize,
     notices: BTreeMap<&'static str, (usize, u32)>,
@@ -61,6 +63,7 @@ impl<'s> Report<'s> {
             text,
             lines,
             path: String::new(),
+            part: 0,
             found: Vec::new(),
             left_out: 0,
             notices: BTreeMap::new(),
@@ -97,13 +100,15 @@ impl<'s> Report<'s> {
 
     /// Runs `f` with `key` added to the path.
     pub(super) fn within<R>(&mut self, key: &str, f: impl FnOnce(&mut Self) -> R) -> R {
-        let length = self.path.len();
+        let (length, part) = (self.path.len(), self.part);
         if !self.path.is_empty() {
             self.path.push('.');
         }
+        self.part = self.path.len();
         self.path.push_str(key);
         let result = f(self);
         self.path.truncate(length);
+        self.part = part;
         result
     }
 
@@ -118,7 +123,7 @@ impl<'s> Report<'s> {
 
     /// The last part of the path, quoted: the subject of most messages.
     pub(super) fn subject(&self) -> String {
-        match self.path.rsplit('.').next() {
+        match self.path.get(self.part..) {
             Some("") | None => "the document".to_owned(),
             Some(last) => format!("`{}`", cut(last)),
         }

@@ -168,6 +168,20 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Whether operators want its work to move to others.
+    #[must_use]
+    pub const fn is_being_emptied(&self) -> bool {
+        matches!(self.availability, Availability::Draining | Availability::Leaving)
+    }
+
+    /// Whether what cannot move is given up: its operators said so.
+    #[must_use]
+    pub const fn gives_up_replicas(&self) -> bool {
+        self.forced && self.is_being_emptied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeId, ReplicaId, Sealed, Timestamp};
+use super::{Digest, NodeId, ReplicaId, Sealed, Timestamp};
 use crate::error::ErrorCode;
 
 /// Where a replica is, as its node sees it.
@@ -137,8 +137,9 @@ pub struct ReplicaReport {
     pub id: ReplicaId,
     /// What is seen of it; absent when its container is gone and it was to be removed.
     pub observation: Option<Observation>,
-    /// Result of fetching the image of the next generation, when that was asked for.
-    pub prepared: Option<Result<(), Reason>>,
+    /// Result of fetching the image of the next generation, when that was asked for, with the digest
+    /// of the container document it was asked for: one that was asked for before does not count.
+    pub prepared: Option<(Digest, Result<(), Reason>)>,
     /// The last lines of output of a container that failed, sealed.
     pub log_tail: Option<Sealed>,
 }

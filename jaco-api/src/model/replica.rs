@@ -37,6 +37,10 @@ pub struct Replica {
     pub epoch: u64,
     /// The revision that created this generation.
     pub revision: u64,
+    /// The replica whose place it takes, on another node: that one goes once this one has settled,
+    /// and this one goes when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ReplicaId>,
     /// The next generation's image is being fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparation: Option<Preparation>,
@@ -66,6 +70,21 @@ impl Replica {
         self.intent == Intent::Run
             && self.observed.generation == self.generation
             && self.observed.state == ReplicaState::Running
+    }
+
+    /// Whether its present generation was a job's and has ended well.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.observed.generation == self.generation
+            && self.observed.state == ReplicaState::Completed
+    }
+
+    /// Whether its present generation has come to an end that only an operator's change undoes.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.is_completed()
+            || (self.observed.generation == self.generation
+                && self.observed.state == ReplicaState::Failed)
     }
 }
 

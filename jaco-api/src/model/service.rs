@@ -240,6 +240,23 @@ impl ServiceSchedule {
         self.is_global() || self.update.order == UpdateOrder::StopFirst
     }
 
+    /// Whether its data, its hosts or its kind tie a replica to its node: it is placed elsewhere only
+    /// by an operator.
+    #[must_use]
+    pub fn is_tied(&self) -> bool {
+        self.stateful || !self.volumes.is_empty() || self.is_global()
+    }
+
+    /// Whether a replica may be moved for the sake of its node: started elsewhere first, then stopped.
+    #[must_use]
+    pub fn moves_start_first(&self) -> bool {
+        self.mode == Mode::Service
+            && !self.is_tied()
+            && !self.singleton
+            && !self.replaces_in_place()
+            && !matches!(self.placement, Some(Placement::Hosts(_)))
+    }
+
     /// How many of `desired` replicas keep running whatever a rollout does: all of them when the
     /// new ones start first, all but `parallelism` when the old ones stop first, none of a job.
     #[must_use]

@@ -118,6 +118,37 @@ services:
 }
 
 #[test]
+fn wishes_for_the_scheduler_are_no_labels_of_the_container() {
+    for (labels, deploy) in [
+        ("{a: b}", "labels: {jaco.io/singleton: \"true\", jaco.io/reschedule-after: 1m30s}"),
+        ("{a: b, jaco.io/singleton: yes}", "labels: [jaco.io/reschedule-after=90s]"),
+        ("[a=b, jaco.io/singleton=on, jaco.io/reschedule-after=90s]", "replicas: 1"),
+    ] {
+        let (schedule, spec) = service(
+            &format!(
+                "services:\n  web:\n    image: w\n    labels: {labels}\n    deploy: {{{deploy}}}\n"
+            ),
+            "web",
+        );
+        assert!(schedule.singleton, "{labels}");
+        assert_eq!(schedule.reschedule_after, Some(Span::secs(90)), "{labels}");
+        assert_eq!(schedule.update.order, UpdateOrder::StopFirst, "two never run");
+        assert_eq!(spec.labels.keys().collect::<Vec<_>>(), ["a"], "{labels}");
+    }
+    let (plain, _) = service("services: {web: {image: w, labels: {jaco.io/singleton: no}}}", "web");
+    assert!(!plain.singleton && plain.update.order == UpdateOrder::StartFirst);
+}
+
+#[test]
+fn preferences_spread_over_labels_in_their_order() {
+    let (schedule, _) = service(
+        "services:\n  web:\n    image: w\n    deploy:\n      placement:\n        preferences: [{spread: node.labels.zone}, {spread: node.labels.rack}]\n",
+        "web",
+    );
+    assert_eq!(schedule.spread_over, ["zone", "rack"]);
+}
+
+#[test]
 fn links_name_their_target_on_common_networks() {
     let (_, db) =
         service("services:\n  web: {image: w, links: ['db:database']}\n  db: {image: d}\n", "db");

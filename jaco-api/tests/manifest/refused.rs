@@ -301,9 +301,26 @@ fn attributes_of_a_service() {
         ),
         (
             "deploy",
-            "deploy: {mode: globl, replicas: x, endpoint_mode: y, resources: {limits: {cpus: -1, memory: lots}, reservations: {devices: []}}, update_config: {order: first, max_failure_ratio: 2, parallelism: -1}, restart_policy: {condition: always}, rollback_config: {}, placement: {preferences: []}}"
+            "deploy: {mode: globl, replicas: x, endpoint_mode: y, resources: {limits: {cpus: -1, memory: lots}, reservations: {devices: []}}, update_config: {order: first, max_failure_ratio: 2, parallelism: -1}, restart_policy: {condition: always}, rollback_config: {}, placement: {preferences: [{spread: zone}, {spred: node.labels.a}, node.labels.b, {spread: node.labels.}]}}"
         ),
         ("global with replicas", "deploy: {mode: global, replicas: 2}"),
+        (
+            "a singleton",
+            "deploy: {replicas: 2, labels: {jaco.io/singleton: true}, update_config: {order: start-first}}"
+        ),
+        ("a global singleton", "labels: [jaco.io/singleton=on]\n    deploy: {mode: global}"),
+        (
+            "wishes for the scheduler",
+            "labels: {jaco.io/singleton: maybe, jaco.io/reschedule-after: 30}\n    deploy: {labels: [jaco.io/singelton=true, jaco.io/reschedule-after=soon]}"
+        ),
+        (
+            "wishes that differ",
+            "labels: {jaco.io/reschedule-after: 1m}\n    deploy: {labels: {jaco.io/reschedule-after: 2m}}"
+        ),
+        (
+            "wishes without effect",
+            "volumes: [data:/data]\n    deploy: {labels: {jaco.io/reschedule-after: 1m}}\nvolumes: {data: {}}"
+        ),
         ("networks", "networks: [front]\n    extra_hosts: ['a', 'a=b']\n    dns: [x]"),
         ("fixed address", "networks: {default: {ipv4_address: 10.0.0.1}}"),
         ("networks and mode", "networks: [default]\n    network_mode: none"),

@@ -52,6 +52,11 @@ fn comments_order_and_format_do_not_change_it() {
         edited("{front: {}, back", "{front: , back"),
         edited("    image: nginx:1\n", "    image: nginx:1\n    stop_grace_period: 10s\n"),
         edited("  other: {image: other}", "  other: {image: changed}"),
+        edited("{x: 'y'}", "{x: 'y', jaco.io/singleton: 'true', jaco.io/reschedule-after: 1m}"),
+        edited(
+            "    command",
+            "    deploy: {placement: {preferences: [{spread: node.labels.z}]}}\n    command",
+        ),
         edited("\nservices", "\nx-note: &n {a: 1}\nservices"),
         BASE.replace('\n', "\r\n"),
     ] {

@@ -12,7 +12,7 @@ use jaco_api::model::{
 };
 
 pub use self::node::NodeGoal;
-use crate::{Client, Error, ErrorCode, StatusQuery, StatusView};
+use crate::{ApiError, Client, Error, ErrorCode, StatusQuery, StatusView};
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +91,15 @@ impl Wait {
         }
     }
 
+    /// The service that is asked for, when the deployment has nothing of that name. One that is to
+    /// be gone need not be there.
+    fn unknown_service(&self, view: &StatusView) -> Option<&ServiceName> {
+        let asked = self.service.as_ref().filter(|_| self.goal != Goal::Removed)?;
+        let deployment = view.deployment(&self.deployment)?;
+        let known = deployment.services.iter().any(|s| s.name == *asked);
+        (!known && self.replicas(view).next().is_none()).then_some(asked)
+    }
+
     fn judge_gone(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {
         let left: Vec<_> = self.replicas(view).map(describe).collect();
         let gone = match (self.goal, &self.service) {
@@ -162,13 +171,7 @@ impl Wait {
         let mut services = deployment
             .services
             .iter()
-            .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name))
-            .peekable();
-        if services.peek().is_none()
-            && let Some(service) = &self.service
-        {
-            return Verdict::Failed(vec![format!("there is no service {service}")]);
-        }
+            .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name));
         if services.all(|s| s.state == DeploymentState::Active) {
             return Verdict::Reached;
         }
@@ -224,9 +227,12 @@ impl Client {
         let mut last = Vec::new();
         let following = self.follow(&query, |view| {
             progress(view);
+            if let Some(service) = wait.unknown_service(view) {
+                return ControlFlow::Break(Err(service.clone()));
+            }
             match wait.judge(view) {
-                Verdict::Reached => ControlFlow::Break(WaitResult::Reached),
-                Verdict::Failed(reasons) => ControlFlow::Break(WaitResult::Failed(reasons)),
+                Verdict::Reached => ControlFlow::Break(Ok(WaitResult::Reached)),
+                Verdict::Failed(reasons) => ControlFlow::Break(Ok(WaitResult::Failed(reasons))),
                 Verdict::Waiting(reasons) => {
                     last = reasons;
                     ControlFlow::Continue(())
@@ -238,10 +244,15 @@ impl Client {
                 // The view of a deployment that is gone.
                 match wait.judge(&StatusView::default()) {
                     Verdict::Reached => Ok(WaitResult::Reached),
-                    Verdict::Failed(_) | Verdict::Waiting(_) => Err(Error::Api(e)),
+                    _ => Err(Error::Api(e)),
                 }
             }
-            Ok(result) => result,
+            Ok(Ok(Err(service))) => {
+                let message = format!("deployment {} has no service {service}", wait.deployment);
+                Err(Error::Api(ApiError::new(ErrorCode::ServiceNotFound, message)))
+            }
+            Ok(Ok(Ok(result))) => Ok(result),
+            Ok(Err(error)) => Err(error),
             Err(_) => Ok(WaitResult::TimedOut(last)),
         }
     }

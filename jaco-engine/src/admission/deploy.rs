@@ -181,10 +181,13 @@ pub fn scale(
         }
         counts.insert(service(state, &deployment, name)?, *count);
     }
-    for name in counts.keys() {
-        let planned = state.service(&deployment, name);
-        if planned.is_some_and(|p| p.schedule.placement == Some(Placement::Global)) {
+    for (name, count) in &counts {
+        let Some(planned) = state.service(&deployment, name) else { continue };
+        if planned.schedule.placement == Some(Placement::Global) {
             return Err(invalid(format!("service {name} is global: it has one replica per node")));
+        }
+        if planned.schedule.singleton && *count > 1 {
+            return Err(invalid(format!("service {name} is a singleton: at most one replica")));
         }
     }
     Ok(Command::ScaleDeployment(ScaleDeployment { deployment, replicas: counts }))

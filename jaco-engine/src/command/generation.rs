@@ -24,6 +24,7 @@ pub(super) fn first(
         container: plan.container,
         epoch: plan.epoch,
         revision,
+        replaces: None,
         preparation: None,
         observed: Observation { generation: 1, ..Observation::default() },
         observed_at: at,

@@ -8,8 +8,8 @@ use std::{
 use jaco_api::{
     error::ErrorCode,
     model::{
-        AuditKind, Availability, Node, NodeCondition, NodeFacts, NodeId, Observation, Reason,
-        Replica, ReplicaState,
+        AuditKind, Availability, Intent, Node, NodeCondition, NodeFacts, NodeId, Observation,
+        Reason, Replica, ReplicaState,
     },
 };
 
@@ -85,11 +85,17 @@ impl UpdateNode {
             facts.extend(new.reason.clone().map(|reason| ("reason".to_owned(), reason)));
             tx.audit(kind, facts);
         }
-        let lost = old.condition.holds_replicas() && !new.condition.holds_replicas();
+        let (held, holds) = (old.condition.holds_replicas(), new.condition.holds_replicas());
+        let lost = held && !holds;
         let why = lost.then(|| why_lost(&new));
         tx.put_node(new);
         if let Some(why) = why {
             lose_replicas(tx, self.node, &why);
+        } else if held != holds {
+            // A plan that takes them for lost comes too late.
+            let there: BTreeSet<_> =
+                tx.view().replicas_on(self.node).map(|r| r.id.deployment.clone()).collect();
+            tx.outdate_plans(there);
         }
         Ok(Outcome::Done)
     }
@@ -118,8 +124,7 @@ fn why_lost(node: &Node) -> String {
 fn lose_replicas(tx: &mut Transaction<'_>, node: NodeId, why: &str) {
     let there: Vec<_> = tx.view().replicas_on(node).cloned().collect();
     for row in there {
-        let ended = matches!(row.observed.state, ReplicaState::Completed | ReplicaState::Failed);
-        if ended && row.observed.generation == row.generation {
+        if row.has_ended() {
             continue;
         }
         let observed = Observation {
@@ -189,9 +194,10 @@ impl RemoveNode {
         if row.availability != Availability::Leaving {
             return Err(Rejection::conflict(format!("{} is to stay", row.name)));
         }
-        let there: Vec<_> = tx.view().replicas_on(self.node).map(|r| r.id.clone()).collect();
-        for id in &there {
-            tx.remove_replica(id);
+        let there: Vec<_> = tx.view().replicas_on(self.node).cloned().collect();
+        // What a job has done stays done: its row outlives the node.
+        for row in there.iter().filter(|r| r.intent == Intent::Remove || !r.is_completed()) {
+            tx.remove_replica(&row.id);
         }
         let volumes: Vec<_> =
             tx.view().volumes().filter(|v| v.node == self.node).map(|v| v.name.clone()).collect();

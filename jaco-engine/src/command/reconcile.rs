@@ -1,12 +1,15 @@
 //! What the scheduler decided for one deployment: all of its steps or none.
 
+use std::sync::Arc;
+
 use jaco_api::model::{
-    AuditKind, Deployment, DeploymentName, DeploymentPhase, Intent, NodeId, NodeName,
-    PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName, Slot, Volume,
+    AuditKind, Deployment, DeploymentName, DeploymentPhase, Intent, Node, NodeId, NodeName,
+    NodeStatus, PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName, Slot,
+    Volume,
 };
 
-use super::{Outcome, content, generation, rejection::Rejection, rollout};
-use crate::state::{RolloutFloor, Transaction, payload, rollout_floor};
+use super::{Outcome, content, delete, generation, rejection::Rejection, rollout};
+use crate::state::{RolloutFloor, Transaction, is_cut_off, payload, rollout_floor};
 
 /// What the scheduler decided for one deployment, valid only for the version it looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,16 @@ pub enum Action {
     Remove {
         /// The replica.
         replica: ReplicaId,
+    },
+    /// A new replica on another node to take the place of this one, which goes once the new one has
+    /// settled.
+    Move {
+        /// The replica.
+        replica: ReplicaId,
+        /// Where its successor runs.
+        to: NodeId,
+        /// Why, for the audit log.
+        reason: String,
     },
     /// Why replicas of a service cannot be placed; absent when they can again.
     Unplaced {
@@ -110,7 +123,7 @@ impl Action {
     fn apply(&self, tx: &mut Transaction<'_>, name: &DeploymentName) -> Result<(), Rejection> {
         match self {
             Self::Create { service, node, slot } => {
-                create(tx, name, service, *node, slot.as_ref())?;
+                create(tx, name, service, *node, slot.as_ref(), None)?;
                 rollout::note_step(tx, name, service);
             }
             Self::Prepare { replica } => prepare(tx, name, replica)?,
@@ -123,15 +136,12 @@ impl Action {
             Self::Remove { replica } => {
                 let row = own(tx, name, replica)?;
                 if row.intent == Intent::Run {
-                    tx.put_replica(Replica {
-                        intent: Intent::Remove,
-                        preparation: None,
-                        ..row.clone()
-                    });
+                    remove(tx, &row);
                     refuse_below_floor(tx, &row)?;
                     rollout::note_step(tx, name, &replica.service);
                 }
             }
+            Self::Move { replica, to, reason } => relocate(tx, name, replica, *to, reason)?,
             Self::Unplaced { service, reason } => {
                 let mut row = deployment(tx, name)?;
                 match reason {
@@ -190,14 +200,20 @@ fn create(
     service: &ServiceName,
     node: NodeId,
     slot: Option<&NodeName>,
+    replaces: Option<&ReplicaId>,
 ) -> Result<(), Rejection> {
     let mut row = deployment(tx, name)?;
     if row.phase != DeploymentPhase::Running {
         return Err(Rejection::conflict(format!("{name} is not to run")));
     }
     let plan = planned(tx, name, service)?;
-    if tx.view().node(node).is_none() {
-        return Err(Rejection::conflict(format!("node {node} is gone")));
+    match tx.view().node(node) {
+        Some(row) if row.status == NodeStatus::Ready => {}
+        Some(row) => return Err(Rejection::conflict(format!("{} takes no new work", row.name))),
+        None => return Err(Rejection::conflict(format!("node {node} is gone"))),
+    }
+    if plan.schedule.singleton {
+        refuse_second_copy(tx, name, service)?;
     }
     let slot = match slot {
         Some(node) => Slot::Node(node.clone()),
@@ -212,9 +228,63 @@ fn create(
         return Err(Rejection::conflict(format!("replica {id} exists already")));
     }
     settle_volumes(tx, name, &plan, node)?;
-    let replica = generation::first(id, node, &plan, row.revision, tx.at());
+    let first = generation::first(id, node, &plan, row.revision, tx.at());
     tx.put_deployment(row);
-    tx.put_replica(replica);
+    tx.put_replica(Replica { replaces: replaces.cloned(), ..first });
+    Ok(())
+}
+
+/// Refuses to start a singleton beside a copy that may still run: only one on a node that is down is
+/// stopped by that node itself. How long that takes is the scheduler's to wait for.
+fn refuse_second_copy(
+    tx: &Transaction<'_>,
+    name: &DeploymentName,
+    service: &ServiceName,
+) -> Result<(), Rejection> {
+    let may_run = |r: &&Arc<Replica>| !is_cut_off(tx.view(), r.node);
+    match tx.view().replicas_of_service(name, service).find(may_run) {
+        Some(other) => Err(Rejection::conflict(format!("{} may still run", other.id))),
+        None => Ok(()),
+    }
+}
+
+/// The container of a replica is to go. What was on a node that is no member is gone already.
+fn remove(tx: &mut Transaction<'_>, row: &Replica) {
+    if tx.view().node(row.node).is_none() {
+        tx.remove_replica(&row.id);
+        delete::finish(tx, &row.id.deployment);
+        return;
+    }
+    tx.put_replica(Replica { intent: Intent::Remove, preparation: None, ..row.clone() });
+}
+
+/// Creates the successor of a replica on another node.
+fn relocate(
+    tx: &mut Transaction<'_>,
+    name: &DeploymentName,
+    id: &ReplicaId,
+    to: NodeId,
+    reason: &str,
+) -> Result<(), Rejection> {
+    let row = wanted(tx, name, id)?;
+    let schedule = planned(tx, name, &id.service)?.schedule;
+    let succeeds = |r: &Arc<Replica>| r.replaces.as_ref() == Some(id);
+    if !tx.view().is_current(&row)
+        || row.node == to
+        || !schedule.moves_start_first()
+        || tx.view().replicas_of_service(name, &id.service).any(succeeds)
+    {
+        return Err(Rejection::conflict(format!("replica {id} is not to move")));
+    }
+    create(tx, name, &id.service, to, None, Some(id))?;
+    let named = |node| tx.view().node(node).map(|n| n.name.to_string()).unwrap_or_default();
+    let facts = payload([
+        ("replica", id.to_string()),
+        ("from", named(row.node)),
+        ("to", named(to)),
+        ("reason", reason.to_owned()),
+    ]);
+    tx.audit(AuditKind::RebalanceMoved, facts);
     Ok(())
 }
 
@@ -268,7 +338,9 @@ fn refuse_below_floor(tx: &Transaction<'_>, taken: &Replica) -> Result<(), Rejec
         d.phase == DeploymentPhase::Running
             && matches!(phase, Some(RolloutPhase::Rolling | RolloutPhase::RollingBack))
     });
-    let serves = taken.is_running() && tx.view().node(taken.node).is_some();
+    // What operators give up with a node is not held.
+    let held = |node: &Arc<Node>| !node.gives_up_replicas();
+    let serves = taken.is_running() && tx.view().node(taken.node).is_some_and(held);
     if !(serves && rolling) {
         return Ok(());
     }

@@ -63,7 +63,9 @@ fn note(tx: &mut Transaction<'_>, old: Replica, part: &ReplicaReport) {
             new.log_tail = Some(tail.clone());
         }
     }
-    if let (Some(result), Some(preparation)) = (&part.prepared, new.preparation.as_mut()) {
+    if let (Some((of, result)), Some(preparation)) = (&part.prepared, new.preparation.as_mut())
+        && *of == preparation.container
+    {
         preparation.result = Some(result.clone());
     }
     if new == old {

@@ -58,6 +58,10 @@ fn refuse_count(
     count: u32,
 ) -> Result<(), Rejection> {
     match &schedule.placement {
+        _ if schedule.singleton && count > 1 => Err(Rejection::new(
+            ErrorCode::ValidationFailed,
+            format!("service {name} is a singleton: it has at most one replica"),
+        )),
         Some(Placement::Global) => Err(Rejection::new(
             ErrorCode::ValidationFailed,
             format!("service {name} is global: it has one replica on every eligible node"),

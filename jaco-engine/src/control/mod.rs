@@ -7,6 +7,7 @@
 mod driver;
 mod group;
 mod propose;
+mod samples;
 mod sessions;
 mod tasks;
 mod term;
@@ -27,6 +28,7 @@ use crate::{clock::Clock, watch::StateWatch};
 pub use driver::TaskStatus;
 pub use group::{Group, Rekey};
 pub use propose::{Propose, Proposer};
+pub use samples::Sampler;
 pub use sessions::{HEARTBEAT, LEASE, Lease, Session, Sessions};
 
 /// What [`Control::spawn`] needs.

@@ -6,14 +6,19 @@ use std::{
 use async_trait::async_trait;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{DeploymentName, NodeId, RaftRole, Span},
+    model::{AuditKind, DeploymentName, NodeCondition, NodeId, RaftRole, Span},
 };
 use tokio::sync::watch;
 
-use super::{Board, Control, ControlOptions, Group, Propose, Rekey, Sessions};
+use super::{
+    Board, Control, ControlOptions, Group, Propose, Rekey, Sampler, Sessions,
+    driver::Task as _,
+    tasks::{Rebalance, Schedule},
+};
 use crate::{
     command::{Command, Outcome},
     raft::{Member, MemberStatus, RaftStatus, voters::Change},
+    scheduler::rebalance::{Load, Samples},
     state::State,
     testing::{
         ManualClock,
@@ -194,4 +199,71 @@ async fn a_step_that_is_due_by_time_is_taken_without_any_change() {
     rig.log.change(|w| w.pass_time(Span::secs(30)));
     rig.clock.advance(Duration::from_secs(30));
     until("the old one goes", || rig.log.proposals() > before).await;
+}
+
+/// A node that is always hot beside one that never is.
+struct Fever(Arc<Log>);
+
+impl Sampler for Fever {
+    fn samples(&self) -> Samples {
+        let state = self.0.state();
+        let load = |cpu| Load { cpu, memory: 0 };
+        Samples {
+            nodes: state
+                .nodes()
+                .map(|n| (n.id, load(if n.name == "a" { 950 } else { 0 })))
+                .collect(),
+            replicas: state.replicas().map(|r| (r.id.clone(), load(200))).collect(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rebalancer_looks_every_half_minute_and_proposes_one_move() {
+    let mut world = World::new(&["a"]);
+    world.deploy("shop", &[("web", service(2), "web:1")]);
+    world.settle(&[]);
+    world.add_node("b");
+    let rig = rig(world, None);
+    let sampler = Arc::new(Fever(rig.log.clone()));
+    let mut task = Rebalance::new(rig.log.clone(), Arc::new(rig.clock.clone()), sampler.clone());
+    let audited = |state: &State| {
+        state.audit_after(0).filter(|e| e.kind == AuditKind::RebalanceMoved).count()
+    };
+    for seconds in 0..31 {
+        let due = task.pass(rig.log.state()).await.unwrap().unwrap();
+        assert!(due > rig.log.state().nodes().next().unwrap().joined_at);
+        assert_eq!(audited(&rig.log.state()), usize::from(seconds == 30), "{seconds}");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(replicas(&rig.log.state(), "shop"), 3);
+    assert_eq!(rig.log.proposals(), 1, "looking writes nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_replicas_avoid_pressure_where_nodes_are_equal() {
+    let mut world = World::new(&["a", "b"]);
+    world.deploy("shop", &[("web", service(1), "web:1")]);
+    let rig = rig(world, None);
+    let sampler = Arc::new(Fever(rig.log.clone()));
+    let mut task =
+        Schedule::new(rig.log.clone(), Arc::new(rig.clock.clone())).sampling(sampler.clone());
+    task.pass(rig.log.state()).await.unwrap();
+    let state = rig.log.state();
+    let row = state.replicas().next().unwrap();
+    assert_eq!(state.node(row.node).unwrap().name, "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_a_node_made_invalid_is_planned_again() {
+    let mut world = World::new(&["a", "b"]);
+    world.deploy("shop", &[("web", service(2), "web:1")]);
+    let rig = rig(world, None);
+    let mut task = Schedule::new(rig.log.clone(), Arc::new(rig.clock.clone()));
+    let before = rig.log.state();
+    rig.log.change(|w| w.node_condition("b", NodeCondition::Down));
+    task.pass(before).await.unwrap();
+    assert_eq!(replicas(&rig.log.state(), "shop"), 0, "it was planned for a node that is down");
+    task.pass(rig.log.state()).await.unwrap();
+    assert_eq!(replicas(&rig.log.state(), "shop"), 2);
 }

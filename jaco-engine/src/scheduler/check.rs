@@ -3,7 +3,10 @@
 //! In: a state and a plan made from it. Out: one sentence per violation. Used in tests and, in
 //! debug builds, on every plan. It never changes a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jaco_api::model::{
     Deployment, DeploymentPhase, Intent, NodeId, NodeName, NodeStatus, Replica, ReplicaId,
@@ -13,7 +16,7 @@ use jaco_api::model::{
 use super::Plan;
 use crate::{
     command::{Action, Reconcile, RolloutEnd},
-    state::State,
+    state::{State, is_cut_off},
 };
 
 /// What is wrong with a plan; nothing, if it is sound.
@@ -88,6 +91,10 @@ impl<'a> Batch<'a> {
                         self.stopped.entry(&row.id.service).or_default().push(row);
                     }
                 }
+                Action::Move { replica, to, .. } => {
+                    self.owned(replica);
+                    self.check_create(&replica.service, *to, None);
+                }
                 Action::Unplaced { service, reason } => {
                     if self.deployment.unplaced.get(service) == reason.as_ref() {
                         self.report(format!("{service}: the reason is written already"));
@@ -143,6 +150,13 @@ impl<'a> Batch<'a> {
         if slot.is_none() && planned.schedule.volumes.iter().any(tied) {
             self.report(format!("{service} is created away from its volume"));
         }
+        let may_run = |r: &&Arc<Replica>| !is_cut_off(self.state, r.node);
+        let mut others = self.state.replicas_of_service(&self.deployment.name, service);
+        if planned.schedule.singleton
+            && let Some(other) = others.find(may_run)
+        {
+            self.report(format!("{service} is started beside {}", other.id));
+        }
     }
 
     fn check_replacement(&mut self, id: &'a ReplicaId, advance: bool) {
@@ -178,7 +192,7 @@ impl<'a> Batch<'a> {
     }
 
     /// No service goes below its floor. One that is dropped or stopped has none; a global service
-    /// also leaves nodes it may not stay on.
+    /// also leaves nodes it may not stay on; what operators give up with a node is not held.
     fn check_floors(&mut self) {
         if self.deployment.phase != DeploymentPhase::Running {
             return;
@@ -195,9 +209,12 @@ impl<'a> Batch<'a> {
                 .replicas_of_service(&self.deployment.name, service)
                 .filter(|r| r.is_running())
                 .count();
+            let given_up =
+                |r: &&&Replica| self.state.node(r.node).is_some_and(|n| n.gives_up_replicas());
+            let held = stopped.iter().filter(|r| !given_up(r)).count();
             let left = running - stopped.len().min(running);
             let floor = planned.schedule.floor(planned.schedule.replicas);
-            if left < floor as usize {
+            if left < floor as usize && held > 0 {
                 self.report(format!("{service} goes to {left} running, below its {floor}"));
             }
         }

@@ -134,8 +134,7 @@ fn takes_new_work(_: &Ask<'_>, node: &Node) -> Option<Refusal> {
 }
 
 fn may_keep_work(_: &Ask<'_>, node: &Node) -> Option<Refusal> {
-    matches!(node.status, NodeStatus::Draining | NodeStatus::Leaving)
-        .then_some(Refusal::Status(node.status))
+    node.is_being_emptied().then_some(Refusal::Status(node.status))
 }
 
 fn is_a_host(ask: &Ask<'_>, node: &Node) -> Option<Refusal> {

@@ -1,22 +1,27 @@
 //! What one call of `plan` looks at: the state, seen by service, and what the call placed so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jaco_api::model::{
-    Deployment, Intent, Node, NodeId, Placement, PlannedService, Replica, Revision, Rollout,
-    RolloutPhase, ServiceName, Slot, Timestamp,
+    Deployment, Intent, Mode, Node, NodeId, Placement, PlannedService, Replica, ReplicaId,
+    Revision, Rollout, RolloutPhase, ServiceName, Slot, Timestamp,
 };
 
 use super::{
+    Readings,
     filter::{Ask, Pin, expels},
-    restart::serves,
+    lost::{self, Fate},
+    restart::{Progress, progress, serves},
 };
-use crate::state::State;
+use crate::state::{State, is_cut_off};
 
 /// One call of `plan`.
 pub(super) struct Pass<'a> {
     pub(super) state: &'a State,
     pub(super) now: Timestamp,
+    pub(super) readings: &'a Readings,
+    /// A node that counts as none when places are looked for: others are asked for.
+    pub(super) left_out: Option<NodeId>,
     /// When the deployment at hand is to be planned again.
     pub(super) wake_at: Option<Timestamp>,
     /// Replicas this call placed, by node.
@@ -50,10 +55,12 @@ impl Reserved {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(state: &'a State, now: Timestamp) -> Self {
+    pub(super) fn new(state: &'a State, now: Timestamp, readings: &'a Readings) -> Self {
         Self {
             state,
             now,
+            readings,
+            left_out: None,
             wake_at: None,
             placed: BTreeMap::new(),
             given: BTreeMap::new(),
@@ -126,12 +133,20 @@ pub(super) struct Service<'a> {
     pub(super) current: Vec<&'a Replica>,
     /// Replicas that are to be replaced: of other content, or in the wrong place.
     pub(super) outgoing: Vec<Outgoing<'a>>,
+    /// Replicas whose node is lost for good, as far as they are concerned: they are replaced at
+    /// once, and stay where they are only as long as no node can take their successors.
+    pub(super) lost: Vec<&'a Replica>,
     /// Replicas that are going already.
     pub(super) leaving: Vec<&'a Replica>,
-    /// Replicas on nodes that are no members any more.
-    pub(super) gone: Vec<&'a Replica>,
+    /// Replicas that go at once: their node is no member any more, or operators gave them up with
+    /// it.
+    pub(super) given_up: Vec<&'a Replica>,
     /// Its content is what the rollout under way changes.
     pub(super) rolled: bool,
+    /// Replicas that are going and must be gone before their successors are created.
+    pub(super) blocking: u32,
+    /// When something changes that nobody is going to report: a lost replica is replaced.
+    pub(super) wake_at: Option<Timestamp>,
 }
 
 /// A replica that is to be replaced.
@@ -142,16 +157,21 @@ pub(super) struct Outgoing<'a> {
     pub(super) moves: bool,
     /// It is of other content than the present one.
     pub(super) outdated: bool,
+    /// It is given up if it cannot move: operators empty its node by force.
+    pub(super) forced: bool,
+    /// Its node is lost.
+    pub(super) lost: bool,
 }
 
 impl<'a> Service<'a> {
     pub(super) fn new(
-        state: &'a State,
+        pass: &Pass<'a>,
         deployment: &'a Deployment,
         revision: &'a Revision,
         name: &'a ServiceName,
         planned: &'a PlannedService,
     ) -> Self {
+        let state = pass.state;
         let placement =
             planned.schedule.placement.as_ref().unwrap_or(&state.settings().default_placement);
         let mut service = Self {
@@ -162,28 +182,138 @@ impl<'a> Service<'a> {
             placement,
             current: Vec::new(),
             outgoing: Vec::new(),
+            lost: Vec::new(),
             leaving: Vec::new(),
-            gone: Vec::new(),
+            given_up: Vec::new(),
             rolled: is_rolled(state, deployment, name, planned),
+            blocking: 0,
+            wake_at: None,
         };
         for replica in state.replicas_of_service(&deployment.name, name) {
-            service.sort_in(state, replica);
+            service.sort_in(pass, replica);
         }
+        service.relieve(pass);
+        service.count_blocking(pass);
         service
     }
 
-    fn sort_in(&mut self, state: &State, replica: &'a Replica) {
-        let node = match (replica.intent, state.node(replica.node)) {
-            (Intent::Remove, _) => return self.leaving.push(replica),
-            (Intent::Run, None) => return self.gone.push(replica),
-            (Intent::Run, Some(node)) => node,
-        };
+    fn sort_in(&mut self, pass: &Pass<'_>, replica: &'a Replica) {
+        if replica.intent == Intent::Remove {
+            return self.leaving.push(replica);
+        }
         let outdated = !self.made_by(replica);
+        // What a job has done is done, wherever that was.
+        let done = replica.is_completed() && !outdated && !self.has_other_slot(replica);
+        let Some(node) = pass.state.node(replica.node) else {
+            let stays = if done { &mut self.current } else { &mut self.given_up };
+            return stays.push(replica);
+        };
+        if done {
+            return self.current.push(replica);
+        }
+        let forced = node.gives_up_replicas();
+        if forced && self.cannot_move(replica) {
+            return self.given_up.push(replica);
+        }
         let moves = self.must_move(replica, node);
+        let lost = !node.condition.holds_replicas();
+        if lost && self.is_due(pass, replica, node) && (self.may_roll() || !outdated) {
+            return self.lost.push(replica);
+        }
         if outdated || moves {
-            self.outgoing.push(Outgoing { replica, moves, outdated });
+            self.outgoing.push(Outgoing { replica, moves, outdated, forced, lost });
         } else {
             self.current.push(replica);
+        }
+    }
+
+    /// Whether a replica's node has been lost for as long as the service bears it.
+    fn is_due(&mut self, pass: &Pass<'_>, replica: &Replica, node: &Node) -> bool {
+        let (schedule, settings) = (&self.planned.schedule, pass.state.settings());
+        let fate = lost::fate(replica, schedule, self.placement, node, settings, pass.readings);
+        match fate {
+            Some(Fate::Moves(at)) if at <= pass.now => true,
+            Some(Fate::Moves(at)) => {
+                self.wake(at);
+                false
+            }
+            Some(Fate::Waits(_)) | None => false,
+        }
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |present| present.min(at)));
+    }
+
+    /// A replica goes when another was created to take its place. One that does not do well goes
+    /// itself, as long as the one that it was to replace is there.
+    fn relieve(&mut self, pass: &Pass<'_>) {
+        if self.current.iter().all(|r| r.replaces.is_none()) {
+            return;
+        }
+        let timeout = pass.state.settings().rollout_step_timeout;
+        let ids: BTreeSet<&ReplicaId> = self.current.iter().map(|r| &r.id).collect();
+        let (mut relieved, mut useless) = (BTreeSet::new(), BTreeSet::new());
+        for replica in &self.current {
+            let Some(old) = replica.replaces.as_ref().filter(|old| ids.contains(old)) else {
+                continue;
+            };
+            let node = pass.state.node(replica.node).map(|n| &**n);
+            match progress(replica, node, &self.planned.schedule, timeout, pass.now) {
+                Progress::Failed(_) | Progress::Lost => useless.insert(&replica.id),
+                Progress::Settled | Progress::UnderWay(_) => relieved.insert(old),
+            };
+        }
+        for replica in std::mem::take(&mut self.current) {
+            if useless.contains(&replica.id) {
+                self.given_up.push(replica);
+            } else if relieved.contains(&replica.id) {
+                let (moves, outdated, forced, lost) = (true, false, false, false);
+                self.outgoing.push(Outgoing { replica, moves, outdated, forced, lost });
+            } else {
+                self.current.push(replica);
+            }
+        }
+    }
+
+    /// Whether replicas of old content may be replaced.
+    pub(super) fn may_roll(&self) -> bool {
+        may_roll(self.deployment)
+    }
+
+    /// Whether a replica's successor waits until it is gone. Those of a global service wait for the
+    /// one of their own node only.
+    pub(super) fn is_exclusive(&self) -> bool {
+        let schedule = &self.planned.schedule;
+        let alone =
+            schedule.singleton || schedule.mode == Mode::Job || !schedule.volumes.is_empty();
+        alone && !schedule.is_global()
+    }
+
+    /// Counts the replicas that are going and keep their successors from being created: data is
+    /// never shared; of a singleton or job two never run. A lost node does not confirm that it has
+    /// stopped one, so a job does not wait for it, and a singleton until the node has done so by
+    /// itself.
+    fn count_blocking(&mut self, pass: &Pass<'_>) {
+        let (schedule, settings) = (&self.planned.schedule, pass.state.settings());
+        if !self.is_exclusive() {
+            return;
+        }
+        for replica in std::mem::take(&mut self.leaving) {
+            self.leaving.push(replica);
+            let Some(node) = pass.state.node(replica.node) else { continue };
+            let blocks = if !schedule.volumes.is_empty() {
+                true
+            } else if schedule.singleton && is_cut_off(pass.state, replica.node) {
+                let until = lost::cut_off_until(node, schedule, settings, pass.readings);
+                if until > pass.now {
+                    self.wake(until);
+                }
+                until > pass.now
+            } else {
+                schedule.singleton || node.condition.holds_replicas()
+            };
+            self.blocking += u32::from(blocks);
         }
     }
 
@@ -192,14 +322,23 @@ impl<'a> Service<'a> {
         replica.container == self.planned.container && replica.epoch == self.planned.epoch
     }
 
-    /// Whether a replica cannot stay: data stays where it is, whatever the placement says.
+    /// Whether a replica is named after its node though the service is not global, or the reverse.
+    fn has_other_slot(&self, replica: &Replica) -> bool {
+        matches!(replica.id.slot, Slot::Node(_)) != self.planned.schedule.is_global()
+    }
+
+    /// Whether a replica is never moved: data stays where it is, and a job is not interrupted.
+    pub(super) fn cannot_move(&self, replica: &Replica) -> bool {
+        let schedule = &self.planned.schedule;
+        !schedule.is_global()
+            && !self.has_other_slot(replica)
+            && (schedule.is_tied() || schedule.mode == Mode::Job)
+    }
+
+    /// Whether a replica cannot stay.
     fn must_move(&self, replica: &Replica, node: &Node) -> bool {
-        let by_node = matches!(replica.id.slot, Slot::Node(_));
-        if by_node != self.planned.schedule.is_global() {
-            return true;
-        }
-        let tied = self.planned.schedule.stateful && !by_node;
-        !tied && expels(&self.ask(&[]), node).is_some()
+        self.has_other_slot(replica)
+            || (!self.cannot_move(replica) && expels(&self.ask(&[]), node).is_some())
     }
 
     /// What it asks of a node.
@@ -255,10 +394,20 @@ pub fn wanted(
     if !planned.schedule.is_global() {
         return planned.schedule.replicas;
     }
-    match state.revision(&deployment.name, deployment.revision) {
-        Some(revision) => Service::new(state, deployment, revision, name, planned).desired(state),
-        None => 0,
-    }
+    let Some(revision) = state.revision(&deployment.name, deployment.revision) else { return 0 };
+    // A global service's replicas stay with their nodes: time does not matter to it.
+    let readings = Readings::default();
+    let pass = Pass::new(state, Timestamp(0), &readings);
+    Service::new(&pass, deployment, revision, name, planned).desired(state)
+}
+
+/// Whether replicas of old content may be replaced: not after the rollout was given up.
+#[must_use]
+pub fn may_roll(deployment: &Deployment) -> bool {
+    deployment
+        .rollout
+        .as_ref()
+        .is_none_or(|r| !matches!(r.phase, RolloutPhase::Paused | RolloutPhase::Failed))
 }
 
 /// The rollout that is under way, if one is.

@@ -13,6 +13,10 @@
 //! |---|---|
 //! | [`filter`] | which nodes may take a replica at all, and why the others may not |
 //! | [`place`] | which of them takes it |
+//! | [`lost`] | when a replica on a lost node is placed elsewhere, or why it waits |
+//! | [`drain`] | what is in the way of emptying a node, and what is left on it |
+//! | [`rebalance`] | which replica leaves a hot node for a cold one |
+//! | `crowd` | which of too many replicas go first |
 //! | `restart` | whether a replica has settled, is under way or has failed |
 //! | `rollout` | whether a rollout goes on, has ended or has failed |
 //! | `replace` | which replicas of one service are created, replaced and removed now |
@@ -20,10 +24,15 @@
 
 pub mod check;
 pub mod constraint;
+mod crowd;
+pub mod drain;
 pub mod filter;
 mod input;
+pub mod lost;
 pub mod place;
 mod plan;
+mod readings;
+pub mod rebalance;
 mod replace;
 mod restart;
 mod rollout;
@@ -32,6 +41,7 @@ mod touched;
 #[cfg(test)]
 mod tests;
 
-pub use input::wanted;
-pub use plan::{Plan, plan};
+pub use input::{may_roll, wanted};
+pub use plan::{Plan, plan, plan_with};
+pub use readings::Readings;
 pub use touched::touched;

@@ -1,9 +1,11 @@
 //! Which node takes a replica.
 //!
 //! In: a service with its replicas and the load of the nodes. Out: one node at a time, or why there
-//! is none. `spread` and `hosts` take the node with the fewest replicas of the service, then the
-//! fewest in all; `pack` the fullest one that still fits. Equal nodes are told apart by a hash of
-//! service and node, so that services do not all begin on the same one.
+//! is none. Before all else, replicas are spread over the values of the labels that the service
+//! prefers. Then `spread` and `hosts` take the node with the fewest replicas of the service, then the
+//! fewest in all; `pack` the fullest one that still fits. Of equal nodes the one under the least
+//! pressure is taken, and then by a hash of service and node, so that services do not all begin on
+//! the same one.
 
 use std::{
     cmp::Reverse,
@@ -20,6 +22,7 @@ use super::{
 /// The nodes that may take replicas of one service, and why the others may not.
 pub(super) struct Board<'a> {
     seats: Vec<Seat<'a>>,
+    groups: Groups<'a>,
     /// Positions of the seats that still have room, best first.
     best: BinaryHeap<Reverse<(Rank, usize)>>,
     refusals: BTreeMap<Refusal, u32>,
@@ -37,11 +40,42 @@ struct Seat<'a> {
     /// What replicas of the service that are replaced have reserved there: it is theirs to take
     /// over.
     outgoing: u32,
+    /// The groups it belongs to, the widest first.
+    groups: Vec<usize>,
     hash: u64,
 }
 
-/// Lower is better.
-type Rank = (u64, u64, u64, u64);
+/// Lower is better: replicas in the groups of the node, then what the placement counts, pressure,
+/// hash.
+type Rank = (Vec<(u32, u32)>, [u64; 3], u32, u64);
+
+/// Nodes that have the values of the first labels in common, the labels being those that replicas
+/// are spread over. Nodes without a label share its absence.
+#[derive(Default)]
+struct Groups<'a> {
+    labels: &'a [String],
+    known: BTreeMap<Vec<Option<&'a str>>, usize>,
+    /// Replicas of the present content, and all that are there.
+    counts: Vec<(u32, u32)>,
+}
+
+impl<'a> Groups<'a> {
+    /// The groups of a node, the widest first.
+    fn of(&mut self, node: &'a Node) -> Vec<usize> {
+        let values: Vec<_> =
+            self.labels.iter().map(|label| node.labels.get(label).map(String::as_str)).collect();
+        (1..=values.len())
+            .map(|depth| {
+                let next = self.counts.len();
+                let at = *self.known.entry(values[..depth].to_vec()).or_insert(next);
+                if at == next {
+                    self.counts.push((0, 0));
+                }
+                at
+            })
+            .collect()
+    }
+}
 
 impl<'a> Board<'a> {
     /// The nodes for a service whose replicas are those that `stay`.
@@ -54,15 +88,19 @@ impl<'a> Board<'a> {
         let ask = service.ask(&pins);
         let mut board = Self {
             seats: Vec::new(),
+            groups: Groups { labels: &service.planned.schedule.spread_over, ..Groups::default() },
             best: BinaryHeap::new(),
             refusals: BTreeMap::new(),
             pack: *service.placement == Placement::Pack,
             limit: service.planned.schedule.max_replicas_per_node,
         };
-        for node in pass.state.nodes() {
+        for node in pass.state.nodes().filter(|n| pass.left_out != Some(n.id)) {
             match refuses(&ask, node) {
                 Some(refusal) => *board.refusals.entry(refusal).or_default() += 1,
-                None => board.seats.push(Seat::new(node, service)),
+                None => {
+                    let groups = board.groups.of(node);
+                    board.seats.push(Seat::new(node, service, groups));
+                }
             }
         }
         for replica in service.current.iter().filter(|r| stay(r)) {
@@ -74,9 +112,31 @@ impl<'a> Board<'a> {
         for replica in service.present().filter(|r| stay(r)) {
             board.count(replica.node, |seat| seat.all += 1);
         }
+        board.count_groups(pass, service, stay);
         let ranked = |at: usize| Reverse((board.rank(pass, &board.seats[at]), at));
         board.best = (0..board.seats.len()).map(ranked).collect();
         board
+    }
+
+    /// What is in a group counts wherever it is, also on nodes that take no more.
+    fn count_groups(
+        &mut self,
+        pass: &Pass<'a>,
+        service: &Service<'a>,
+        stay: impl Fn(&Replica) -> bool,
+    ) {
+        if self.groups.labels.is_empty() {
+            return;
+        }
+        let current = service.current.iter().map(|r| (*r, 1));
+        let outgoing = service.outgoing.iter().map(|o| (o.replica, 0));
+        for (replica, of_present) in current.chain(outgoing).filter(|(r, _)| stay(r)) {
+            let Some(node) = pass.state.node(replica.node) else { continue };
+            for at in self.groups.of(node) {
+                self.groups.counts[at].0 += of_present;
+                self.groups.counts[at].1 += 1;
+            }
+        }
     }
 
     /// Nodes are in order of their numbers.
@@ -95,7 +155,13 @@ impl<'a> Board<'a> {
         pass: &mut Pass<'a>,
         service: &Service<'a>,
     ) -> Result<NodeId, String> {
-        while let Some(Reverse((_, at))) = self.best.pop() {
+        while let Some(Reverse((rank, at))) = self.best.pop() {
+            let present = self.rank(pass, &self.seats[at]);
+            if present > rank {
+                // Another node of its groups was taken meanwhile.
+                self.best.push(Reverse((present, at)));
+                continue;
+            }
             if let Some(refusal) = self.has_no_room(pass, service, at) {
                 // What is full stays full: only this board fills it.
                 *self.refusals.entry(refusal).or_default() += 1;
@@ -104,6 +170,10 @@ impl<'a> Board<'a> {
             let node = self.seats[at].node.id;
             self.seats[at].current += 1;
             self.seats[at].all += 1;
+            for group in &self.seats[at].groups {
+                self.groups.counts[*group].0 += 1;
+                self.groups.counts[*group].1 += 1;
+            }
             pass.note_placed(service.planned, node);
             if let Some(volume) = service.planned.schedule.volumes.first() {
                 self.pin_to(at, volume);
@@ -112,6 +182,26 @@ impl<'a> Board<'a> {
             return Ok(node);
         }
         Err(explain(&self.refusals))
+    }
+
+    /// Whether a replica may be moved from one node to another without making the service less even.
+    pub(super) fn may_move(
+        &mut self,
+        pass: &mut Pass<'a>,
+        service: &Service<'a>,
+        from: &'a Node,
+        to: NodeId,
+    ) -> bool {
+        let Ok(at) = self.seats.binary_search_by_key(&to, |seat| seat.node.id) else {
+            return false;
+        };
+        let here = service.present().filter(|r| r.node == from.id).count();
+        let groups = self.groups.of(from);
+        let even = groups.iter().zip(&self.seats[at].groups).all(|(from, to)| {
+            from == to || self.groups.counts[*to].1 < self.groups.counts[*from].1
+        });
+        let spreads = self.pack || (self.seats[at].all as usize) < here;
+        even && spreads && self.has_no_room(pass, service, at).is_none()
     }
 
     /// The next replicas follow the data of the one that was put here.
@@ -127,11 +217,10 @@ impl<'a> Board<'a> {
     fn rank(&self, pass: &Pass<'_>, seat: &Seat<'_>) -> Rank {
         let load = u64::from(pass.load(seat.node.id));
         let (current, all) = (u64::from(seat.current), u64::from(seat.all));
-        if self.pack {
-            (u64::MAX - load, u64::MAX - all, 0, seat.hash)
-        } else {
-            (current, all, load, seat.hash)
-        }
+        let groups = seat.groups.iter().map(|at| self.groups.counts[*at]).collect();
+        let counts =
+            if self.pack { [u64::MAX - load, u64::MAX - all, 0] } else { [current, all, load] };
+        (groups, counts, pass.readings.pressure(seat.node.id), seat.hash)
     }
 
     /// Filters that depend on what runs on the node.
@@ -164,9 +253,9 @@ impl<'a> Board<'a> {
 }
 
 impl<'a> Seat<'a> {
-    fn new(node: &'a Node, service: &Service<'_>) -> Self {
+    fn new(node: &'a Node, service: &Service<'_>, groups: Vec<usize>) -> Self {
         let key = [service.deployment.name.as_str(), service.name.as_str(), node.name.as_str()];
-        Self { node, current: 0, all: 0, outgoing: 0, hash: rendezvous(&key) }
+        Self { node, current: 0, all: 0, outgoing: 0, groups, hash: rendezvous(&key) }
     }
 }
 

@@ -7,7 +7,7 @@ use jaco_api::model::{
 };
 
 use super::{
-    check,
+    Readings, check,
     input::{Pass, Service},
     replace, rollout,
 };
@@ -36,7 +36,18 @@ impl Plan {
 /// Plans the next steps of the `touched` deployments at the leader's time `now`.
 #[must_use]
 pub fn plan(state: &State, touched: &BTreeSet<DeploymentName>, now: Timestamp) -> Plan {
-    let mut pass = Pass::new(state, now);
+    plan_with(state, touched, now, &Readings::default())
+}
+
+/// As [`plan()`], with what the leader measured itself.
+#[must_use]
+pub fn plan_with(
+    state: &State,
+    touched: &BTreeSet<DeploymentName>,
+    now: Timestamp,
+    readings: &Readings,
+) -> Plan {
+    let mut pass = Pass::new(state, now, readings);
     let (mut batches, mut wakes) = (Vec::new(), BTreeMap::new());
     for deployment in touched.iter().filter_map(|name| state.deployment(name)) {
         let actions = deployment_steps(&mut pass, deployment);
@@ -50,7 +61,7 @@ pub fn plan(state: &State, touched: &BTreeSet<DeploymentName>, now: Timestamp) -
         }
     }
     let plan = Plan { batches, wakes };
-    debug_assert_eq!(check::violations(state, &plan), Vec::<String>::new());
+    debug_assert_eq!(check::violations(state, &plan), Vec::<String>::new(), "{plan:?}");
     plan
 }
 
@@ -71,7 +82,7 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
         .services
         .iter()
         .map(|(name, planned)| {
-            let service = Service::new(state, deployment, revision, name, planned);
+            let service = Service::new(pass, deployment, revision, name, planned);
             let tally = rollout::tally(pass, &service);
             (service, tally)
         })
@@ -84,6 +95,9 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
     }
     let mut stands = Vec::new();
     for (service, tally) in &services {
+        if let Some(at) = service.wake_at {
+            pass.wake(at);
+        }
         let (steps, stand) = replace::steps(pass, service, tally);
         actions.extend(steps);
         stands.push(stand);

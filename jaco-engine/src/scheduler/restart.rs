@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use jaco_api::model::{Health, Mode, Replica, ReplicaState, ServiceSchedule, Span, Timestamp};
+use jaco_api::model::{
+    Health, Mode, Node, Replica, ReplicaState, ServiceSchedule, Span, Timestamp,
+};
 
 /// How a replica is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(super) enum Progress {
     Settled,
     /// Not yet; nothing changes before this time unless something happens.
     UnderWay(Option<Timestamp>),
+    /// Nobody knows: its node is lost. That is no fault of its content.
+    Lost,
     /// It has failed, for this reason.
     Failed(String),
 }
@@ -26,11 +30,19 @@ const RECOVERY: Duration = Duration::from_secs(10);
 /// How a replica is doing at `now`. Fetching the image never counts against the step's `timeout`.
 pub(super) fn progress(
     replica: &Replica,
+    node: Option<&Node>,
     schedule: &ServiceSchedule,
     timeout: Span,
     now: Timestamp,
 ) -> Progress {
     let seen = &replica.observed;
+    if !replica.has_ended() && node.is_some_and(|n| !n.condition.holds_replicas()) {
+        return Progress::Lost;
+    }
+    if seen.state == ReplicaState::Lost {
+        // Its node is back and has not said yet what it found.
+        return Progress::UnderWay(None);
+    }
     if seen.generation != replica.generation {
         return Progress::UnderWay(None);
     }
@@ -70,8 +82,5 @@ pub(super) fn progress(
 
 /// Whether it does what it is for: it runs or, of a job, has completed.
 pub(super) fn serves(replica: &Replica, mode: Mode) -> bool {
-    replica.is_running()
-        || (mode == Mode::Job
-            && replica.observed.generation == replica.generation
-            && replica.observed.state == ReplicaState::Completed)
+    replica.is_running() || (mode == Mode::Job && replica.is_completed())
 }

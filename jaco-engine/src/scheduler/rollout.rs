@@ -21,6 +21,8 @@ pub(super) struct Tally<'a> {
     pub(super) under_way: Vec<&'a Replica>,
     /// Replacements that have settled and serve.
     pub(super) settled: u32,
+    /// Replacements whose node was lost before they had settled or after.
+    pub(super) lost: Vec<&'a Replica>,
     /// Why replacements failed, one each.
     pub(super) failures: Vec<String>,
     /// When one of them settles or times out.
@@ -33,9 +35,11 @@ pub(super) fn tally<'a>(pass: &Pass<'_>, service: &Service<'a>) -> Tally<'a> {
     let mut tally = Tally::default();
     let timeout = pass.state.settings().rollout_step_timeout;
     for replica in &service.current {
-        match progress(replica, &service.planned.schedule, timeout, pass.now) {
+        let node = pass.state.node(replica.node).map(|n| &**n);
+        match progress(replica, node, &service.planned.schedule, timeout, pass.now) {
             Progress::Settled => tally.settled += u32::from(service.serves(replica)),
             Progress::Failed(reason) => tally.failures.push(reason),
+            Progress::Lost => tally.lost.push(replica),
             Progress::UnderWay(until) => {
                 tally.under_way.push(replica);
                 tally.next = tally.next.into_iter().chain(until).min();
@@ -141,7 +145,7 @@ pub(super) fn completion(
         match stand {
             Stand::Working => return None,
             Stand::Done => {}
-            Stand::Stuck => stuck = tally.failures.last().cloned().or(stuck),
+            Stand::Stuck => stuck = Some(tally.failures.last().cloned().or(stuck)?),
         }
     }
     Some(match stuck {

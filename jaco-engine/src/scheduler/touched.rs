@@ -44,7 +44,9 @@ pub fn touched(old: &State, new: &State) -> BTreeSet<DeploymentName> {
 /// Whether nothing that placement looks at has changed.
 fn same_for_placement(old: Option<&Node>, new: Option<&Node>) -> bool {
     let (Some(old), Some(new)) = (old, new) else { return false };
-    old.status == new.status
+    old.condition == new.condition
+        && old.availability == new.availability
+        && old.forced == new.forced
         && old.name == new.name
         && old.labels == new.labels
         && old.facts.platform == new.facts.platform

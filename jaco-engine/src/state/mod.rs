@@ -4,6 +4,7 @@
 //! Changed only by `command`, through a transaction.
 
 mod content;
+mod fence;
 mod index;
 mod rollout;
 pub(crate) mod row;
@@ -22,6 +23,7 @@ use jaco_api::model::{
 };
 
 pub(crate) use content::Content;
+pub use fence::is_cut_off;
 pub use rollout::{RolloutFloor, rollout_floor};
 pub use table::{RowChange, Table};
 pub(crate) use transaction::{Transaction, payload};

@@ -15,7 +15,8 @@ pub struct RolloutFloor {
 }
 
 /// What the rollout of a service must leave running; absent when the revision in force has no such
-/// service. A `global` service wants the replicas it has on nodes, whichever those are.
+/// service. A `global` service wants the replicas it has on nodes that are there, whichever those
+/// are: what a lost node had cannot be held.
 #[must_use]
 pub fn rollout_floor(
     state: &State,
@@ -26,7 +27,8 @@ pub fn rollout_floor(
     let (mut covered, mut running) = (0, 0);
     for replica in state.replicas_of_service(deployment, service) {
         let on_node = matches!(replica.id.slot, Slot::Node(_));
-        covered += u32::from(on_node && replica.intent == Intent::Run);
+        let there = state.node(replica.node).is_some_and(|n| n.condition.holds_replicas());
+        covered += u32::from(on_node && there && replica.intent == Intent::Run);
         running += u32::from(replica.is_running() && state.node(replica.node).is_some());
     }
     let desired = if schedule.is_global() { covered } else { schedule.replicas };

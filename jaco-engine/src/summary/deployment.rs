@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jaco_api::model::{
-    Deployment, DeploymentPhase, DeploymentState, DeploymentStatus, Intent, NodeStatus,
-    PlannedService, Replica, ReplicaState, RolloutPhase, RolloutStatus, ServiceName, ServiceStatus,
+    Deployment, DeploymentPhase, DeploymentState, DeploymentStatus, Intent, PlannedService,
+    Replica, ReplicaState, RolloutPhase, RolloutStatus, ServiceName, ServiceStatus,
 };
 
 use super::replica::stand;
@@ -170,7 +170,8 @@ fn service_state(
     if fell.is_some() {
         return (DeploymentState::Degraded, reason(fell));
     }
-    if unplaced.is_some() {
+    // One that runs where it is not to stay says so itself.
+    if unplaced.is_some() && count(wanted.len() - troubled.len()) < desired {
         return (DeploymentState::Pending, unplaced);
     }
     if !troubled.is_empty() {
@@ -192,25 +193,24 @@ fn service_state(
 
 /// Why replicas are missing that nothing refused.
 fn not_created(state: &State, row: &Deployment, name: &ServiceName) -> String {
-    let mut leaving = state
-        .replicas_of_service(&row.name, name)
-        .filter(|r| r.intent == Intent::Remove)
-        .map(|r| r.id.to_string());
+    let mut leaving =
+        state.replicas_of_service(&row.name, name).filter(|r| r.intent == Intent::Remove);
     match leaving.next() {
-        Some(id) => format!("waits for {id} to stop"),
+        Some(r) if is_lost(state, r) => {
+            format!("waits until {}, which is lost, has certainly stopped", r.id)
+        }
+        Some(r) => format!("waits for {} to stop", r.id),
         None => "waits for the scheduler".to_owned(),
     }
 }
 
 fn is_lost(state: &State, replica: &Replica) -> bool {
-    state.node(replica.node).is_none_or(|n| n.status == NodeStatus::Down)
+    state.node(replica.node).is_none_or(|n| !n.condition.holds_replicas())
 }
 
 /// Whether it does what it is for, on a node that is there.
 fn does_its_work(state: &State, replica: &Replica) -> bool {
-    (replica.is_running() && !is_lost(state, replica))
-        || (replica.observed.generation == replica.generation
-            && replica.observed.state == ReplicaState::Completed)
+    (replica.is_running() && !is_lost(state, replica)) || replica.is_completed()
 }
 
 fn count(n: usize) -> u32 {

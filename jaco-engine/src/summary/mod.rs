@@ -4,6 +4,7 @@
 //! simply running says why. Nothing here decides what happens next.
 
 mod deployment;
+mod lost;
 mod node;
 mod replica;
 #[cfg(test)]

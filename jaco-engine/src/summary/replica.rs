@@ -1,10 +1,11 @@
 //! One replica: where it is and, unless it simply runs, why.
 
 use jaco_api::model::{
-    DeploymentPhase, Health, Intent, NodeName, NodeStatus, Reason, Replica, ReplicaState,
-    ReplicaStatus, RolloutPhase, ServiceSchedule,
+    DeploymentPhase, Health, Intent, NodeName, Reason, Replica, ReplicaState, ReplicaStatus,
+    RolloutPhase, ServiceSchedule,
 };
 
+use super::lost::{why_it_leaves, why_lost};
 use crate::{assignment, state::State};
 
 /// A replica as it is shown.
@@ -37,7 +38,7 @@ pub(super) fn stand(
     replica: &Replica,
     schedule: Option<&ServiceSchedule>,
 ) -> (ReplicaState, Option<Reason>) {
-    if let Some(reason) = lost(state, replica) {
+    if let Some(reason) = why_lost(state, replica) {
         return (ReplicaState::Lost, wait(reason));
     }
     let seen = &replica.observed;
@@ -52,7 +53,8 @@ pub(super) fn stand(
         return (ReplicaState::Updating, wait(reason));
     }
     match seen.state {
-        ReplicaState::Running | ReplicaState::Completed => (seen.state, None),
+        ReplicaState::Running => (seen.state, why_it_leaves(state, replica).and_then(wait)),
+        ReplicaState::Completed => (seen.state, None),
         ReplicaState::Pending => pending(state, replica),
         shown => {
             let words = || Reason { code: None, message: generic(shown, seen.health, schedule) };
@@ -73,20 +75,13 @@ fn node_name(state: &State, replica: &Replica) -> NodeName {
     }
 }
 
-fn lost(state: &State, replica: &Replica) -> Option<String> {
-    match state.node(replica.node) {
-        None => Some("its node has left the cluster".to_owned()),
-        Some(node) if node.status == NodeStatus::Down => Some(format!("{} is down", node.name)),
-        Some(_) => None,
-    }
-}
-
 /// Why a replica is being stopped.
 fn why_it_goes(state: &State, replica: &Replica) -> String {
     let id = &replica.id;
     let Some(deployment) = state.deployment(&id.deployment) else {
         return "being stopped".to_owned();
     };
+    let emptied = state.node(replica.node).filter(|n| n.is_being_emptied());
     match deployment.phase {
         DeploymentPhase::Stopped => "being stopped: the deployment is stopped",
         DeploymentPhase::Deleting { .. } => "being stopped: the deployment is deleted",
@@ -94,6 +89,7 @@ fn why_it_goes(state: &State, replica: &Replica) -> String {
             "being stopped: the service is no longer in the manifest"
         }
         DeploymentPhase::Running if !state.is_current(replica) => "being stopped: it was replaced",
+        DeploymentPhase::Running if emptied.is_some() => "being stopped: its node is being emptied",
         DeploymentPhase::Running => "being stopped: it is no longer wanted",
     }
     .to_owned()
@@ -109,18 +105,12 @@ fn pending(state: &State, replica: &Replica) -> (ReplicaState, Option<Reason>) {
     if let Some(reason) = replica.observed.reason.clone() {
         return (ReplicaState::Pending, Some(reason));
     }
-    match state.node(replica.node) {
-        Some(node) if node.status == NodeStatus::Degraded => {
-            let reason = format!("the container engine of {} does not answer", node.name);
-            (ReplicaState::Pending, wait(reason))
-        }
-        _ if replica.generation > 1 => {
-            let reason =
-                format!("its container is being replaced by generation {}", replica.generation);
-            (ReplicaState::Updating, wait(reason))
-        }
-        _ => (ReplicaState::Pending, wait("its node has not picked it up yet".to_owned())),
+    if replica.generation > 1 {
+        let reason =
+            format!("its container is being replaced by generation {}", replica.generation);
+        return (ReplicaState::Updating, wait(reason));
     }
+    (ReplicaState::Pending, wait("its node has not picked it up yet".to_owned()))
 }
 
 /// Whether a running replica is going to be replaced by the rollout under way, and how far that is.

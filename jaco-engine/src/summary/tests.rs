@@ -1,6 +1,6 @@
 use jaco_api::model::{
-    DependencyCondition, DeploymentState, Health, NodeStatus, Observation, ReplicaState,
-    ServiceSchedule,
+    Availability, DependencyCondition, DeploymentState, Health, Mode, NodeCondition, Observation,
+    Placement, ReplicaState, ServiceSchedule, Span, UpdateConfig,
 };
 
 use super::{deployment, deployments, replica, replicas};
@@ -135,15 +135,88 @@ fn replicas_of_a_node_that_is_down_are_lost() {
     let mut world = World::new(&["a", "b"]);
     world.deploy("shop", &[("web", service(2), "web:1")]);
     world.settle(&[]);
-    world.set_node("b", |n| n.status = NodeStatus::Down);
+    world.node_condition("b", NodeCondition::Down);
     let lost: Vec<_> = replicas(world.state(), None)
         .into_iter()
         .filter(|r| r.state == ReplicaState::Lost)
         .collect();
     assert_eq!(lost.len(), 1);
-    assert_eq!(lost[0].reason.as_ref().unwrap().message, "b is down");
+    let why = &lost[0].reason.as_ref().unwrap().message;
+    assert_eq!(why, "b is down; placed elsewhere 2s after it was lost");
     assert_eq!(deployment(world.state(), &name("shop")).unwrap().services[0].running, 1);
     assert_eq!(state(&world), DeploymentState::Degraded);
+}
+
+#[test]
+fn a_lost_replica_says_what_becomes_of_it() {
+    let hosts = Placement::Hosts(vec![name("b")]);
+    let one = ServiceSchedule { singleton: true, ..stateless_in_place() };
+    let tight = ServiceSchedule { max_replicas_per_node: 1, ..service(2) };
+    let global = ServiceSchedule { placement: Some(Placement::Global), ..service(0) };
+    let patient = ServiceSchedule { reschedule_after: Some(Span::secs(60)), ..service(1) };
+    let mut world = World::new(&["b", "a"]);
+    world.set_node("a", |n| n.availability = Availability::Cordoned);
+    let services = [
+        ("agent", global, "x"),
+        ("db", stateful(1, "data"), "x"),
+        ("job", ServiceSchedule { mode: Mode::Job, ..service(1) }, "x"),
+        ("one", one, "x"),
+        ("patient", patient, "x"),
+        ("pinned", ServiceSchedule { placement: Some(hosts), ..service(1) }, "x"),
+        ("tight", ServiceSchedule { replicas: 1, ..tight.clone() }, "x"),
+        ("web", service(1), "x"),
+    ];
+    world.deploy("shop", &services);
+    world.step();
+    world.enter("shop.job.1", ReplicaState::Completed, "");
+    world.settle(&[]);
+    world.set_node("a", |_| {});
+    world.node_condition("b", NodeCondition::Degraded);
+    let mut story = vec!["# its engine does not answer".to_owned()];
+    story.extend(shown(&world));
+    world.node_condition("b", NodeCondition::Down);
+    story.push("# down".to_owned());
+    story.extend(shown(&world));
+    world.set_node("a", |n| n.availability = Availability::Cordoned);
+    world.pass_time(Span::secs(3));
+    world.settle(&[]);
+    story.push("# no node can take what may move".to_owned());
+    story.extend(shown(&world));
+    world.set_node("a", |_| {});
+    world.settle(&[]);
+    story.push("# another node can".to_owned());
+    story.extend(shown(&world));
+    world.node_condition("b", NodeCondition::Ready);
+    story.push("# back".to_owned());
+    story.extend(shown(&world));
+    insta::assert_snapshot!(story.join("\n"));
+}
+
+fn stateless_in_place() -> ServiceSchedule {
+    ServiceSchedule { update: UpdateConfig::default_for(true), ..service(1) }
+}
+
+#[test]
+fn what_is_on_a_node_that_is_being_emptied_says_what_it_waits_for() {
+    let global = ServiceSchedule { placement: Some(Placement::Global), ..service(0) };
+    let tight = ServiceSchedule { max_replicas_per_node: 1, ..service(2) };
+    let mut world = World::new(&["a", "b"]);
+    world.set_node("b", |n| n.availability = Availability::Cordoned);
+    let services = [
+        ("db", stateful(1, "data"), "x"),
+        ("job", ServiceSchedule { mode: Mode::Job, ..service(1) }, "x"),
+        ("web", service(1), "x"),
+    ];
+    world.deploy("shop", &services);
+    world.settle(&[]);
+    world.set_node("b", |_| {});
+    let mut more = services.to_vec();
+    more.extend([("agent", global, "x"), ("tight", tight, "x")]);
+    world.deploy("shop", &more);
+    world.settle(&[]);
+    world.node_availability("a", Availability::Draining, false);
+    world.step();
+    insta::assert_snapshot!(shown(&world).join("\n"));
 }
 
 #[test]

@@ -13,10 +13,10 @@ use jaco_api::model::{
 use crate::{
     assignment,
     command::{
-        Action, ApplyDeployment, Command, Envelope, InitCluster, Outcome, Reconcile, RolloutEnd,
-        SetAvailability, UpdateNode,
+        Action, ApplyDeployment, Command, Envelope, InitCluster, Outcome, Reconcile, RemoveNode,
+        RolloutEnd, SetAvailability, UpdateNode,
     },
-    scheduler::{Plan, plan},
+    scheduler::{Plan, Readings, plan_with},
     state::State,
 };
 
@@ -70,6 +70,7 @@ pub fn stateful(replicas: u32, volume: &str) -> ServiceSchedule {
 pub struct World {
     state: Arc<State>,
     now: Timestamp,
+    readings: Readings,
     transcript: String,
 }
 
@@ -99,7 +100,8 @@ impl World {
             node: node(1, first),
             token,
         };
-        let mut world = Self { state: Arc::default(), now, transcript: String::new() };
+        let (state, readings, transcript) = Default::default();
+        let mut world = Self { state, now, readings, transcript };
         let outcome = world.command(Command::InitCluster(Box::new(init)));
         assert!(!matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
         world.set_node(first, |_| {});
@@ -118,6 +120,10 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+    /// What the leader measures itself: nothing, unless a test says so.
+    pub fn readings(&mut self) -> &mut Readings {
+        &mut self.readings
     }
     /// What was planned and said so far.
     #[must_use]
@@ -144,16 +150,18 @@ impl World {
         });
     }
 
-    /// Changes a node's row.
+    /// Changes the row of a node that is ready otherwise, as no command would: nothing follows from
+    /// it but its status.
     ///
     /// # Panics
     /// When there is no such node.
     pub fn set_node(&mut self, named: &str, change: impl FnOnce(&mut Node)) {
         let mut row = Node::clone(self.state.node_named(&name(named)).expect("a known node"));
-        row.status = NodeStatus::Ready;
+        row.condition = NodeCondition::Ready;
+        (row.availability, row.forced) = (Availability::Active, false);
         change(&mut row);
         self.edit_nodes(|state| {
-            state.nodes.put(row.id, Arc::new(row));
+            state.nodes.put(row.id, Arc::new(row.settled()));
         });
     }
 
@@ -200,7 +208,7 @@ impl World {
     #[must_use]
     pub fn plan(&self) -> Plan {
         let all = self.state.deployments().map(|d| d.name.clone()).collect();
-        plan(&self.state, &all, self.now)
+        plan_with(&self.state, &all, self.now, &self.readings)
     }
 
     /// Plans and carries out, once; says whether there was anything to do.
@@ -214,7 +222,7 @@ impl World {
     /// As [`Self::step`], for one deployment.
     pub fn step_of(&mut self, deployment: &str) -> bool {
         let one = [name(deployment)].into();
-        self.carry_out(&plan(&self.state, &one, self.now))
+        self.carry_out(&plan_with(&self.state, &one, self.now, &self.readings))
     }
 
     fn carry_out(&mut self, plan: &Plan) -> bool {
@@ -245,6 +253,9 @@ impl World {
             Action::Prepare { replica } => format!("prepare {replica}"),
             Action::Advance { replica } => format!("advance {replica}"),
             Action::Remove { replica } => format!("remove {replica}"),
+            Action::Move { replica, to, reason } => {
+                format!("move {replica} to {}: {reason}", node(*to))
+            }
             Action::Unplaced { service, reason: Some(reason) } => {
                 format!("{deployment}.{service} cannot be placed: {reason}")
             }
@@ -294,14 +305,17 @@ impl World {
     pub fn prepared(&mut self, replica: &str, result: Result<(), &str>) {
         self.say(&format!("{replica} prepared {result:?}"));
         let id: ReplicaId = name(replica);
-        let prepared = Some(result.map_err(|m| Reason { code: None, message: m.to_owned() }));
-        let observation = self.state.replica(&id).map(|r| r.observed.clone());
+        let result = result.map_err(|m| Reason { code: None, message: m.to_owned() });
+        let row = self.state.replica(&id);
+        let asked = row.and_then(|r| r.preparation.as_ref()).map(|p| p.container);
+        let prepared = asked.map(|of| (of, result));
+        let observation = row.map(|r| r.observed.clone());
         self.report(&id, ReplicaReport { id: id.clone(), observation, prepared, log_tail: None });
     }
 
-    /// Every agent does what it is to do at once: images are fetched, containers run unless they
-    /// wait for a dependency, what is to go is gone. Replicas of a content in `broken` stay as they
-    /// are.
+    /// Every agent that is heard of does what it is to do at once: images are fetched, containers run
+    /// unless they wait for a dependency, what is to go is gone. Replicas of a content in `broken`
+    /// stay as they are.
     pub fn agents(&mut self, broken: &[&str]) {
         let broken: Vec<_> = broken.iter().map(|c| Digest::of(c.as_bytes())).collect();
         let rows: Vec<_> = self.state.replicas().cloned().collect();
@@ -316,13 +330,16 @@ impl World {
         let part = |observation, prepared| {
             Some(ReplicaReport { id: row.id.clone(), observation, prepared, log_tail: None })
         };
+        if self.state.node(row.node).is_none_or(|n| !n.condition.holds_replicas()) {
+            return None;
+        }
         if row.intent == Intent::Remove {
             return part(None, None);
         }
         if let Some(preparation) = row.preparation.as_ref().filter(|p| p.result.is_none())
             && !broken.contains(&preparation.container)
         {
-            return part(Some(row.observed.clone()), Some(Ok(())));
+            return part(Some(row.observed.clone()), Some((preparation.container, Ok(()))));
         }
         let waits = !assignment::waiting_on(&self.state, row).is_empty();
         if row.is_running() || waits || broken.contains(&row.container) {
@@ -387,6 +404,17 @@ impl World {
         self.command(Command::UpdateNode(update));
     }
 
+    /// Ends the membership of a node that is leaving.
+    ///
+    /// # Panics
+    /// When it is to stay.
+    pub fn remove_node(&mut self, named: &str) {
+        let node = self.node_id(named);
+        self.say(&format!("{named} is removed"));
+        let outcome = self.command(Command::RemoveNode(RemoveNode { node }));
+        assert_eq!(outcome, Outcome::Done);
+    }
+
     /// Changes what operators want of a node.
     pub fn node_availability(&mut self, named: &str, availability: Availability, forced: bool) {
         let node = self.node_id(named);
@@ -394,7 +422,9 @@ impl World {
         self.command(Command::SetAvailability(SetAvailability { node, availability, forced }));
     }
 
-    fn node_id(&self, named: &str) -> NodeId {
+    /// The number of a node; of one that is not there, none that is given out.
+    #[must_use]
+    pub fn node_id(&self, named: &str) -> NodeId {
         self.state.node_named(&name(named)).map(|n| n.id).unwrap_or_default()
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use jaco_api::model::{
-    AssignedReplica, Assignment, ContainerSpec, Intent, Observation, Reason, ReplicaId,
+    AssignedReplica, Assignment, ContainerSpec, Digest, Intent, Observation, Reason, ReplicaId,
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -42,8 +42,9 @@ pub struct AgentReplicaReport {
     pub id: ReplicaId,
     /// What is seen of it; absent when it was to go and is gone.
     pub observation: Option<Observation>,
-    /// Result of fetching the image of the next generation, when that was asked for.
-    pub prepared: Option<Result<(), Reason>>,
+    /// Result of fetching the image of the next generation, when that was asked for, with the digest
+    /// of what was asked for.
+    pub prepared: Option<(Digest, Result<(), Reason>)>,
     /// The last lines of output of a container that failed.
     pub log_tail: Vec<String>,
 }
@@ -112,7 +113,7 @@ impl Board {
 fn difference(replica: &AssignedReplica, sight: &Sight) -> Option<AgentReplicaReport> {
     let prepared = match (&sight.prepared, &replica.prepare) {
         (Some((of, result)), Some(wanted)) if of == wanted => {
-            Some(result.clone()).filter(|r| replica.prepared.as_ref() != Some(r))
+            (replica.prepared.as_ref() != Some(result)).then(|| (wanted.digest(), result.clone()))
         }
         _ => None,
     };

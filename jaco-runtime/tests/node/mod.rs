@@ -80,7 +80,7 @@ impl<E: ContainerRuntime + Clone> Node<E> {
                             replica.observed = seen.clone();
                         }
                         if news.prepared.is_some() {
-                            replica.prepared = news.prepared.clone();
+                            replica.prepared = news.prepared.clone().map(|(_, result)| result);
                         }
                     }
                 }

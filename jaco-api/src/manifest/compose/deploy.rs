@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::toplevel::texts;
+use super::{toplevel::texts, wishes::Wishes};
 use crate::{
     manifest::{
         fields::{Schema, Supported, accepted, ignored, planned},
@@ -15,6 +15,8 @@ use crate::{
 
 /// Most replicas of a service.
 const MOST_REPLICAS: u32 = 10_000;
+/// Most labels replicas are spread over.
+const MOST_PREFERENCES: usize = 8;
 /// Most processors of a container, in thousandths.
 const MOST_CPU_MILLIS: u64 = 100_000_000;
 
@@ -27,12 +29,16 @@ pub(in crate::manifest) struct DeployDraft {
     pub(in crate::manifest) global: Option<Mark>,
     pub(in crate::manifest) job: bool,
     pub(in crate::manifest) labels: BTreeMap<String, String>,
+    /// What the labels ask of the scheduler, those of the service itself included.
+    pub(in crate::manifest) wishes: Wishes,
     pub(in crate::manifest) limits: Amounts,
     pub(in crate::manifest) reservations: Amounts,
     pub(in crate::manifest) update: UpdateDraft,
     pub(in crate::manifest) restart: RestartDraft,
     pub(in crate::manifest) constraints: Vec<String>,
     pub(in crate::manifest) max_replicas_per_node: u32,
+    /// Node labels over whose values replicas are spread, the first one first.
+    pub(in crate::manifest) spread_over: Vec<String>,
 }
 
 #[derive(Default)]
@@ -46,7 +52,7 @@ pub(in crate::manifest) struct Amounts {
 pub(in crate::manifest) struct UpdateDraft {
     pub(in crate::manifest) parallelism: Option<u32>,
     pub(in crate::manifest) delay: Option<Span>,
-    pub(in crate::manifest) order: Option<UpdateOrder>,
+    pub(in crate::manifest) order: Option<(UpdateOrder, Mark)>,
     pub(in crate::manifest) monitor: Option<Span>,
     pub(in crate::manifest) max_failure_permille: Option<u32>,
     pub(in crate::manifest) failure_action: Option<FailureAction>,
@@ -65,7 +71,10 @@ static DEPLOY: Schema<DeployDraft> = Schema {
     attributes: &[
         accepted("mode", mode),
         accepted("replicas", |d, n, r| d.replicas = replicas(n, r)),
-        accepted("labels", |d, n, r| d.labels = texts(n, r)),
+        accepted("labels", |d, n, r| {
+            d.labels = texts(n, r);
+            d.wishes.read(n, r);
+        }),
         accepted("resources", |d, n, r| RESOURCES.decode(n, d, r)),
         accepted("update_config", |d, n, r| UPDATE.decode(n, &mut d.update, r)),
         accepted("restart_policy", |d, n, r| RESTART.decode(n, &mut d.restart, r)),
@@ -125,7 +134,7 @@ static UPDATE: Schema<UpdateDraft> = Schema {
         accepted("order", |u, n, r| {
             let words =
                 [("start-first", UpdateOrder::StartFirst), ("stop-first", UpdateOrder::StopFirst)];
-            u.order = values::one_of(n, &words, r);
+            u.order = values::one_of(n, &words, r).map(|order| (order, n.mark));
         }),
         accepted("failure_action", |u, n, r| {
             let words = [
@@ -164,8 +173,14 @@ static PLACEMENT: Schema<DeployDraft> = Schema {
         accepted("max_replicas_per_node", |d, n, r| {
             d.max_replicas_per_node = values::count(n, MOST_REPLICAS, r).unwrap_or_default();
         }),
-        planned("preferences"),
+        accepted("preferences", |d, n, r| d.spread_over = preferences(n, r)),
     ],
+};
+
+static PREFERENCE: Schema<Option<String>> = Schema {
+    what: "a preference",
+    extensions: true,
+    attributes: &[accepted("spread", |p, n, r| *p = spread(n, r))],
 };
 
 /// Every key below `deploy`.
@@ -177,6 +192,7 @@ pub(super) fn describe() -> Vec<Supported> {
     out.extend(UPDATE.describe());
     out.extend(RESTART.describe());
     out.extend(PLACEMENT.describe());
+    out.extend(PREFERENCE.describe());
     out
 }
 
@@ -206,6 +222,36 @@ pub(in crate::manifest) fn replicas(node: &Node, report: &mut Report<'_>) -> Opt
 /// Processors in thousandths.
 pub(super) fn cpus(node: &Node, report: &mut Report<'_>) -> Option<u64> {
     values::thousandths(node, MOST_CPU_MILLIS, report)
+}
+
+/// The labels replicas are spread over, in order.
+fn preferences(node: &Node, report: &mut Report<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    values::items(node, report, |item, report| {
+        let mut label = None;
+        PREFERENCE.decode(item, &mut label, report);
+        match label {
+            Some(label) if out.contains(&label) => {
+                let message = format!("replicas are spread over `{}` already", cut(&label));
+                report.warn(item.mark, message, Some("remove it".to_owned()));
+            }
+            other => out.extend(other),
+        }
+    });
+    values::at_most(&mut out, MOST_PREFERENCES, node, report);
+    out
+}
+
+/// The label of `spread: node.labels.zone`.
+fn spread(node: &Node, report: &mut Report<'_>) -> Option<String> {
+    let text = values::text(node, report)?;
+    let label = text.trim().strip_prefix("node.labels.");
+    let label = label.filter(|l| !l.is_empty() && !l.contains(char::is_whitespace));
+    if label.is_none() {
+        let message = format!("`{}` is no label of nodes", cut(text));
+        report.error_hint(node.mark, message, "write for example `spread: node.labels.zone`");
+    }
+    label.map(str::to_owned)
 }
 
 /// Placement constraints as a set.

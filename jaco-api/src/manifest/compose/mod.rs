@@ -12,6 +12,7 @@ mod mounts;
 mod ports;
 mod service;
 mod toplevel;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 
 use super::{
     AttachmentDraft, DependencyDraft, DeployDraft, LinkDraft, MountDraft, attach, depends, deploy,
-    health, host, mounts, ports, toplevel::texts,
+    health, host, mounts, ports, toplevel::texts, wishes::is_wish,
 };
 use crate::{
     error::ErrorCode,
@@ -77,7 +77,11 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
         accepted("user", |s, n, r| s.spec.user = values::some_text(n, r)),
         accepted("group_add", |s, n, r| s.spec.group_add = sorted(n, r)),
         accepted("working_dir", |s, n, r| s.spec.working_dir = values::some_text(n, r)),
-        accepted("labels", |s, n, r| s.spec.labels = texts(n, r)),
+        accepted("labels", |s, n, r| {
+            s.spec.labels = texts(n, r);
+            s.spec.labels.retain(|label, _| !is_wish(label));
+            s.deploy.wishes.read(n, r);
+        }),
         accepted("annotations", |s, n, r| s.spec.annotations = texts(n, r)),
         accepted("profiles", |s, n, r| {
             s.profiles = values::string_list(n, r).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         Mode, Placement, Resources, RestartCondition, RestartPolicy, ServiceName, ServiceSchedule,
-        UpdateConfig,
+        UpdateConfig, UpdateOrder,
     },
 };
 
@@ -44,6 +44,8 @@ impl Merge<'_, '_, '_> {
             let hint = Some("add hosts, or want fewer replicas".to_owned());
             self.jaco_report.within("services", |r| r.coded(code, mark, message, hint));
         }
+        let singleton = self.singleton(name, path, placement.as_ref(), deploy, own);
+        self.check_reschedule(name, path, placement.as_ref(), deploy, storage.stateful);
         let restart = restart_policy(deploy, awaited);
         let job = deploy.job || awaited || restart.condition != RestartCondition::Any;
         ServiceSchedule {
@@ -56,15 +58,15 @@ impl Merge<'_, '_, '_> {
             max_replicas_per_node: deploy.max_replicas_per_node,
             mode: if job { Mode::Job } else { Mode::Service },
             restart,
-            update: update_config(deploy, storage.stateful),
+            update: update_config(deploy, storage.stateful || singleton),
             depends_on: self.dependencies(draft),
             volumes: storage.volumes,
             stateful: storage.stateful,
             ports: draft.ports.iter().map(|(p, _)| p.clone()).collect(),
             platform: draft.spec.platform.clone(),
-            singleton: false,
-            reschedule_after: None,
-            spread_over: Vec::new(),
+            singleton,
+            reschedule_after: deploy.wishes.reschedule_after.map(|(after, _)| after),
+            spread_over: deploy.spread_over.clone(),
             reserved_cpu_millis: deploy.reservations.cpu_millis,
             reserved_memory_bytes: match deploy.reservations.memory_bytes {
                 0 => draft.old_resources.memory_reservation_bytes,
@@ -107,6 +109,65 @@ impl Merge<'_, '_, '_> {
                 Some(Placement::Hosts(hosts.map(|(h, _)| h.clone()).unwrap_or_default()))
             }
         }
+    }
+
+    /// Whether two copies may never run. Then there is at most one replica, and the old one stops
+    /// before the new one starts.
+    fn singleton(
+        &mut self,
+        name: &ServiceName,
+        path: &str,
+        placement: Option<&Placement>,
+        deploy: &DeployDraft,
+        own: Option<&OverrideDraft>,
+    ) -> bool {
+        let Some((true, mark)) = deploy.wishes.singleton else { return false };
+        let hint = "remove the label `jaco.io/singleton`";
+        if placement == Some(&Placement::Global) {
+            let message = format!("`{name}` is a singleton and cannot be global");
+            self.report.within(path, |r| r.error_hint(mark, message, hint));
+        }
+        let many = format!("`{name}` is a singleton: it has at most one replica");
+        match (own.and_then(|o| o.replicas), deploy.replicas.or(deploy.scale)) {
+            (Some((n, at)), _) if n > 1 => {
+                let hint = format!("write `replicas: 1`, or {hint}");
+                self.jaco_report.within("services", |r| r.error_hint(at, many, hint));
+            }
+            (None, Some((n, at))) if n > 1 => {
+                let hint = format!("write `replicas: 1`, or {hint}");
+                self.report.within(&format!("{path}.deploy.replicas"), |r| {
+                    r.error_hint(at, many, hint);
+                });
+            }
+            _ => {}
+        }
+        if let Some((UpdateOrder::StartFirst, at)) = deploy.update.order {
+            let message = format!("`{name}` is a singleton: the new one cannot start first");
+            self.report.within(&format!("{path}.deploy.update_config.order"), |r| {
+                r.error_hint(at, message, "write `order: stop-first`, or remove it");
+            });
+        }
+        true
+    }
+
+    /// Says when a replica that is lost is placed elsewhere by nobody.
+    fn check_reschedule(
+        &mut self,
+        name: &ServiceName,
+        path: &str,
+        placement: Option<&Placement>,
+        deploy: &DeployDraft,
+        stateful: bool,
+    ) {
+        let Some((_, mark)) = deploy.wishes.reschedule_after else { return };
+        let why = match placement {
+            Some(Placement::Global) => "it has one replica on every node",
+            Some(Placement::Hosts(_)) => "it is pinned to its hosts",
+            _ if stateful => "it stays where its data is",
+            _ => return,
+        };
+        let message = format!("`jaco.io/reschedule-after` of `{name}` has no effect: {why}");
+        self.report.within(path, |r| r.warn(mark, message, None));
     }
 
     /// A global service has no number of replicas.
@@ -169,12 +230,14 @@ fn restart_policy(deploy: &DeployDraft, awaited: bool) -> RestartPolicy {
     }
 }
 
-fn update_config(deploy: &DeployDraft, stateful: bool) -> UpdateConfig {
-    let (given, default) = (&deploy.update, UpdateConfig::default_for(stateful));
+/// What the manifest says; what it does not say follows from whether two replicas of the same may
+/// be there at once.
+fn update_config(deploy: &DeployDraft, alone: bool) -> UpdateConfig {
+    let (given, default) = (&deploy.update, UpdateConfig::default_for(alone));
     UpdateConfig {
         parallelism: given.parallelism.unwrap_or(default.parallelism),
         delay: given.delay.unwrap_or(default.delay),
-        order: given.order.unwrap_or(default.order),
+        order: given.order.map_or(default.order, |(order, _)| order),
         monitor: given.monitor.unwrap_or(default.monitor),
         max_failure_permille: given.max_failure_permille.unwrap_or(default.max_failure_permille),
         failure_action: given.failure_action.unwrap_or(default.failure_action),

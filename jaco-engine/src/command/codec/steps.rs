@@ -8,13 +8,13 @@ use jaco_api::{
 
 use crate::{
     command::{Action, RolloutEnd},
-    state::row::{Row, enumeration, optional, required},
+    state::row::{Row, digest, enumeration, optional, required},
 };
 
 impl Row for Action {
     type Message = pb::Action;
     fn write(&self) -> pb::Action {
-        use pb::action::{Action as Wire, CountFailure, Create, Unplaced};
+        use pb::action::{Action as Wire, CountFailure, Create, Move, Unplaced};
         let action = match self {
             Self::Create { service, node, slot } => Wire::Create(Create {
                 service: service.to_string(),
@@ -24,6 +24,9 @@ impl Row for Action {
             Self::Prepare { replica } => Wire::Prepare(replica.to_string()),
             Self::Advance { replica } => Wire::Advance(replica.to_string()),
             Self::Remove { replica } => Wire::Remove(replica.to_string()),
+            Self::Move { replica, to, reason } => {
+                Wire::Move(Move { replica: replica.to_string(), to: to.0, reason: reason.clone() })
+            }
             Self::Unplaced { service, reason } => {
                 Wire::Unplaced(Unplaced { service: service.to_string(), reason: reason.clone() })
             }
@@ -46,6 +49,11 @@ impl Row for Action {
             Wire::Prepare(id) => Self::Prepare { replica: parse("prepare", &id)? },
             Wire::Advance(id) => Self::Advance { replica: parse("advance", &id)? },
             Wire::Remove(id) => Self::Remove { replica: parse("remove", &id)? },
+            Wire::Move(m) => Self::Move {
+                replica: parse("replica", &m.replica)?,
+                to: NodeId(m.to),
+                reason: m.reason,
+            },
             Wire::Unplaced(m) => {
                 Self::Unplaced { service: parse("service", &m.service)?, reason: m.reason }
             }
@@ -104,15 +112,19 @@ impl Row for ReplicaReport {
         pb::ReplicaReport {
             id: self.id.to_string(),
             observation: self.observation.as_ref().map(Row::write),
-            prepared: self.prepared.as_ref().map(Row::write),
+            prepared: self.prepared.as_ref().map(|(_, result)| result.write()),
             log_tail: self.log_tail.as_ref().map(Row::write),
+            prepared_container: self.prepared.as_ref().map(|(of, _)| of.0.to_vec()),
         }
     }
     fn read(m: pb::ReplicaReport) -> Result<Self, InvalidMessage> {
+        let result = optional::<Result<(), Reason>>(m.prepared)?;
+        let of = m.prepared_container.as_deref();
+        let of = of.map(|bytes| digest("prepared_container", bytes)).transpose()?;
         Ok(Self {
             id: parse("id", &m.id)?,
             observation: optional::<Observation>(m.observation)?,
-            prepared: optional::<Result<(), Reason>>(m.prepared)?,
+            prepared: of.zip(result),
             log_tail: optional(m.log_tail)?,
         })
     }

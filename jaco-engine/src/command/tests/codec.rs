@@ -35,6 +35,7 @@ fn actions() -> Vec<Action> {
         Action::Prepare { replica: replica() },
         Action::Advance { replica: replica() },
         Action::Remove { replica: replica() },
+        Action::Move { replica: replica(), to: NodeId(2), reason: reason() },
         Action::Unplaced { service: service(), reason: Some(reason()) },
         Action::Unplaced { service: service(), reason: None },
         Action::CountFailure { service: service(), reason: reason() },
@@ -61,7 +62,7 @@ fn report() -> Report {
     let part = |observation, prepared, log_tail| ReplicaReport {
         id: replica_id("shop", "web", 1),
         observation,
-        prepared,
+        prepared: Option::map(prepared, |result| (Digest::of(b"asked for"), result)),
         log_tail,
     };
     Report {

@@ -94,7 +94,8 @@ impl Step {
             restarts: u32::from(self.b % 2),
             ..Observation::default()
         });
-        let prepared = (self.b.is_multiple_of(3)).then_some(Ok(()));
+        let asked = row.and_then(|r| r.preparation.as_ref()).map(|p| p.container);
+        let prepared = asked.filter(|_| self.b.is_multiple_of(3)).map(|of| (of, Ok(())));
         let replicas = id
             .map(|id| ReplicaReport { id, observation, prepared, log_tail: None })
             .into_iter()

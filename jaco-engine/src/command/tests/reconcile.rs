@@ -108,16 +108,21 @@ fn an_image_is_fetched_before_the_next_generation() {
     assert_eq!((preparation.container, preparation.result), (wanted, None));
 
     let result = Err(Reason { code: Some(ErrorCode::ImagePullFailed), message: "no".into() });
-    s.run(Command::Report(Report {
-        node: NodeId(1),
-        replicas: vec![ReplicaReport {
-            id: ids[0].clone(),
-            observation: None,
-            prepared: Some(result.clone()),
-            log_tail: None,
-        }],
-        removed_volumes: vec![],
-    }));
+    let report = |of, result| {
+        Command::Report(Report {
+            node: NodeId(1),
+            replicas: vec![ReplicaReport {
+                id: ids[0].clone(),
+                observation: None,
+                prepared: Some((of, result)),
+                log_tail: None,
+            }],
+            removed_volumes: vec![],
+        })
+    };
+    s.run(report(s.replica(&ids[0]).container, Ok(())));
+    assert_eq!(s.replica(&ids[0]).preparation.unwrap().result, None, "it was asked for before");
+    s.run(report(wanted, result.clone()));
     assert_eq!(s.replica(&ids[0]).preparation.unwrap().result, Some(result));
     assert!(s.replica(&ids[0]).is_running(), "what serves is left alone");
 

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use jaco_api::{
     error::ApiError,
-    model::{Availability, Intent, Node, NodeCondition, NodeId, Timestamp},
+    model::{Availability, Node, NodeCondition, NodeId, Timestamp},
 };
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     command::{Command, RemoveNode},
     raft::voters::{self, Change, Reach},
+    scheduler,
     state::State,
 };
 
@@ -78,7 +79,7 @@ impl Members {
         Reach {
             steady,
             given_up: state.nodes().filter(given_up).map(|n| n.id).collect(),
-            emptied: state.nodes().filter(|n| is_emptied(state, n)).map(|n| n.id).collect(),
+            emptied: state.nodes().filter(|n| is_emptied(state, n, at)).map(|n| n.id).collect(),
         }
     }
 
@@ -104,12 +105,10 @@ impl Members {
     }
 }
 
-/// Whether a node that is to leave has nothing left: no replica or, of a node that cannot tell that
-/// they are gone, none that is to run.
-fn is_emptied(state: &State, node: &Node) -> bool {
-    let wanted = |intent| intent == Intent::Run || node.condition != NodeCondition::Down;
+/// Whether a node that is to leave has nothing left.
+fn is_emptied(state: &State, node: &Node, now: Timestamp) -> bool {
     node.availability == Availability::Leaving
-        && !state.replicas_on(node.id).any(|r| wanted(r.intent))
+        && scheduler::drain::left(state, node.id, now).is_empty()
 }
 
 #[async_trait]

@@ -16,11 +16,14 @@ use jaco_api::{
     model::{DeploymentName, Timestamp},
 };
 
-use super::super::{driver::Task, propose::Propose};
+use super::{
+    super::{driver::Task, propose::Propose, samples::Sampler},
+    lost::LostNodes,
+};
 use crate::{
     clock::Clock,
     command::{Command, Reconcile},
-    scheduler,
+    scheduler::{self, Readings},
     state::State,
 };
 
@@ -31,6 +34,8 @@ const AT_A_TIME: usize = 64;
 pub(in crate::control) struct Schedule {
     propose: Arc<dyn Propose>,
     clock: Arc<dyn Clock>,
+    sampler: Option<Arc<dyn Sampler>>,
+    lost: LostNodes,
     /// The state the last pass planned from; none before the first pass of a term.
     seen: Option<Arc<State>>,
     /// Deployments whose batch did not get through.
@@ -41,8 +46,20 @@ pub(in crate::control) struct Schedule {
 
 impl Schedule {
     pub(in crate::control) fn new(propose: Arc<dyn Propose>, clock: Arc<dyn Clock>) -> Self {
-        let (again, timers) = Default::default();
-        Self { propose, clock, seen: None, again, timers }
+        let (sampler, lost, seen, again, timers) = Default::default();
+        Self { propose, clock, sampler, lost, seen, again, timers }
+    }
+
+    /// Looks at the pressure of nodes too, where they are equal otherwise.
+    #[cfg_attr(not(test), expect(dead_code, reason = "used once sessions bring samples"))]
+    pub(in crate::control) fn sampling(self, sampler: Arc<dyn Sampler>) -> Self {
+        Self { sampler: Some(sampler), ..self }
+    }
+
+    fn readings(&mut self, state: &State, now: Timestamp) -> Readings {
+        let samples = self.sampler.as_ref().map(|s| s.samples()).unwrap_or_default();
+        let pressure = samples.nodes.iter().map(|(node, load)| (*node, load.pressure())).collect();
+        Readings { pressure, lost_since: self.lost.look(state, now) }
     }
 
     /// What this pass plans: what has changed, what did not get through, and what is due.
@@ -75,9 +92,11 @@ impl Schedule {
         for (name, result) in results {
             match result {
                 Ok(_) => {}
-                // Another version is in force: this node is going to see it, or sees it already.
+                // The state is another one by now: this node is going to see it, or sees it already.
+                // What became other need not be the deployment itself.
                 Err(error) if error.code == ErrorCode::Conflict => {
-                    tracing::debug!(deployment = %name, "planned from an older version");
+                    tracing::debug!(deployment = %name, %error, "planned from an older state");
+                    self.again.insert(name);
                 }
                 Err(error) if error.code == ErrorCode::DeploymentNotFound => {}
                 Err(error) => {
@@ -99,7 +118,8 @@ impl Task for Schedule {
     async fn pass(&mut self, state: Arc<State>) -> Result<Option<Timestamp>, ApiError> {
         let now = self.clock.now();
         let touched = self.touched(&state, now);
-        let plan = scheduler::plan(&state, &touched, now);
+        let readings = self.readings(&state, now);
+        let plan = scheduler::plan_with(&state, &touched, now, &readings);
         self.seen = Some(state);
         self.timers.extend(plan.wakes);
         self.carry_out(plan.batches).await?;

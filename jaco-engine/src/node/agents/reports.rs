@@ -60,7 +60,9 @@ fn compose(membership: &Membership, waiting: Vec<AgentReport>) -> Option<Report>
 
 fn is_news(state: &State, report: &AgentReplicaReport) -> bool {
     let Some(replica) = state.replica(&report.id) else { return false };
-    let held = replica.preparation.as_ref().and_then(|p| p.result.as_ref());
-    let prepared = report.prepared.is_some() && report.prepared.as_ref() != held;
+    let held = replica.preparation.as_ref();
+    let prepared = report.prepared.as_ref().is_some_and(|(of, result)| {
+        held.is_some_and(|p| p.container == *of && p.result.as_ref() != Some(result))
+    });
     prepared || report.observation.as_ref() != Some(&replica.observed)
 }

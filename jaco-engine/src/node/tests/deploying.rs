@@ -47,6 +47,11 @@ async fn a_deployment_lives_from_apply_to_delete() {
     assert_eq!((first.revision, first.changed), (1, true));
     reach(&client, Goal::Running, Some(1)).await;
     assert_eq!(runtime.containers().len(), 3);
+    let nope = Some("nope".parse().unwrap());
+    let goal = Goal::Running;
+    let wait = Wait { deployment: shop(), service: nope, goal, revision: None, timeout: BOUND };
+    let error = client.wait(&wait, |_| ()).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::ServiceNotFound), "{error}");
     let again = client.apply(stack("hello", 2)).await.unwrap();
     assert_eq!((again.revision, again.changed), (1, false));
 

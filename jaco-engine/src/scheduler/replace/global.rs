@@ -9,7 +9,7 @@ use super::{
         filter::{explain, refuses},
         input::{Pass, active_rollout},
     },
-    Steps, count, has_node_slot,
+    Steps, count, covers, has_node_slot,
 };
 use crate::command::Action;
 
@@ -21,12 +21,13 @@ impl<'a> Steps<'_, 'a> {
         self.looked = true;
         let mut misplaced: Vec<_> = service.present().filter(|r| !on_its_node(r, &nodes)).collect();
         misplaced.sort_by_key(|r| (r.is_running(), r.id.slot.clone()));
-        let mut covered = count(service.present().filter(|r| has_node_slot(r)).count());
+        let mut covered = count(service.present().filter(|r| covers(pass.state, r)).count());
         let mut running = count(service.present().filter(|r| r.is_running()).count());
         for replica in misplaced {
-            let covered_then = covered - u32::from(has_node_slot(replica));
+            let covered_then = covered - u32::from(covers(pass.state, replica));
+            let given_up = pass.state.node(replica.node).is_some_and(|n| n.gives_up_replicas());
             if replica.is_running() {
-                if running - 1 < self.floor_of_leaving(replica, covered_then) {
+                if !given_up && running - 1 < self.floor_of_leaving(replica, covered_then) {
                     continue;
                 }
                 running -= 1;
@@ -38,7 +39,7 @@ impl<'a> Steps<'_, 'a> {
         for node in &nodes {
             let taken = |r: &&Replica| r.id.slot == Slot::Node(node.name.clone());
             let vacant = !service.present().any(|r| taken(&r))
-                && !service.leaving.iter().chain(&service.gone).any(taken);
+                && !service.leaving.iter().chain(&service.given_up).any(taken);
             if vacant {
                 pass.note_placed(service.planned, node.id);
                 self.actions.push(Action::Create {

@@ -1,15 +1,16 @@
 //! Stop-first and global: the same replica, its next generation, and the image before that.
 
-use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use jaco_api::model::{NodeId, Replica, ReplicaId};
 
 use super::{
     super::{
+        crowd::first_to_go,
         input::{Outgoing, Pass},
         rollout::preparation_failed,
     },
-    Steps, count, has_node_slot,
+    Steps, count, covers, has_node_slot,
 };
 use crate::{assignment::depend, command::Action};
 
@@ -35,14 +36,17 @@ enum Next {
 
 impl<'a> Steps<'_, 'a> {
     /// Replicas beyond the wanted number go: first those that do not serve, then those of old
-    /// content, then the youngest.
-    pub(super) fn drop_surplus_in_place(&mut self) {
-        let present = count(self.service.present().count());
-        let surplus = present.saturating_sub(self.desired);
-        let old = |r: &Replica| self.service.outgoing.iter().any(|o| o.replica.id == r.id);
-        let mut candidates: Vec<_> = self.service.present().collect();
-        candidates.sort_by_key(|r| (self.service.serves(r), !old(r), Reverse(r.id.slot.clone())));
-        for replica in candidates.into_iter().take(surplus as usize) {
+    /// content, then those in the largest crowd, then the youngest.
+    pub(super) fn drop_surplus_in_place(&mut self, pass: &Pass<'_>) {
+        let present: Vec<_> = self.service.present().collect();
+        let surplus = count(present.len()).saturating_sub(self.desired);
+        if surplus == 0 {
+            return;
+        }
+        let old: BTreeSet<_> = self.service.outgoing.iter().map(|o| &o.replica.id).collect();
+        let worth = |r: &Replica| (self.service.serves(r), !old.contains(&r.id));
+        let order = first_to_go(pass.state, self.service.planned, &present, worth);
+        for replica in order.into_iter().take(surplus as usize) {
             self.left -=
                 u32::from(self.service.outgoing.iter().any(|o| o.replica.id == replica.id));
             self.remove(&replica.id);
@@ -52,7 +56,8 @@ impl<'a> Steps<'_, 'a> {
     pub(super) fn create_missing(&mut self, pass: &mut Pass<'a>) {
         let missing = self.desired.saturating_sub(self.occupied());
         self.waiting |= self.is_held_back();
-        self.create(pass, missing);
+        let created = self.create(pass, missing);
+        self.leave_lost(pass, count(self.service.present().count()) + created);
     }
 
     /// Replicas that this call creates, or that are created as soon as the data is free.
@@ -74,7 +79,7 @@ impl<'a> Steps<'_, 'a> {
             .outgoing
             .iter()
             .filter(|o| !self.is_removed(o.replica))
-            .filter(|o| self.may_roll() || !o.outdated)
+            .filter(|o| service.may_roll() || !o.outdated || o.forced)
             .filter(|o| !(o.moves && service.planned.schedule.is_global()))
             .copied()
             .collect();
@@ -82,10 +87,13 @@ impl<'a> Steps<'_, 'a> {
             return;
         }
         candidates.sort_by_key(|o| (service.serves(o.replica), o.replica.id.slot.clone()));
-        // A global service may have nodes left that it is not wanted on, but still serves.
-        let kept = |r: &&Replica| has_node_slot(r) && !self.is_removed(r);
+        // A global service may have nodes left that it is not wanted on, but still serves; what a
+        // lost node had of it cannot be held.
+        let kept = |r: &&Replica| covers(pass.state, r) && !self.is_removed(r);
         let covered = count(service.present().filter(kept).count());
-        let floor = service.planned.schedule.floor(self.desired.max(covered));
+        let lost = |r: &&Replica| has_node_slot(r) && !covers(pass.state, r);
+        let desired = self.desired.saturating_sub(count(service.present().filter(lost).count()));
+        let floor = service.planned.schedule.floor(desired.max(covered));
         let running = service.present().filter(|r| r.is_running() && !self.is_removed(r));
         let mut spare = count(running.count()).saturating_sub(floor);
         let busy = self.under_way() + self.coming();
@@ -95,9 +103,14 @@ impl<'a> Steps<'_, 'a> {
                 self.waiting |= self.under_way() > 0;
                 return;
             }
-            let stops = outgoing.replica.is_running();
+            // What operators give up with its node is not held.
+            let stops = outgoing.replica.is_running() && !outgoing.forced;
             match self.next_step(pass, &outgoing) {
                 Next::Wait => slots -= 1,
+                Next::Skip if outgoing.forced => {
+                    self.left -= 1;
+                    self.remove(&outgoing.replica.id);
+                }
                 Next::Skip => {}
                 Next::Now(_) if stops && spare == 0 => {}
                 Next::Now(step) => {
@@ -117,6 +130,10 @@ impl<'a> Steps<'_, 'a> {
         let (replica, planned) = (outgoing.replica, self.service.planned);
         if outgoing.moves {
             return self.next_of_move(pass, replica);
+        }
+        if outgoing.lost {
+            // It may still serve somewhere: what it is comes out when its node is back.
+            return Next::Skip;
         }
         if !self.delay_is_over(pass) {
             return Next::Wait;
@@ -150,7 +167,7 @@ impl<'a> Steps<'_, 'a> {
     }
 
     fn take_step(&mut self, step: Step) {
-        let (name, shares) = (self.service.name, self.service.planned.schedule.volumes.is_empty());
+        let (name, shares) = (self.service.name, !self.service.is_exclusive());
         match step {
             Step::Prepare(replica) => self.actions.push(Action::Prepare { replica }),
             Step::Advance(replica) => self.actions.push(Action::Advance { replica }),

@@ -9,16 +9,14 @@ mod global;
 mod in_place;
 mod start_first;
 
-use jaco_api::model::{
-    DeploymentPhase, Intent, NodeId, Replica, ReplicaId, RolloutPhase, Slot, Timestamp,
-};
+use jaco_api::model::{DeploymentPhase, Intent, NodeId, Replica, ReplicaId, Slot, Timestamp};
 
 use super::{
     input::{Outgoing, Pass, Service, active_rollout},
     place::Board,
     rollout::{Stand, Tally},
 };
-use crate::command::Action;
+use crate::{command::Action, state::State};
 
 /// The steps of one service.
 struct Steps<'s, 'a> {
@@ -56,18 +54,18 @@ pub(super) fn steps<'a>(
         waiting: false,
         left: u32::try_from(service.outgoing.len()).unwrap_or(u32::MAX),
     };
-    for gone in &service.gone {
-        steps.remove(&gone.id);
+    for replica in &service.given_up {
+        steps.remove(&replica.id);
     }
     if service.planned.schedule.is_global() {
         steps.cover_nodes(pass);
         steps.replace_in_place(pass);
     } else if service.planned.schedule.replaces_in_place() {
-        steps.drop_surplus_in_place();
+        steps.drop_surplus_in_place(pass);
         steps.create_missing(pass);
         steps.replace_in_place(pass);
     } else {
-        steps.drop_surplus_current();
+        steps.drop_surplus_current(pass);
         steps.replace_by_new(pass);
     }
     steps.note_unplaced();
@@ -88,7 +86,17 @@ impl<'a> Steps<'_, 'a> {
         if self.actions.iter().any(begins) || self.waiting || self.under_way() > 0 {
             return Stand::Working;
         }
-        match self.left {
+        // What a lost node has is looked at when it is back. A global service does not wait for
+        // nodes: their replicas are rolled when they are there again.
+        let lost = self.service.outgoing.iter().filter(|o| o.lost && !self.is_removed(o.replica));
+        let left = if self.service.planned.schedule.is_global() {
+            self.left - count(lost.count())
+        } else if lost.count() > 0 || self.tally.lost.iter().any(|r| !self.is_removed(r)) {
+            return Stand::Working;
+        } else {
+            self.left
+        };
+        match left {
             // A replica that finds no node is wanted, but is not what the rollout waits for.
             0 => Stand::Done,
             _ if self.unplaced.is_some() => Stand::Working,
@@ -111,15 +119,6 @@ impl<'a> Steps<'_, 'a> {
             0 => u32::MAX,
             n => n,
         }
-    }
-
-    /// Whether replicas of old content may be replaced: not after the rollout was given up.
-    fn may_roll(&self) -> bool {
-        self.service
-            .deployment
-            .rollout
-            .as_ref()
-            .is_none_or(|r| !matches!(r.phase, RolloutPhase::Paused | RolloutPhase::Failed))
     }
 
     /// Whether the pause between two steps is over.
@@ -159,19 +158,28 @@ impl<'a> Steps<'_, 'a> {
         count
     }
 
-    /// How many replicas there are or, for data that two must not use at once, still are.
+    /// How many replicas there are or, where two must not run at once, still are. Lost ones are not:
+    /// each is replaced at once.
     fn occupied(&self) -> u32 {
-        let leaving = if self.service.planned.schedule.volumes.is_empty() {
-            0
-        } else {
-            self.service.leaving.len()
-        };
-        count(self.service.current.len() + self.service.outgoing.len() + leaving)
+        count(self.service.present().count()) + self.service.blocking
     }
 
-    /// A successor is due and not created before its predecessor has let go of the data.
+    /// A successor is due and not created before its predecessor is gone.
     fn is_held_back(&self) -> bool {
         count(self.service.present().count()) < self.desired && self.occupied() >= self.desired
+    }
+
+    /// Lost replicas go as far as `present` others have come; the rest stay where they are, to be
+    /// found when their node is back. What operators gave up with its node goes in any case.
+    fn leave_lost(&mut self, pass: &Pass<'_>, present: u32) {
+        let kept = self.desired.saturating_sub(present) as usize;
+        let given_up = |r: &Replica| pass.state.node(r.node).is_some_and(|n| n.gives_up_replicas());
+        let (go, mut stay): (Vec<_>, Vec<_>) =
+            self.service.lost.iter().copied().partition(|r| given_up(r));
+        stay.sort_by_key(|r| (!pass.state.is_current(r), r.id.slot.clone()));
+        for replica in go.into_iter().chain(stay.into_iter().skip(kept)) {
+            self.remove(&replica.id);
+        }
     }
 
     /// Replicas of the present content that have not settled.
@@ -210,6 +218,11 @@ impl<'a> Steps<'_, 'a> {
 
 fn has_node_slot(replica: &Replica) -> bool {
     matches!(replica.id.slot, Slot::Node(_))
+}
+
+/// Whether a replica is that of a node which is there, for a global service.
+fn covers(state: &State, replica: &Replica) -> bool {
+    has_node_slot(replica) && state.node(replica.node).is_some_and(|n| n.condition.holds_replicas())
 }
 
 fn count(n: usize) -> u32 {

@@ -2,18 +2,27 @@
 
 use std::cmp::Reverse;
 
+use jaco_api::model::Replica;
+
 use super::{
-    super::input::{Outgoing, Pass},
+    super::{
+        crowd::first_to_go,
+        input::{Outgoing, Pass},
+    },
     Steps, count,
 };
 
 impl<'a> Steps<'_, 'a> {
-    /// Replicas beyond the wanted number go: first those that do not serve, then the youngest.
-    pub(super) fn drop_surplus_current(&mut self) {
+    /// Replicas beyond the wanted number go: first those that do not serve, then those in the
+    /// largest crowd, then the youngest.
+    pub(super) fn drop_surplus_current(&mut self, pass: &Pass<'_>) {
         let surplus = count(self.service.current.len()).saturating_sub(self.desired);
-        let mut candidates = self.service.current.clone();
-        candidates.sort_by_key(|r| (self.service.serves(r), Reverse(r.id.slot.clone())));
-        for replica in candidates.into_iter().take(surplus as usize) {
+        if surplus == 0 {
+            return;
+        }
+        let serves = |r: &Replica| self.service.serves(r);
+        let order = first_to_go(pass.state, self.service.planned, &self.service.current, serves);
+        for replica in order.into_iter().take(surplus as usize) {
             self.remove(&replica.id);
         }
     }
@@ -23,28 +32,47 @@ impl<'a> Steps<'_, 'a> {
         let service = self.service;
         let current = count(service.current.len()).min(self.desired);
         let outgoing = count(service.outgoing.len());
-        let fresh = self.desired.saturating_sub(self.occupied().max(current));
-        self.waiting |= self.is_held_back();
-        let mut created = self.create(pass, fresh);
+        let missing = self.desired.saturating_sub(count(service.present().count()).max(current));
+        // Those that must be gone first take the place of those that are to come.
+        let room = self.desired.saturating_sub(current + service.blocking);
+        self.waiting |= service.blocking > 0 && current < self.desired;
+        let mut created = self.create(pass, missing.min(room));
         let may_replace =
-            service.outgoing.iter().any(|o| self.may_roll() || (o.moves && !o.outdated));
+            service.outgoing.iter().any(|o| service.may_roll() || (o.moves && !o.outdated));
         let replacements = (self.desired - current)
-            .saturating_sub(fresh)
+            .saturating_sub(missing)
             .min(outgoing)
+            .min(room - created)
             .min(self.parallelism().saturating_sub(self.under_way() + created));
         if may_replace && replacements > 0 && self.unplaced.is_none() && self.delay_is_over(pass) {
             created += self.create(pass, replacements);
         }
+        self.leave_lost(pass, count(service.current.len()) + outgoing + created);
         self.drop_replaced(current + created);
+        let comes = created > 0 || self.under_way() > 0 || service.wake_at.is_some();
+        if !comes && !self.waiting {
+            self.give_up_forced();
+        }
+    }
+
+    /// Nothing is going to replace these, and operators have given them up.
+    fn give_up_forced(&mut self) {
+        for outgoing in self.service.outgoing.iter().filter(|o| o.forced) {
+            if !self.is_removed(outgoing.replica) {
+                self.left -= 1;
+                self.remove(&outgoing.replica.id);
+            }
+        }
     }
 
     /// Old replicas that are not needed any more: those that do not serve once there is a
-    /// replacement, those that do once enough others run.
+    /// replacement, those that do, or may when their node is back, once enough others run.
     fn drop_replaced(&mut self, current: u32) {
         let service = self.service;
         let mut excess = (current + count(service.outgoing.len())).saturating_sub(self.desired);
         let serving = count(service.outgoing.iter().filter(|o| service.serves(o.replica)).count());
         let settled = self.tally.settled.min(self.desired);
+        let enough = settled + serving >= self.desired;
         let mut spare = (settled + serving).saturating_sub(self.desired);
         let mut candidates = service.outgoing.clone();
         let crowd =
@@ -52,6 +80,7 @@ impl<'a> Steps<'_, 'a> {
         candidates.sort_by_key(|o| {
             (
                 service.serves(o.replica),
+                !o.forced,
                 !o.moves,
                 Reverse(crowd(o)),
                 Reverse(o.replica.id.slot.clone()),
@@ -61,6 +90,9 @@ impl<'a> Steps<'_, 'a> {
             let serves = service.serves(outgoing.replica);
             if excess == 0 || (serves && spare == 0) {
                 break;
+            }
+            if outgoing.lost && !enough {
+                continue;
             }
             excess -= 1;
             spare -= u32::from(serves);

@@ -1,4 +1,4 @@
-use jaco_api::model::{Node, NodeStatus, Placement, ServiceSchedule};
+use jaco_api::model::{Availability, Node, NodeStatus, Placement, ServiceSchedule};
 
 use crate::{
     scheduler::{
@@ -73,11 +73,11 @@ fn a_cordoned_node_keeps_its_work_and_takes_no_more() {
     let plain = service(1);
     let placement = Placement::Spread;
     let ask = |schedule| Ask { schedule, placement: &placement, pins: &[] };
-    let cordoned = node(|n| n.status = NodeStatus::Cordoned);
+    let cordoned = node(|n| n.availability = Availability::Cordoned);
     assert!(refuses(&ask(&plain), &cordoned).is_some());
     assert_eq!(expels(&ask(&plain), &cordoned), None);
     assert!(expels(&ask(&schedule), &cordoned).is_some(), "a constraint moves what is placed");
-    let draining = node(|n| n.status = NodeStatus::Draining);
+    let draining = node(|n| n.availability = Availability::Draining);
     assert!(expels(&ask(&plain), &draining).is_some());
 }
 

@@ -1,7 +1,12 @@
 //! Plans as transcripts, and what holds of all plans.
 
+mod emptying;
 mod filters;
+mod histories;
+mod losing;
 mod placement;
 mod properties;
+mod rebalancing;
 mod rollouts;
+mod spreading;
 mod touching;

@@ -1,4 +1,4 @@
-use jaco_api::model::{NodeStatus, Placement, ServiceSchedule};
+use jaco_api::model::{Availability, Placement, ServiceSchedule};
 
 use crate::testing::world::{World, name, service, stateful};
 
@@ -112,10 +112,10 @@ fn global_follows_nodes_and_never_renumbers() {
     world.settle(&[]);
     world.say("c joins, b is cordoned");
     world.add_node("c");
-    world.set_node("b", |n| n.status = NodeStatus::Cordoned);
+    world.set_node("b", |n| n.availability = Availability::Cordoned);
     world.settle(&[]);
     world.say("b is drained");
-    world.set_node("b", |n| n.status = NodeStatus::Draining);
+    world.set_node("b", |n| n.availability = Availability::Draining);
     world.settle(&[]);
     world.say("b is back");
     world.set_node("b", |_| {});
@@ -127,7 +127,7 @@ fn global_follows_nodes_and_never_renumbers() {
 #[test]
 fn what_cannot_be_placed_says_why_once_and_recovers_by_itself() {
     let mut world = World::new(&["a", "b", "c"]);
-    world.set_node("a", |n| n.status = NodeStatus::Cordoned);
+    world.set_node("a", |n| n.availability = Availability::Cordoned);
     world.deploy("shop", &[("web", constrained(2, "node.labels.disk == ssd"), "web:1")]);
     world.settle(&[]);
     assert!(!world.step(), "the reason is written once");
@@ -167,7 +167,7 @@ fn data_stays_where_it_is() {
         &[("db", ServiceSchedule { replicas: 0, ..stateful(1, "shop_data") }, "db:1")],
     );
     world.settle(&[]);
-    world.set_node(on.as_str(), |n| n.status = NodeStatus::Cordoned);
+    world.set_node(on.as_str(), |n| n.availability = Availability::Cordoned);
     world.deploy("shop", &[("db", stateful(1, "shop_data"), "db:1")]);
     world.settle(&[]);
     assert_eq!(world.state().replicas().count(), 0);
@@ -184,7 +184,7 @@ fn a_drained_node_is_left_by_what_can_move() {
     world.deploy("shop", &[("web", service(2), "web:1"), ("db", stateful(1, "shop_data"), "db:1")]);
     world.settle(&[]);
     for node in ["a", "b"] {
-        world.set_node(node, |n| n.status = NodeStatus::Draining);
+        world.set_node(node, |n| n.availability = Availability::Draining);
     }
     world.settle(&[]);
     world.add_node("c");

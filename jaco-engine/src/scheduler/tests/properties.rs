@@ -1,6 +1,6 @@
 use jaco_api::model::{
-    FailureAction, Health, Intent, Mode, NodeStatus, Observation, Placement, ReplicaState,
-    RolloutPhase, ServiceSchedule, Span, UpdateConfig, UpdateOrder,
+    Availability, FailureAction, Health, Intent, Mode, NodeCondition, NodeStatus, Observation,
+    Placement, ReplicaState, RolloutPhase, ServiceSchedule, Span, UpdateConfig, UpdateOrder,
 };
 use proptest::prelude::*;
 
@@ -132,7 +132,17 @@ fn happen(world: &mut World, event: &Event) {
                 .collect();
             world.deploy("shop", &services);
         }
-        Event::Node(n, status) => world.set_node(NODES[*n], |node| node.status = *status),
+        Event::Node(n, status) => match status {
+            NodeStatus::Ready => {
+                world.node_condition(NODES[*n], NodeCondition::Ready);
+                world.node_availability(NODES[*n], Availability::Active, false);
+            }
+            NodeStatus::Down => world.node_condition(NODES[*n], NodeCondition::Down),
+            NodeStatus::Cordoned => {
+                world.node_availability(NODES[*n], Availability::Cordoned, false)
+            }
+            _ => world.node_availability(NODES[*n], Availability::Draining, false),
+        },
         Event::Agents => world.agents(&[]),
         Event::Enter(n, state, health, pull_failures) => {
             let Some(replica) = nth(world, *n).filter(|r| r.intent == Intent::Run) else { return };
@@ -163,7 +173,7 @@ fn unplaced(world: &World) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     /// Whatever happens: every plan is sound, the state machine takes it, and planning again on
     /// what it leads to plans nothing. Where it gave the deployment another revision, gave it up,
@@ -209,7 +219,8 @@ proptest! {
             world.step();
         }
         for node in NODES {
-            world.set_node(node, |_| {});
+            world.node_condition(node, NodeCondition::Ready);
+            world.node_availability(node, Availability::Active, false);
         }
         happen(&mut world, &Event::Hold(false));
         // The operator tries again: what was given up gets another chance.

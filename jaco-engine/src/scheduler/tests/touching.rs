@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use jaco_api::model::{NodeStatus, Placement, ServiceSchedule};
+use jaco_api::model::{Availability, Placement, ServiceSchedule};
 
 use crate::{
     scheduler::touched,
@@ -30,7 +30,7 @@ fn a_change_touches_only_what_it_concerns() {
     assert_eq!(names(&world, |_| {}), [""; 0]);
     assert_eq!(names(&world, |w| w.deploy("on-b", &[("x", on("b"), "y")])), ["on-b"]);
     assert_eq!(
-        names(&world, |w| w.set_node("a", |n| n.status = NodeStatus::Cordoned)),
+        names(&world, |w| w.set_node("a", |n| n.availability = Availability::Cordoned)),
         ["everywhere", "nowhere", "on-a"]
     );
     assert_eq!(names(&world, |w| w.set_node("a", |n| n.facts.version = "2".into())), [""; 0]);

@@ -88,6 +88,7 @@ impl Row for Replica {
             running_since: self.running_since.map(|t| t.0),
             log_tail: self.log_tail.as_ref().map(Row::write),
             created_at: self.created_at.0,
+            replaces: self.replaces.as_ref().map(ToString::to_string),
         }
     }
     fn read(m: pb::ReplicaRow) -> Result<Self, InvalidMessage> {
@@ -113,6 +114,7 @@ impl Row for Replica {
             running_since: m.running_since.map(Timestamp),
             log_tail: optional(m.log_tail)?,
             created_at: Timestamp(m.created_at),
+            replaces: m.replaces.map(|id| parse("replaces", &id)).transpose()?,
         })
     }
 }

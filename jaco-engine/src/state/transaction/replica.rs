@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jaco_api::model::{Intent, NodeId, Replica, ReplicaId, Volume};
+use jaco_api::model::{DeploymentName, Intent, NodeId, Replica, ReplicaId, Volume};
 
 use super::Transaction;
 
@@ -31,6 +31,11 @@ impl Transaction<'_> {
             self.touched.insert(id.deployment.clone());
             self.departed.insert(id.deployment.clone());
         }
+    }
+
+    /// What was planned for these deployments is no longer valid.
+    pub(crate) fn outdate_plans(&mut self, deployments: impl IntoIterator<Item = DeploymentName>) {
+        self.touched.extend(deployments);
     }
 
     fn count_replica(&mut self, row: &Replica) {
