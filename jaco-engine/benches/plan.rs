@@ -4,9 +4,9 @@
 
 use std::{collections::BTreeSet, sync::OnceLock};
 
-use jaco_api::model::{DeploymentName, Placement, ServiceSchedule};
+use jaco_api::model::{DeploymentName, NodeCondition, Placement, ServiceSchedule, Span};
 use jaco_engine::{
-    scheduler::{plan, touched},
+    scheduler::{drain, plan, touched},
     summary,
     testing::world::{World, name, service},
 };
@@ -82,6 +82,67 @@ fn everywhere_by_a_global_service(bencher: divan::Bencher<'_, '_>) {
 fn what_a_change_touches(bencher: divan::Bencher<'_, '_>) {
     let world = changed(service(REPLICAS_EACH), "web:2");
     bencher.bench(|| touched(fleet().state(), world.state()));
+}
+
+/// 100 nodes with 5,000 replicas of 100 deployments, one node just down for longer than the grace.
+fn with_a_lost_node() -> World {
+    let nodes: Vec<_> = (0..100).map(|n| format!("n-{n}")).collect();
+    let mut world = World::new(&nodes.iter().map(String::as_str).collect::<Vec<_>>());
+    for n in 0..100 {
+        world.deploy(&format!("d-{n}"), &[("web", service(50), "web:1")]);
+        world.step_of(&format!("d-{n}"));
+    }
+    world.agents(&[]);
+    world.node_condition("n-42", NodeCondition::Down);
+    world.pass_time(Span::secs(2));
+    world
+}
+
+#[divan::bench]
+fn a_lost_node_of_100_with_5000_replicas_planned(bencher: divan::Bencher<'_, '_>) {
+    let world = with_a_lost_node();
+    let lost = world.state().replicas_on(world.node_id("n-42")).count();
+    assert_eq!(world.plan().batches.len(), lost, "a replica of each concerned deployment");
+    bencher.bench(|| world.plan());
+}
+
+#[divan::bench]
+fn a_lost_node_of_100_with_5000_replicas_planned_and_applied(bencher: divan::Bencher<'_, '_>) {
+    let world = with_a_lost_node();
+    bencher.with_inputs(|| world.clone()).bench_values(|mut world| {
+        world.step();
+        world
+    });
+}
+
+#[divan::bench]
+fn a_lost_node_of_1000_with_100_replicas_planned(bencher: divan::Bencher<'_, '_>) {
+    let mut world = fleet().clone();
+    let before = world.state().clone();
+    world.node_condition("n-500", NodeCondition::Down);
+    world.pass_time(Span::secs(2));
+    let concerned = touched(&before, world.state());
+    bencher.bench(|| plan(world.state(), &concerned, world.now()));
+}
+
+#[divan::bench]
+fn a_hundred_more_spread_over_ten_zones(bencher: divan::Bencher<'_, '_>) {
+    let schedule =
+        ServiceSchedule { spread_over: vec!["zone".to_owned()], ..service(2 * REPLICAS_EACH) };
+    let mut world = changed(schedule, "web:1");
+    for n in 0..NODES {
+        world.set_node(&format!("n-{n}"), |row| {
+            row.labels.insert("zone".to_owned(), format!("z-{}", n % 10));
+        });
+    }
+    bench_plan(bencher, &world);
+}
+
+#[divan::bench]
+fn what_is_in_the_way_of_a_drain(bencher: divan::Bencher<'_, '_>) {
+    let world = with_a_lost_node();
+    let node = world.node_id("n-7");
+    bencher.bench(|| drain::obstacles(world.state(), node));
 }
 
 #[divan::bench]

@@ -14,6 +14,7 @@ mod hold;
 mod join;
 mod key;
 mod node;
+mod placing;
 mod reconcile;
 mod rejection;
 mod report;

@@ -12,8 +12,9 @@ use jaco_api::model::{
 
 use super::{
     Readings,
-    input::{Pass, Service},
+    input::Service,
     lost,
+    pass::Pass,
     place::Board,
     rollout::{Tally, tally},
 };

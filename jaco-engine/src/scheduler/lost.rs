@@ -11,10 +11,10 @@ use jaco_api::model::{
 
 use super::Readings;
 
-/// How much longer than others a singleton waits. A node that is cut off stops its singletons by its
-/// own monotonic clock 3 s after the last lease it was granted, and kills what does not end by
-/// itself; the leader declares it down 4 s after the last sign of life, which is the latest time of
-/// that grant. 5 s after that the copy is gone, whatever either clock shows.
+/// How much longer than others a singleton waits. A node that is cut off kills its singletons by its
+/// own monotonic clock 3 s after it asked for the last lease that it was granted; the leader declares
+/// it down 4 s after it was asked. So the copy is gone by then; these 5 s are for an engine that is
+/// slow to kill it.
 pub const FENCE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What becomes of a replica on a lost node.

@@ -29,6 +29,7 @@ pub mod drain;
 pub mod filter;
 mod input;
 pub mod lost;
+mod pass;
 pub mod place;
 mod plan;
 mod readings;

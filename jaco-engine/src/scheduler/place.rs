@@ -16,7 +16,8 @@ use jaco_api::model::{Node, NodeId, Placement, Replica};
 
 use super::{
     filter::{Refusal, explain, refuses},
-    input::{Pass, Service},
+    input::Service,
+    pass::Pass,
 };
 
 /// The nodes that may take replicas of one service, and why the others may not.

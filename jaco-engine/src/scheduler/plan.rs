@@ -6,11 +6,7 @@ use jaco_api::model::{
     Deployment, DeploymentName, DeploymentPhase, Replica, RolloutPhase, ServiceName, Timestamp,
 };
 
-use super::{
-    Readings, check,
-    input::{Pass, Service},
-    replace, rollout,
-};
+use super::{Readings, check, input::Service, pass::Pass, replace, rollout};
 use crate::{
     command::{Action, Reconcile},
     state::State,

@@ -14,7 +14,8 @@ use jaco_api::model::{
 
 use super::{
     Readings,
-    input::{Pass, Service, active_rollout},
+    input::{Service, active_rollout},
+    pass::Pass,
     place::Board,
 };
 use crate::state::State;

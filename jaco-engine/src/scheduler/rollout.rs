@@ -9,7 +9,8 @@ use jaco_api::model::{
 };
 
 use super::{
-    input::{Pass, Service, active_rollout},
+    input::{Service, active_rollout},
+    pass::Pass,
     restart::{Progress, progress},
 };
 use crate::command::{Action, RolloutEnd};

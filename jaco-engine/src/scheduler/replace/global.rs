@@ -7,7 +7,8 @@ use jaco_api::model::{Node, Replica, Slot};
 use super::{
     super::{
         filter::{explain, refuses},
-        input::{Pass, active_rollout},
+        input::active_rollout,
+        pass::Pass,
     },
     Steps, count, covers, has_node_slot,
 };

@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 use jaco_api::model::{NodeId, Replica, ReplicaId};
 
 use super::{
-    super::{
-        crowd::first_to_go,
-        input::{Outgoing, Pass},
-        rollout::preparation_failed,
-    },
+    super::{crowd::first_to_go, input::Outgoing, pass::Pass, rollout::preparation_failed},
     Steps, count, covers, has_node_slot,
 };
 use crate::{assignment::depend, command::Action};

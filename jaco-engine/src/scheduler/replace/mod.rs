@@ -12,7 +12,8 @@ mod start_first;
 use jaco_api::model::{DeploymentPhase, Intent, NodeId, Replica, ReplicaId, Slot, Timestamp};
 
 use super::{
-    input::{Outgoing, Pass, Service, active_rollout},
+    input::{Outgoing, Service, active_rollout},
+    pass::Pass,
     place::Board,
     rollout::{Stand, Tally},
 };

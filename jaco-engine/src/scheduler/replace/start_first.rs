@@ -5,10 +5,7 @@ use std::cmp::Reverse;
 use jaco_api::model::Replica;
 
 use super::{
-    super::{
-        crowd::first_to_go,
-        input::{Outgoing, Pass},
-    },
+    super::{crowd::first_to_go, input::Outgoing, pass::Pass},
     Steps, count,
 };
 
