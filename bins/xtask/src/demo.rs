@@ -96,7 +96,7 @@ fn stack(cluster: &Cluster, name: &str, services: &str) -> Result<Stack> {
 fn shop(cluster: &Cluster) -> Result<()> {
     say::step("Applying examples/stacks/shop through node2, all of it on node1");
     let on_one = ["web", "api", "worker", "db"]
-        .map(|name| format!("  - {{ name: {name}, placement: hosts, hosts: [node1] }}\n"));
+        .map(|name| format!("  - {{ name: {name}, constraints: [node.hostname == node1] }}\n"));
     let stack = stack(cluster, "shop", &format!("services:\n{}", on_one.concat()))?;
     say::data(&cluster.cli(1).run(&["apply", &stack.manifest(), "--wait=90s"])?.stdout);
 
