@@ -47,7 +47,7 @@ impl Relay {
         }
         // A name may belong to another node by now; a number never does.
         let state = membership.state.newest();
-        if !state.node(shown.member).is_some_and(|node| node.name == shown.node) {
+        if state.node(shown.member).is_none_or(|node| node.name != shown.node) {
             return Err(denied("the certificate's node is no member"));
         }
         Ok(membership)
