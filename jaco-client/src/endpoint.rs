@@ -19,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of one stream that may wait for its reader, and of all together: as many streams as a
 /// connection carries may wait, and the next one still gets through.
-const STREAM_WINDOW: u32 = 256 << 10;
+const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
 
 /// `host:port` of an operator API.

@@ -40,7 +40,7 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 pub(super) const LARGEST_MESSAGE: usize = 256 << 20;
 /// Bytes of one stream that may wait for its reader, and of all of a connection: as many streams as
 /// a connection carries can wait and leave room for the next.
-const STREAM_WINDOW: u32 = 256 << 10;
+const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
 /// A piece of a snapshot.
 const CHUNK: usize = 1 << 20;

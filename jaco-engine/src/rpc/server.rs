@@ -30,7 +30,7 @@ const LARGEST_REQUEST: usize = 16 << 20;
 /// Streams of one connection at a time.
 const MOST_STREAMS: u32 = 256;
 /// Bytes of one stream that may wait for its reader.
-const STREAM_WINDOW: u32 = 256 << 10;
+const STREAM_WINDOW: u32 = 1 << 20;
 /// Bytes of all streams of a connection that may wait for their readers.
 const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
 /// Bytes in flight of a connection inside the process.

@@ -8,6 +8,7 @@ mod faults;
 mod fleet;
 mod harness;
 mod idle;
+mod inside;
 mod lifecycle;
 mod restart;
 mod rollouts;
@@ -40,6 +41,8 @@ const ONE_HOST: &[Scenario<Bench>] = scenarios![
     access::every_token_gets_the_right_answer,
     access::strangers_are_refused,
     secrets::no_secret_is_on_disk_in_the_clear,
+    inside::commands_run_with_their_bytes_terminals_and_exit_codes,
+    inside::files_and_connections_go_through_the_daemon,
     restart::restarts_and_upgrades_leave_containers_alone,
     restart::an_engine_that_comes_back_is_used_again,
     faults::a_container_that_exits_is_given_up_after_three_times,
