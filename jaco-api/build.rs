@@ -13,9 +13,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(&files, ["proto"])?;
     let out = env::var("OUT_DIR")?;
     fs::write(Path::new(&out).join("jaco_v1.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .btree_map(".")
-        .build_transport(false)
-        .compile_fds(descriptors)?;
+    // What only passes through is not copied.
+    let passing = ["ExecInput", "ExecOutput", "CopyPiece", "CopyInput", "ForwardInput"];
+    let relayed = ["ForwardOutput", "RelayCopy", "RelayForward"];
+    let mut build = tonic_prost_build::configure();
+    for message in passing.into_iter().chain(relayed) {
+        build = build.bytes(format!(".jaco.v1.{message}"));
+    }
+    build.btree_map(".").build_transport(false).compile_fds(descriptors)?;
     Ok(())
 }

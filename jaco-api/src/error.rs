@@ -114,6 +114,16 @@ codes! {
     ServiceNotFound = "service_not_found", NotFound, "`jaco status <deployment>` lists its services";
     /// There is no such replica.
     ReplicaNotFound = "replica_not_found", NotFound, "`jaco get replicas` lists them";
+    /// The replica has no running container at the moment.
+    ReplicaNotRunning = "replica_not_running", FailedPrecondition, "`jaco status` shows why";
+    /// The command could not be started in the container.
+    ExecFailed = "exec_failed", FailedPrecondition, "";
+    /// There is nothing at this path in the container.
+    PathNotFound = "path_not_found", NotFound, "";
+    /// The port of the replica cannot be reached.
+    PortUnreachable = "port_unreachable", FailedPrecondition, "";
+    /// The node that has the replica does not answer the one that was asked.
+    NodeUnreachable = "node_unreachable", Unavailable, "`jaco node list` shows how the node is";
     /// There is no such route.
     RouteNotFound = "route_not_found", NotFound, "`jaco get routes` lists them";
     /// There is no such revision, or no earlier one.

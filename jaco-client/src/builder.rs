@@ -18,6 +18,8 @@ pub const DEFAULT_SOCKET: &str = "/var/run/jaco/jaco.sock";
 pub enum Notice {
     /// The cluster has no leader; the call is repeated for a while. Given once per call.
     NoLeader,
+    /// A stream broke off; it is opened again where it was. Given once per outage.
+    StreamLost,
     /// This server is unreachable; the next one is tried.
     NextServer {
         /// The server that did not answer.

@@ -77,6 +77,29 @@ impl Client {
         }
     }
 
+    /// Makes a call whose message exists once, on the first server that can be reached. Not repeated.
+    pub(crate) async fn call_once<Req, Resp, F, Fut>(
+        &self,
+        message: Req,
+        send: F,
+    ) -> Result<Resp, Error>
+    where
+        F: FnOnce(Channel, Request<Req>) -> Fut,
+        Fut: Future<Output = Result<Response<Resp>, Status>>,
+    {
+        self.reach().await?;
+        let channel = self.inner.channel().await?;
+        Ok(send(channel, self.authorized(message)).await?.into_inner())
+    }
+
+    fn authorized<Req>(&self, message: Req) -> Request<Req> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.inner.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        request
+    }
+
     async fn once<Req, Resp, F, Fut>(&self, message: &Req, send: &F) -> Result<Resp, Error>
     where
         Req: Clone,
@@ -84,11 +107,7 @@ impl Client {
         Fut: Future<Output = Result<Response<Resp>, Status>>,
     {
         let channel = self.inner.channel().await?;
-        let mut request = Request::new(message.clone());
-        if let Some(authorization) = &self.inner.authorization {
-            request.metadata_mut().insert("authorization", authorization.clone());
-        }
-        Ok(send(channel, request).await?.into_inner())
+        Ok(send(channel, self.authorized(message.clone())).await?.into_inner())
     }
 }
 

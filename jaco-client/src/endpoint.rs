@@ -17,6 +17,11 @@ use crate::{Error, InvalidEndpoint};
 /// How long a connection attempt to one server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of one stream that may wait for its reader, and of all together: as many streams as a
+/// connection carries may wait, and the next one still gets through.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
+
 /// `host:port` of an operator API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerAddr {
@@ -111,6 +116,8 @@ impl Endpoint {
         tonic::transport::Endpoint::from_static("http://jaco.local")
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .connect_with_connector(connector)
             .await
             .map_err(|source| Error::Connect {

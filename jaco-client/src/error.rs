@@ -97,6 +97,12 @@ pub enum Error {
         /// The underlying gRPC failure.
         status: Box<tonic::Status>,
     },
+    /// The archive that was to be sent ended with an error.
+    #[error("the archive cannot be read: {source}")]
+    Archive {
+        /// Why not.
+        source: io::Error,
+    },
     /// The server sent something this version does not understand.
     #[error("the server's answer is not understood: {source}")]
     Answer {
@@ -138,6 +144,13 @@ impl Error {
             Self::NoServer { last, .. } => last.hint(),
             other => other.code().map(ErrorCode::hint).filter(|h| !h.is_empty()),
         }
+    }
+
+    /// Whether the same may well succeed a little later: the connection or the server is gone, or the
+    /// cluster has no leader at the moment. What the cluster refuses, it refuses again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        crate::retry::is_lost(self)
     }
 
     /// Whether another server may well answer.

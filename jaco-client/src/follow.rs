@@ -29,9 +29,7 @@ impl Client {
                 Err(e) => e,
             };
             // The first stream's failure is news; later ones are an outage to be sat out.
-            let transient = retry::after(&error, retry::Repeat::Harmless) != retry::Next::GiveUp
-                || matches!(&error, Error::NoServer { .. });
-            if !view.is_synced() || !transient {
+            if !view.is_synced() || !retry::is_lost(&error) {
                 return Err(error);
             }
             let (since, attempt) = outage.unwrap_or_else(|| (Instant::now(), 0));

@@ -2,15 +2,19 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod again;
 mod audit;
 mod builder;
 mod call;
 mod client;
 mod cluster;
+mod copy;
 mod deploy;
 mod endpoint;
 mod error;
+mod exec;
 mod follow;
+mod forward;
 mod logs;
 mod node;
 mod retry;
@@ -18,6 +22,7 @@ mod status_view;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+mod top;
 mod trust;
 mod wait;
 mod watch;
@@ -28,11 +33,14 @@ pub use client::Client;
 pub use cluster::{Initialized, Joined};
 pub use deploy::{Applied, Apply, Changed, Deleted, Fetched, RevisionSummary, RolledBack};
 pub use error::{Error, InvalidEndpoint};
+pub use exec::{Deaf, Exec, ExecEvent, ExecInput, ExecOutput, ReplicaPlace, ReplicaTarget};
+pub use forward::Forwarded;
 pub use jaco_api::{error::ApiError, error::ErrorCode, model};
 pub use logs::{LogBatch, LogGap, LogLine, LogQuery};
 pub use node::{JoinToken, NodeDetail, NodeLoad, NodeSummary, TaskState};
 pub use status_view::StatusView;
 pub use token::{IssueToken, IssuedToken};
+pub use top::{NodeTop, ReplicaTop, Top};
 pub use trust::{InvalidFingerprint, Trust};
 pub use wait::{Goal, NodeGoal, Verdict, Wait, WaitResult};
 pub use watch::{EventQuery, StatusBatch, StatusQuery};

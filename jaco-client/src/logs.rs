@@ -1,13 +1,20 @@
 //! Output of containers, merged over replicas.
 
-use futures::{Stream, StreamExt as _};
+use std::collections::BTreeMap;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use jaco_api::{
-    model::{DeploymentName, NodeName, ReplicaId, ServiceName, Timestamp},
+    model::{DeploymentName, LogPosition, NodeName, ReplicaId, ServiceName, Timestamp},
     pb,
 };
 use serde::Serialize;
 
-use crate::{Client, Error, call::MAX_MESSAGE, retry::Repeat};
+use crate::{
+    Client, Error,
+    again::{Cursor, Opened, again},
+    call::MAX_MESSAGE,
+    retry::Repeat,
+};
 
 /// Whose output, and how much of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,12 +48,13 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// A replica whose output cannot be read; the others go on.
+/// Output that cannot be read at the moment; the rest goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogGap {
-    /// The replica.
-    pub replica: ReplicaId,
-    /// Its node.
+    /// The replica; absent when its whole node is out of reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<ReplicaId>,
+    /// The node.
     pub node: NodeName,
     /// Why.
     pub message: String,
@@ -75,7 +83,10 @@ impl TryFrom<pb::LogBatch> for LogBatch {
         };
         let gap = |g: pb::LogGap| {
             Ok::<_, Error>(LogGap {
-                replica: g.replica.parse().map_err(Error::answer)?,
+                replica: Some(g.replica)
+                    .filter(|replica| !replica.is_empty())
+                    .map(|replica| replica.parse().map_err(Error::answer))
+                    .transpose()?,
                 node: g.node.parse().map_err(Error::answer)?,
                 message: g.message,
             })
@@ -87,8 +98,48 @@ impl TryFrom<pb::LogBatch> for LogBatch {
     }
 }
 
+/// What was asked for, and how far each replica was read.
+struct Lines {
+    request: pb::LogsRequest,
+    read: BTreeMap<String, LogPosition>,
+}
+
+impl Cursor for Lines {
+    type Item = pb::LogBatch;
+
+    fn open(&self, client: Client) -> BoxFuture<'static, Result<Opened<pb::LogBatch>, Error>> {
+        let positions = self.read.iter().map(|(replica, position)| pb::LogPosition {
+            replica: replica.clone(),
+            generation: position.generation,
+            at: position.at.0,
+            lines: position.lines,
+        });
+        let request = pb::LogsRequest { after: positions.collect(), ..self.request.clone() };
+        Box::pin(async move {
+            let stream = client
+                .call(Repeat::Harmless, &request, |c, r| async move {
+                    pb::logs_client::LogsClient::new(c)
+                        .max_decoding_message_size(MAX_MESSAGE)
+                        .stream(r)
+                        .await
+                })
+                .await?;
+            Ok(stream.map_err(Error::from).boxed())
+        })
+    }
+
+    fn note(&mut self, batch: &pb::LogBatch) {
+        for line in &batch.lines {
+            let before = self.read.get(&line.replica).copied();
+            let position = LogPosition::after(before, line.generation, Timestamp(line.at));
+            self.read.insert(line.replica.clone(), position);
+        }
+    }
+}
+
 impl Client {
-    /// Streams output.
+    /// Streams output. A stream that follows goes on where it was when its connection breaks: no
+    /// line comes twice, and none is left out.
     ///
     /// # Errors
     /// `deployment_not_found`, `service_not_found`, `replica_not_found`.
@@ -103,15 +154,10 @@ impl Client {
             follow: query.follow,
             since: query.since.map_or(0, |t| t.0),
             tail: query.tail,
+            after: Vec::new(),
         };
-        let stream = self
-            .call(Repeat::Harmless, &request, |c, r| async move {
-                pb::logs_client::LogsClient::new(c)
-                    .max_decoding_message_size(MAX_MESSAGE)
-                    .stream(r)
-                    .await
-            })
-            .await?;
-        Ok(stream.map(|batch| batch.map_err(Error::from).and_then(LogBatch::try_from)))
+        let lines = Lines { request, read: BTreeMap::new() };
+        let batches = again(self.clone(), lines).await?;
+        Ok(batches.map(|batch| batch.and_then(LogBatch::try_from)))
     }
 }

@@ -38,6 +38,18 @@ pub(crate) fn after(error: &Error, repeat: Repeat) -> Next {
     }
 }
 
+/// Whether a stream that ended so can be opened again.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    use tonic::Code::{Aborted, Cancelled, Internal, Unavailable, Unknown};
+    match error {
+        Error::Transport { status } => {
+            matches!(status.code(), Aborted | Cancelled | Internal | Unavailable | Unknown)
+        }
+        Error::NoServer { .. } => true,
+        other => after(other, Repeat::Harmless) != Next::GiveUp,
+    }
+}
+
 /// Pause before attempt `n` (from 0): 100 ms doubling to 1 s.
 pub(crate) fn pause(n: u32) -> Duration {
     Duration::from_millis(100 * (1 << n.min(4))).min(Duration::from_secs(1))
@@ -58,6 +70,15 @@ mod tests {
         assert_eq!(after(&election, Repeat::Harmful), Next::Wait);
         let refused = Error::Api(ApiError::new(ErrorCode::Conflict, "changed"));
         assert_eq!(after(&refused, Repeat::Harmless), Next::GiveUp);
+    }
+
+    #[test]
+    fn a_stream_goes_on_after_a_loss_and_not_after_a_refusal() {
+        let broken = |status| Error::Transport { status: Box::new(status) };
+        assert!(is_lost(&broken(tonic::Status::unknown("connection reset"))));
+        assert!(is_lost(&Error::Api(ApiError::new(ErrorCode::NoLeader, "shutting down"))));
+        assert!(!is_lost(&broken(tonic::Status::out_of_range("message too large"))));
+        assert!(!is_lost(&Error::Api(ApiError::new(ErrorCode::DeploymentNotFound, "gone"))));
     }
 
     #[test]

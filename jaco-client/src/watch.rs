@@ -1,6 +1,6 @@
 //! Looking at deployments and replicas, once or as they change.
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use jaco_api::{
     model::{
         DeploymentName, DeploymentStatus, ReplicaEvent, ReplicaId, ReplicaStatus, ServiceName,
@@ -9,7 +9,12 @@ use jaco_api::{
 };
 use tonic::transport::Channel;
 
-use crate::{Client, Error, StatusView, call::MAX_MESSAGE, retry::Repeat};
+use crate::{
+    Client, Error, StatusView,
+    again::{Cursor, Opened, again},
+    call::MAX_MESSAGE,
+    retry::Repeat,
+};
 
 /// Which rows to look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +86,25 @@ fn service(channel: Channel) -> pb::watch_client::WatchClient<Channel> {
     pb::watch_client::WatchClient::new(channel).max_decoding_message_size(MAX_MESSAGE)
 }
 
+/// Behind the last event that was read.
+struct Events(pb::EventsRequest);
+
+impl Cursor for Events {
+    type Item = ReplicaEvent;
+    fn open(&self, client: Client) -> BoxFuture<'static, Result<Opened<ReplicaEvent>, Error>> {
+        let request = self.0.clone();
+        Box::pin(async move {
+            let stream = client
+                .call(Repeat::Harmless, &request, |c, r| async move { service(c).events(r).await })
+                .await?;
+            Ok(stream.map(|event| event?.try_into().map_err(Error::answer)).boxed())
+        })
+    }
+    fn note(&mut self, event: &ReplicaEvent) {
+        self.0.after = event.sequence;
+    }
+}
+
 impl Client {
     async fn status_batches(
         &self,
@@ -124,7 +148,8 @@ impl Client {
         self.status_batches(query, true).await
     }
 
-    /// State transitions of replicas, oldest first.
+    /// State transitions of replicas, oldest first. A stream that follows goes on where it was when
+    /// its connection breaks.
     ///
     /// # Errors
     /// When no node answers.
@@ -132,14 +157,12 @@ impl Client {
         &self,
         query: &EventQuery,
     ) -> Result<impl Stream<Item = Result<ReplicaEvent, Error>> + Send + Unpin + use<>, Error> {
-        let request = pb::EventsRequest {
+        let events = Events(pb::EventsRequest {
             deployment: query.deployment.as_ref().map(ToString::to_string).unwrap_or_default(),
             follow: query.follow,
-        };
-        let stream = self
-            .call(Repeat::Harmless, &request, |c, r| async move { service(c).events(r).await })
-            .await?;
-        Ok(stream.map(|event| event?.try_into().map_err(Error::answer)))
+            after: 0,
+        });
+        again(self.clone(), events).await
     }
 
     /// One replica, with its last log lines.

@@ -6,6 +6,7 @@ pub mod container;
 #[cfg(feature = "docker")]
 pub mod docker;
 pub mod health;
+pub mod pressure;
 pub mod reconcile;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]

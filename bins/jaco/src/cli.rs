@@ -172,6 +172,14 @@ pub enum Command {
     Get(commands::look::get::Command),
     /// Show the output of containers, merged over replicas and nodes.
     Logs(commands::look::logs::LogsArgs),
+    /// Show what nodes and replicas use at the moment.
+    Top(commands::look::top::TopArgs),
+    /// Run a command in a container.
+    Exec(commands::inside::exec::ExecArgs),
+    /// Copy files between a container and this machine.
+    Cp(commands::inside::cp::CpArgs),
+    /// Reach a port of a container through a port of this machine.
+    PortForward(commands::inside::port_forward::PortForwardArgs),
     /// Show state transitions of replicas, with reasons.
     Events(commands::look::events::EventsArgs),
     /// Wait until a deployment or service is as wanted.

@@ -144,6 +144,47 @@ pub enum Error {
         /// What is in the way.
         reasons: Vec<String>,
     },
+    /// The command that ran in a container ended with this code. It said why itself.
+    #[error("the command ended with exit code {0}")]
+    Exited(i32),
+    /// The output of a command ended without its exit code.
+    #[error("the connection to the command was lost")]
+    Lost,
+    /// `exec -it` without a terminal.
+    #[error("standard input is no terminal")]
+    NoTerminal,
+    /// The terminal does not do what it is told.
+    #[error("the terminal cannot be used: {0}")]
+    Terminal(io::Error),
+    /// A copy that is not between a replica and this machine.
+    #[error("one side of a copy is a replica, <replica>:<path>, and the other a path here or -")]
+    CopySides,
+    /// A copy that cannot be made as asked.
+    #[error("{path}: {problem}", path = path.display())]
+    Copy {
+        /// What it is about.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A file or directory of this machine that cannot be read or written.
+    #[error("cannot {operation} {path}: {source}", path = path.display())]
+    Local {
+        /// What was tried.
+        operation: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// A node cannot become what it was waited for.
     #[error("{node} did not become {goal}")]
     NodeNotReached {
@@ -259,6 +300,11 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Differences => 3,
+            Self::CopySides => 2,
+            Self::Exited(code) => u8::try_from(code & 0xff).unwrap_or(1).max(1),
+            Self::Client(jaco_client::Error::Api(e)) if e.code == ErrorCode::ExecFailed => {
+                e.details.get("exit_code").and_then(|code| code.parse().ok()).unwrap_or(126)
+            }
             Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => 0,
             _ => 1,
         }
@@ -272,6 +318,7 @@ impl Error {
                 Some("copy it from a node (/var/lib/jaco/node/ca.crt), or pass --ca-fingerprint")
             }
             Self::NoCompose { .. } => Some("name it with --compose"),
+            Self::NoTerminal => Some("leave out -t when the input is a pipe"),
             Self::UnknownContext { .. } => Some("`jaco context list` shows the contexts"),
             Self::NodeNotReached { .. } | Self::NodeNotInTime { goal: NodeGoal::Ready, .. } => {
                 Some("`jaco node inspect` shows more")
@@ -292,7 +339,7 @@ impl Error {
             Self::Client(jaco_client::Error::Api(e)) => e
                 .details
                 .iter()
-                .filter(|(key, _)| *key != "hint")
+                .filter(|(key, _)| !["hint", "exit_code"].contains(&key.as_str()))
                 .map(|(key, value)| format!("{}: {value}", key.replace('_', " ")))
                 .collect(),
             Self::NotReached { reasons, .. }
@@ -314,7 +361,7 @@ impl Error {
     /// The whole text for standard error; `None` when nothing is to be said.
     #[must_use]
     pub fn report(&self, color: bool) -> Option<String> {
-        if matches!(self, Self::Differences) || self.exit_code() == 0 {
+        if matches!(self, Self::Differences | Self::Exited(_)) || self.exit_code() == 0 {
             return None;
         }
         // The message of an API error, without the code that is printed before it.

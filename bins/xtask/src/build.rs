@@ -10,8 +10,14 @@ use crate::{
     say,
 };
 
-/// Builds `jaco`, `jacod` and the shop's static binary into one directory.
+/// Builds `jaco`, `jacod` and the shop's static binary into one directory, unless `JACO_BIN_DIR` names
+/// one that has them.
 pub(crate) fn binaries() -> Result<(PathBuf, Binaries)> {
+    if let Some(directory) = std::env::var_os("JACO_BIN_DIR").map(PathBuf::from) {
+        say::note(&format!("Using the programs in {}", directory.display()));
+        let binaries = Binaries::in_directory(&directory)?;
+        return Ok((directory, binaries));
+    }
     say::step("Building jaco, jacod and the shop as they are shipped");
     run(&mut cargo(&["build", "--profile", "dist", "-p", "jaco", "-p", "jacod"]))?;
     let triple = host_triple()?;
@@ -19,7 +25,7 @@ pub(crate) fn binaries() -> Result<(PathBuf, Binaries)> {
     // Static, because its image holds nothing else.
     run(cargo(&arguments).env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=symbols"))?;
 
-    let directory = target().join("rig-bin");
+    let directory = shelf();
     let file = |operation, path: &Path| {
         let path = path.display().to_string();
         move |source| TaskError::File { operation, path, source }
@@ -43,6 +49,11 @@ pub(crate) fn binaries() -> Result<(PathBuf, Binaries)> {
     }
     let binaries = Binaries::in_directory(&directory)?;
     Ok((directory, binaries))
+}
+
+/// Where the programs under test are put.
+pub(crate) fn shelf() -> PathBuf {
+    std::env::var_os("JACO_BIN_DIR").map_or_else(|| target().join("rig-bin"), PathBuf::from)
 }
 
 fn host_triple() -> Result<String> {

@@ -1,18 +1,18 @@
-//! `demo`: the shop on a real engine, in one command.
+//! `demo`: a cluster of three hosts with real engines, in one command.
 
 use clap::Args;
-use jaco_harness::{Host, Node, NodeOptions, Patience, Rig, RigOptions, Stack, until};
+use jaco_harness::{Cluster, Patience, Rig, RigOptions, Stack, until};
 
 use crate::{
     build,
     error::{Result, TaskError},
     machine::{is_root, workspace},
-    rig::{kept, load_images},
+    rig::{kept, prepared},
     say, setup,
 };
 
 const NAME: &str = "jdemo";
-const GREETING: &str = "Welcome to the shop";
+const HOSTS: u8 = 3;
 
 #[derive(Args)]
 pub(crate) struct Demo {
@@ -35,52 +35,78 @@ impl Demo {
         setup::install()?;
         let (_, binaries) = build::binaries()?;
         if self.check {
-            say::step("Starting one host with its own engine");
-            let options = RigOptions { name: Some("jdcheck".to_owned()), ..Default::default() };
-            let rig = Rig::up(&options)?;
-            load_images(&rig, &binaries)?;
-            let mut node = Node::prepare(rig.host(0), "demo", &binaries, &NodeOptions::default())?;
-            let checked = shop(rig.host(0), &mut node).and_then(|()| removal(rig.host(0), &node));
+            say::step(&format!("Starting {HOSTS} hosts, each with its own engine"));
+            let name = Some("jdcheck".to_owned());
+            let options = RigOptions { hosts: HOSTS, name, keep: false };
+            let mut cluster = prepared(&options, binaries)?;
+            let checked = show(&mut cluster).and_then(|()| removal(&cluster));
             if checked.is_err() {
-                say::note(&node.report());
+                say::note(&cluster.report());
             }
-            let stopped = node.stop().map(drop);
-            drop(node);
-            rig.down()?;
+            cluster.down()?;
             checked?;
-            stopped?;
             say::note("demo: every check passed");
             return Ok(());
         }
-        let rig = kept(NAME, 1, &binaries)?;
-        let mut node = Node::prepare(rig.host(0), "demo", &binaries, &NodeOptions::default())?;
-        shop(rig.host(0), &mut node).inspect_err(|_| say::note(&node.report()))?;
-        node.detach();
-        farewell(&node);
+        let mut cluster = kept(NAME, HOSTS, binaries)?;
+        show(&mut cluster).inspect_err(|_| say::note(&cluster.report()))?;
+        cluster.detach();
+        farewell(&cluster);
         Ok(())
     }
 }
 
-/// From nothing to an answering page.
-fn shop(host: &Host, node: &mut Node) -> Result<()> {
-    say::step("Starting jacod and forming a cluster of one");
-    node.start()?;
-    let cli = node.cli();
-    say::data(&cli.run(&["cluster", "init"])?.stdout);
+/// From nothing to two stacks that answer, and one of them surviving the loss of a host.
+fn show(cluster: &mut Cluster) -> Result<()> {
+    form(cluster)?;
+    shop(cluster)?;
+    hello(cluster)?;
+    every_view(cluster)?;
+    loss(cluster)
+}
 
-    say::step("Applying examples/stacks/shop");
-    let stack =
-        Stack::copy(&workspace().join("examples/stacks/shop"), host.directory().join("shop"))?;
-    let applied = cli.run(&["apply", &stack.manifest(), "--wait=90s"])?;
-    say::data(&applied.stdout);
-    say::data(&cli.run(&["status"])?.stdout);
+fn form(cluster: &mut Cluster) -> Result<()> {
+    say::step("Starting jacod on every host and forming a cluster on the first");
+    cluster.start()?;
+    say::data(&cluster.cli(0).run(&["cluster", "init"])?.stdout);
+    for n in 1..cluster.nodes().len() {
+        say::step(&format!("Joining {}", cluster.node(n).name()));
+        let joined = cluster.join(n, 0)?;
+        say::note(&format!("ready after {:.1} s", joined.took.as_secs_f32()));
+    }
+    Ok(cluster.ready(Patience::NORMAL)?)
+}
+
+/// Copies an example stack to where the demo may add to its jaco.yaml.
+fn stack(cluster: &Cluster, name: &str, services: &str) -> Result<Stack> {
+    let from = workspace().join("examples/stacks").join(name);
+    let stack = Stack::copy(&from, cluster.rig().directory().join(name))?;
+    let path = stack.directory().join("jaco.yaml");
+    let text = std::fs::read_to_string(&path).map_err(|source| TaskError::File {
+        operation: "read",
+        path: path.display().to_string(),
+        source,
+    })?;
+    stack.put("jaco.yaml", format!("{text}{services}"))?;
+    Ok(stack)
+}
+
+/// Services that talk to each other, on one host: there is no network between containers of different
+/// hosts yet.
+fn shop(cluster: &Cluster) -> Result<()> {
+    say::step("Applying examples/stacks/shop through node2, all of it on node1");
+    let on_one = ["web", "api", "worker", "db"]
+        .map(|name| format!("  - {{ name: {name}, constraints: [node.hostname == node1] }}\n"));
+    let stack = stack(cluster, "shop", &format!("services:\n{}", on_one.concat()))?;
+    say::data(&cluster.cli(1).run(&["apply", &stack.manifest(), "--wait=90s"])?.stdout);
 
     say::step("Ordering a teapot");
-    let web = web_address(host)?;
+    let host = cluster.rig().host(0);
+    let web = addresses(cluster, 0, "web")?.remove(0);
     let page = until(Patience::NORMAL, "the page to answer", || {
         host.http_get(&format!("http://{web}:8080/")).map_err(|error| error.to_string())
     })?;
-    if !page.contains(GREETING) {
+    if !page.contains("Welcome to the shop") {
         return Err(TaskError::Check { what: format!("the page does not greet:\n{page}") });
     }
     host.http_post(&format!("http://{web}:8080/orders"), "teapot")?;
@@ -92,41 +118,109 @@ fn shop(host: &Host, node: &mut Node) -> Result<()> {
     Ok(())
 }
 
-/// The address of a web container, as its engine knows it.
-fn web_address(host: &Host) -> Result<String> {
-    let containers = host.engine().containers(Some("jaco.service=web"))?;
+/// A service that stands alone, on every host.
+fn hello(cluster: &Cluster) -> Result<()> {
+    say::step("Applying examples/stacks/hello with three replicas, spread over the hosts");
+    let stack = stack(cluster, "hello", "services:\n  - { name: web, replicas: 3 }\n")?;
+    say::data(&cluster.cli(2).run(&["apply", &stack.manifest(), "--wait=90s"])?.stdout);
+    for n in 0..cluster.nodes().len() {
+        greeted(cluster, n)?;
+    }
+    Ok(())
+}
+
+/// Asks the replicas of `hello` on a host, at the addresses their engine gave them.
+fn greeted(cluster: &Cluster, n: usize) -> Result<()> {
+    let (host, node) = (cluster.rig().host(n), cluster.node(n));
+    let ours = addresses(cluster, n, "web")?.into_iter();
+    // Of the two services called `web`, the shop's has another greeting.
+    let page = until(Patience::NORMAL, "hello to answer", || {
+        let pages = ours.clone().map(|a| host.http_get(&format!("http://{a}:8080/")));
+        let pages: Vec<String> = pages.map(|p| p.unwrap_or_else(|e| e.to_string())).collect();
+        let hello = pages.iter().find(|page| page.contains("Hello from JACO"));
+        hello.cloned().ok_or_else(|| pages.join("\n"))
+    })?;
+    let greeting = page.lines().find(|line| line.contains("<h1>")).unwrap_or_default();
+    say::data(&format!("{}: {greeting}", node.name()));
+    Ok(())
+}
+
+/// The addresses of a service's running containers on a host, as its engine knows them.
+fn addresses(cluster: &Cluster, n: usize, service: &str) -> Result<Vec<String>> {
+    let label = format!("jaco.service={service}");
+    let containers = cluster.rig().host(n).engine().containers(Some(&label))?;
     let running = containers.iter().filter(|container| container.status == "running");
-    let mut addresses = running.flat_map(|container| container.addresses.values());
-    let none =
-        || TaskError::Check { what: format!("no web container has an address: {containers:?}") };
-    addresses.find(|address| !address.is_empty()).cloned().ok_or_else(none)
+    let all = running.flat_map(|container| container.addresses.values());
+    let all: Vec<String> = all.filter(|address| !address.is_empty()).cloned().collect();
+    if all.is_empty() {
+        let what = format!("no {service} container has an address: {containers:?}");
+        return Err(TaskError::Check { what });
+    }
+    Ok(all)
 }
 
-/// From the running shop back to nothing.
-fn removal(host: &Host, node: &Node) -> Result<()> {
-    say::step("Deleting the shop");
-    let cli = node.cli();
-    say::data(&cli.run(&["delete", "shop", "--volumes", "--wait"])?.stdout);
-    let engine = host.engine();
-    let seen = until(Patience::NORMAL, "nothing to be left", || {
-        let containers = engine.containers(None).map_err(|error| error.to_string())?;
-        let names: Vec<String> = containers.into_iter().map(|c| c.name).collect();
-        let networks = engine.networks().map_err(|error| error.to_string())?;
-        let volumes = engine.volumes().map_err(|error| error.to_string())?;
-        let left = [names, networks, volumes].concat();
-        if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+/// What each node says: the same, whichever is asked.
+fn every_view(cluster: &Cluster) -> Result<()> {
+    for node in cluster.nodes() {
+        say::step(&format!("What {} sees", node.name()));
+        say::data(&node.cli().run(&["node", "list"])?.stdout);
+        say::data(&node.cli().run(&["status"])?.stdout);
+    }
+    Ok(())
+}
+
+/// The third host's cable is cut, and mended.
+fn loss(cluster: &Cluster) -> Result<()> {
+    let lost = cluster.nodes().len() - 1;
+    let name = cluster.node(lost).name();
+    say::step(&format!("Cutting the cable of {name}"));
+    let cut = std::time::Instant::now();
+    cluster.rig().host(lost).cut()?;
+    let list = ["get", "replicas", "hello"];
+    let moved = cluster.until(Patience::NORMAL, "three replicas on two hosts", || {
+        let replicas = cluster.cli(0).json(&list).map_err(|error| error.to_string())?;
+        let rows = replicas.as_array().cloned().unwrap_or_default();
+        let running = rows.iter().filter(|r| r["state"] == "running" && r["node"] != name);
+        if running.count() == 3 { Ok(()) } else { Err(replicas.to_string()) }
     });
-    Ok(seen?)
+    let took = cut.elapsed();
+    say::data(&cluster.cli(0).run(&["status", "hello"])?.stdout);
+    moved?;
+    say::note(&format!("three replicas on two hosts after {:.1} s", took.as_secs_f32()));
+
+    say::step(&format!("Mending the cable of {name}"));
+    cluster.rig().host(lost).heal()?;
+    cluster.ready(Patience::LONG)?;
+    say::data(&cluster.cli(lost).run(&["node", "list"])?.stdout);
+    Ok(())
 }
 
-fn farewell(node: &Node) {
-    let socket = node.socket();
-    let socket = socket.display();
+/// From two running stacks back to nothing, on every host.
+fn removal(cluster: &Cluster) -> Result<()> {
+    say::step("Deleting both stacks");
+    for stack in ["shop", "hello"] {
+        say::data(&cluster.cli(0).run(&["delete", stack, "--volumes", "--wait"])?.stdout);
+    }
+    for host in cluster.rig().hosts() {
+        let engine = host.engine();
+        until(Patience::NORMAL, "nothing to be left", || {
+            let left = engine.everything().map_err(|error| error.to_string())?;
+            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+        })?;
+    }
+    Ok(())
+}
+
+fn farewell(cluster: &Cluster) {
     say::step("It runs. Look around:");
+    let sockets = cluster.nodes().iter().map(|node| {
+        format!("  export JACO_SOCKET={}     # {}\n", node.socket().display(), node.name())
+    });
     say::note(&format!(
-        "  export JACO_SOCKET={socket} PATH={bin}:$PATH\n\
-         \x20 jaco status\n  jaco logs shop/worker -f\n  jaco scale shop/web=4\n  jaco history shop\n\
+        "{sockets}  export PATH={bin}:$PATH\n\
+         \x20 jaco status\n  jaco node list\n  jaco logs shop/worker -f\n  jaco scale hello/web=9\n  jaco node drain node2\n\
          \n  cargo xtask demo --down     # removes everything\n",
-        bin = crate::machine::target().join("rig-bin").display(),
+        sockets = sockets.collect::<String>(),
+        bin = build::shelf().display(),
     ));
 }

@@ -41,12 +41,9 @@ enum Command {
     Docs(docs::Docs),
     /// Packs the published crates, as a release would
     Package(package::Package),
-    /// Runs the benchmarks
-    Bench {
-        /// Passed on to the benchmarks
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    /// Measures the code, or JACO beside its peers
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -57,7 +54,7 @@ fn main() -> ExitCode {
         Command::Rig(rig) => rig.run(),
         Command::Docs(docs) => docs.run(),
         Command::Package(package) => package.run(),
-        Command::Bench { arguments } => bench::run_all(&arguments),
+        Command::Bench(bench) => bench.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("iptables", "iptables"),
     ("nsenter", "util-linux"),
     ("mount", "mount"),
+    ("tcpdump", "tcpdump"),
+    ("faketime", "faketime"),
 ];
 
 /// Packages whose programs are missing.

@@ -54,6 +54,10 @@ enums! {
         Rolling = Rolling, Paused = Paused, RollingBack = RollingBack, Completed = Completed,
         Failed = Failed,
     } as "phase";
+    ExecSignal <=> model::Signal {
+        Hangup = Hangup, Interrupt = Interrupt, Quit = Quit, Kill = Kill, User1 = User1,
+        User2 = User2, Terminate = Terminate,
+    } as "signal";
     ChangeKind <=> model::Change {
         Added = Added, Changed = Changed, Removed = Removed,
     } as "change";

@@ -6,8 +6,10 @@ mod cluster;
 mod deployment;
 mod enums;
 mod error;
+mod exec;
 mod replica;
 mod token;
+mod usage;
 
 use std::fmt;
 

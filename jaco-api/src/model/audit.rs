@@ -59,7 +59,7 @@ kinds! {
     Scale = "scale",
     /// A service was restarted.
     Restart = "restart",
-    /// A command ran in a container.
+    /// A command ran in a container, or files were copied to or from it.
     Exec = "exec",
     /// A deployment was stopped.
     Stop = "stop",

@@ -9,7 +9,9 @@ mod assignment;
 mod audit;
 mod container;
 mod deployment;
+mod exec;
 mod ids;
+mod log;
 mod node;
 mod observation;
 mod replica;
@@ -19,6 +21,7 @@ mod settings;
 mod status;
 mod time;
 mod token;
+mod usage;
 
 pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedNetwork, AssignedReplica, Assignment, Intent};
@@ -28,10 +31,12 @@ pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
     RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
 };
+pub use exec::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
 pub use ids::{
     ClusterId, DeploymentName, Digest, Identity, InvalidName, NetworkName, NodeId, NodeName,
     ReplicaId, ServiceName, Slot, VolumeName,
 };
+pub use log::LogPosition;
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};
 pub use replica::{Preparation, Replica, ReplicaEvent, Volume};
@@ -47,3 +52,4 @@ pub use status::{
 };
 pub use time::{Span, Timestamp};
 pub use token::{JoinToken, OperatorToken};
+pub use usage::{NodeUsage, Pressure, ReplicaUsage, Stall};

@@ -4,9 +4,11 @@
 //! something are remembered and change the tables in the simplest way. It decides nothing: it is no
 //! model of scheduling.
 
+mod containers;
 mod members;
 mod serve;
 mod services;
+mod streams;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -57,7 +59,19 @@ pub struct Tables {
     pub calls: Vec<String>,
     /// The `authorization` header of every call.
     pub authorizations: Vec<Option<String>>,
-    /// Ends every open stream when it changes.
+    /// What nodes and replicas use.
+    pub usage: Vec<pb::UsageReport>,
+    /// What commands answer, in order; one that ends without an exit code is still running.
+    pub command: Vec<pb::ExecOutput>,
+    /// What commands were sent: their standard input, then other inputs as words.
+    pub typed: Vec<String>,
+    /// What is at the paths of every container.
+    pub paths: BTreeMap<String, pb::PathInfo>,
+    /// Archives of the paths of every container; what is copied in is put here.
+    pub archives: BTreeMap<String, Vec<u8>>,
+    /// Whether streams that follow stay open behind what there is, until they are cut.
+    pub stays: bool,
+    /// Breaks every open stream when it changes.
     pub cut: u64,
 }
 

@@ -11,7 +11,7 @@ use jaco_api::{
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
-use super::{FakeCluster, Tables};
+use super::{FakeCluster, Tables, streams::unread};
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
 pub(super) type Rows<T> = BoxStream<'static, Result<T, Status>>;
@@ -209,6 +209,7 @@ impl deploy_server::Deploy for FakeCluster {
 impl watch_server::Watch for FakeCluster {
     type StatusStream = Rows<StatusBatch>;
     type EventsStream = Rows<ReplicaEvent>;
+    type UsageStream = Rows<UsageReport>;
 
     async fn status(&self, r: Request<StatusRequest>) -> Answer<Self::StatusStream> {
         let query = r.get_ref().clone();
@@ -237,9 +238,18 @@ impl watch_server::Watch for FakeCluster {
         Ok(Response::new(batches))
     }
     async fn events(&self, r: Request<EventsRequest>) -> Answer<Self::EventsStream> {
-        self.answer(&r, "events".into(), |t| {
-            Ok(rows(t.events.iter().cloned().map(Into::into).collect()))
-        })
+        let EventsRequest { follow, after, .. } = *r.get_ref();
+        let fresh = move |t: &Tables, read: &ReplicaEvent| {
+            let after = after.max(read.sequence);
+            let new = t.events.iter().filter(move |e| e.sequence > after);
+            new.cloned().map(Into::into).collect()
+        };
+        self.answer(&r, "events".into(), |_| Ok(()))?;
+        Ok(self.following(follow, fresh))
+    }
+    async fn usage(&self, r: Request<UsageRequest>) -> Answer<Self::UsageStream> {
+        let interval = r.get_ref().interval;
+        self.answer(&r, format!("usage {interval}"), |t| Ok(rows(t.usage.clone())))
     }
     async fn replica(&self, r: Request<ReplicaRequest>) -> Answer<ReplicaStatus> {
         let id = r.get_ref().id.clone();
@@ -261,7 +271,14 @@ impl logs_server::Logs for FakeCluster {
         let q = r.get_ref().clone();
         let call =
             format!("logs {}/{} {} {} {:?}", q.deployment, q.service, q.replica, q.since, q.tail);
-        self.answer(&r, call, |t| Ok(rows(t.logs.clone())))
+        self.answer(&r, call, |_| Ok(()))?;
+        let (mut told, mut read) = (0, q.after);
+        let fresh = move |t: &Tables, _: &LogBatch| {
+            let new = t.logs.iter().skip(told).map(|batch| unread(batch, &mut read)).collect();
+            told = t.logs.len();
+            new
+        };
+        Ok(self.following(r.get_ref().follow, fresh))
     }
 }
 
@@ -309,12 +326,16 @@ impl audit_server::Audit for FakeCluster {
     type StreamStream = Rows<AuditEvent>;
     async fn stream(&self, r: Request<AuditRequest>) -> Answer<Self::StreamStream> {
         let q = r.get_ref().clone();
-        self.answer(&r, format!("audit {:?} {}", q.types, q.identity), |t| {
-            let wanted = t
-                .audit
-                .iter()
-                .filter(|e| q.types.is_empty() || q.types.iter().any(|k| k == e.kind.as_str()));
-            Ok(rows(wanted.cloned().map(Into::into).collect()))
-        })
+        self.answer(&r, format!("audit {:?} {}", q.types, q.identity), |_| Ok(()))?;
+        let follow = q.follow;
+        let fresh = move |t: &Tables, read: &AuditEvent| {
+            let after = q.after.max(read.sequence);
+            let wanted = t.audit.iter().filter(|e| {
+                e.sequence > after
+                    && (q.types.is_empty() || q.types.iter().any(|k| k == e.kind.as_str()))
+            });
+            wanted.cloned().map(Into::into).collect()
+        };
+        Ok(self.following(follow, fresh))
     }
 }

@@ -37,7 +37,7 @@ pub fn rule(path: &str) -> Option<Rule> {
         }
         ("jaco.v1.Cluster", "GetSettings")
         | ("jaco.v1.Nodes", "List" | "Inspect")
-        | ("jaco.v1.Watch", "Status" | "Events" | "Replica")
+        | ("jaco.v1.Watch", "Status" | "Events" | "Replica" | "Usage")
         | ("jaco.v1.Logs" | "jaco.v1.Audit", "Stream")
         | ("jaco.v1.Deploy", "Get" | "History")
         | ("jaco.v1.Token", "List") => of(Need::Operator(Role::Viewer)),
@@ -45,11 +45,14 @@ pub fn rule(path: &str) -> Option<Rule> {
         (
             "jaco.v1.Deploy",
             "Apply" | "Rollback" | "Delete" | "Scale" | "Restart" | "Stop" | "Start",
-        ) => of(Need::Operator(Role::Deployer)),
+        )
+        | ("jaco.v1.Exec", "Run" | "Path" | "CopyOut" | "CopyIn" | "Forward") => {
+            of(Need::Operator(Role::Deployer))
+        }
         ("jaco.v1.Cluster", "SetSetting" | "TransferLeader" | "RotateKey")
         | ("jaco.v1.Nodes", "IssueJoinToken" | "SetAvailability" | "Remove" | "Label")
         | ("jaco.v1.Token", "Issue" | "Revoke") => of(Need::Operator(Role::Admin)),
-        ("jaco.v1.Internal" | "jaco.v1.Raft", _) => of(Need::Member),
+        ("jaco.v1.Internal" | "jaco.v1.Raft" | "jaco.v1.Relay", _) => of(Need::Member),
         // Its caller is no member yet: the join token is in the request.
         ("jaco.v1.Join", "Enrol") | ("grpc.health.v1.Health", _) => of(Need::Nothing),
         ("grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection", _) => {
@@ -104,8 +107,9 @@ mod tests {
     #[test]
     fn internal_methods_are_for_members_only() {
         for path in methods(jaco_api::pb::DESCRIPTORS) {
-            let internal =
-                path.starts_with("/jaco.v1.Internal") || path.starts_with("/jaco.v1.Raft");
+            let internal = ["Internal", "Raft", "Relay"]
+                .iter()
+                .any(|service| path.starts_with(&format!("/jaco.v1.{service}/")));
             assert_eq!(rule(&path).unwrap().need == Need::Member, internal, "{path}");
         }
     }

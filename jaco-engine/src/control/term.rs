@@ -1,12 +1,14 @@
 //! Leadership as a value: while this node leads, the tasks are there; when it does not, they are
 //! not.
 
+use std::sync::Arc;
+
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     Board, ControlOptions,
     driver::{Task, TaskStatus, drive},
-    tasks::{Announce, Liveness, Members, Renew, Schedule},
+    tasks::{Announce, Liveness, Members, Rebalance, Renew, Schedule},
 };
 
 /// Whether this node leads, and what it does then.
@@ -91,6 +93,7 @@ fn begin(number: u64, options: &ControlOptions, board: &Board) -> JoinSet<()> {
     let (id, group) = (options.id, options.group.clone());
     tasks.start(Members::new(id, group, sessions.clone(), propose.clone(), clock.clone()));
     tasks.start(Schedule::new(propose.clone(), clock.clone()));
+    tasks.start(Rebalance::new(propose.clone(), clock.clone(), Arc::new(sessions.clone())));
     tasks.start(Renew::new(options.keys.clone()));
     board.show(tasks.statuses);
     tasks.set

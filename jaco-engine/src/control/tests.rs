@@ -149,7 +149,7 @@ async fn a_leader_announces_itself_plans_and_then_is_silent() {
     let tasks = rig.control.tasks();
     assert_eq!(
         tasks.iter().map(|t| t.name).collect::<Vec<_>>(),
-        ["announce", "liveness", "members", "schedule", "rekey"]
+        ["announce", "liveness", "members", "schedule", "rebalance", "rekey"]
     );
     rig.control.shutdown().await;
 }

@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Node, NodeConfig, NodeError,
+    containers::EngineContainers,
     directory::{DataDirectory, MemberFile},
     found::{Doorbell, Request},
     host_name,
@@ -28,7 +29,7 @@ use crate::{
     admission::Attempts,
     clock::{Clock, SystemClock},
     raft::{DiskStorage, GrpcTransport, PeerTransport, RaftStorage, RaftTiming},
-    rpc::{self, Api, Server, UnixSocket},
+    rpc::{self, Api, Peers, Server, UnixSocket},
 };
 
 /// What acts on the host, and what a node stands on. All of it can be replaced.
@@ -59,6 +60,7 @@ pub struct Builder {
     storage: Option<Arc<dyn RaftStorage>>,
     clock: Arc<dyn Clock>,
     transport: Option<Arc<dyn PeerTransport>>,
+    peers: Option<Arc<dyn Peers>>,
     timing: RaftTiming,
     firewall: Arc<dyn Firewall>,
     mesh: Option<Arc<dyn MeshDevice>>,
@@ -79,6 +81,7 @@ impl Builder {
             storage: None,
             clock: Arc::new(SystemClock),
             transport: None,
+            peers: None,
             timing: RaftTiming::default(),
             firewall: Arc::new(NoFirewall::new()),
             mesh: None,
@@ -114,6 +117,11 @@ impl Builder {
     /// Reaches other members this way instead of over mutual TLS.
     pub fn transport(mut self, transport: Arc<dyn PeerTransport>) -> Self {
         self.transport = Some(transport);
+        self
+    }
+    /// Passes streams of operators on to other members this way instead of over mutual TLS.
+    pub fn peers(mut self, peers: Arc<dyn Peers>) -> Self {
+        self.peers = Some(peers);
         self
     }
     /// Notices lost members and compacts the log as quickly as this.
@@ -170,8 +178,18 @@ impl Builder {
 
     /// Everything that the node is made of, with nothing running yet.
     pub(super) async fn assemble(self) -> Result<Assembly, NodeError> {
-        let Self { config, runtime, storage, clock, transport, timing, firewall, mesh, certs } =
-            self;
+        let Self {
+            config,
+            runtime,
+            storage,
+            clock,
+            transport,
+            peers,
+            timing,
+            firewall,
+            mesh,
+            certs,
+        } = self;
         let runtime = runtime.ok_or(NodeError::NoRuntime)?;
         let (api_port, raft_port) = Reserved::both(&config)?;
         let socket = match &config.unix_socket {
@@ -192,18 +210,20 @@ impl Builder {
         let stop = CancellationToken::new();
         let (membership, watch) = watch::channel(None);
         let (bell, requests) = mpsc::channel(1);
+        let tls = GrpcTransport::new();
         let api = Arc::new(Api {
             node: name.clone(),
             version: VERSION,
             membership: watch,
             founder: Arc::new(Doorbell(bell)),
             logs: Arc::new(EngineOutput(Arc::clone(&runtime))),
+            containers: Arc::new(EngineContainers(Arc::clone(&runtime))),
+            peers: peers.unwrap_or_else(|| Arc::new(tls.clone())),
             clock: Arc::clone(&clock),
             stopping: stop.child_token(),
             streams: TaskTracker::new(),
             attempts: Mutex::<Attempts>::default(),
         });
-        let tls = GrpcTransport::new();
         let keeper = Keeper {
             name,
             version: VERSION,

@@ -60,7 +60,7 @@ impl Part {
         let assignments = Arc::new(assignments);
         let lease = Arc::clone(&membership.lease);
         let leased = lease.subscribe();
-        let (_, load) = watch::channel(pb::NodeLoad::default());
+        let (measured, load) = watch::channel(pb::NodeLoad::default());
         let removed = CancellationToken::new();
         let (reports, reported) = mpsc::channel(REPORTS);
         let runtime = Arc::clone(&keeper.seams.runtime);
@@ -84,6 +84,8 @@ impl Part {
         duty.spawn(agents::isolate(Arc::clone(&keeper.seams.firewall), isolation));
         duty.spawn(agents::catch_up(m(), caught_up));
         duty.spawn(agents::keep_keys(m()));
+        let runtime = Arc::clone(&keeper.seams.runtime);
+        duty.spawn(agents::keep_measured(m(), runtime, measured));
         duty.spawn(agents::keep_session(m(), lease, load, removed.clone()));
         let sender = Arc::clone(&assignments);
         duty.spawn(agents::keep_assigned(m(), catching_up.clone(), leased, sender));

@@ -7,8 +7,10 @@
 mod agents;
 mod builder;
 mod certificate;
+mod command;
 mod config;
 mod consensus;
+mod containers;
 mod desk;
 mod directory;
 mod error;

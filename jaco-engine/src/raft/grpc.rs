@@ -38,6 +38,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE: Duration = Duration::from_secs(2);
 /// A message between members: many entries, or a piece of a snapshot.
 pub(super) const LARGEST_MESSAGE: usize = 256 << 20;
+/// Bytes of one stream that may wait for its reader, and of all of a connection: as many streams as
+/// a connection carries can wait and leave room for the next.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
 /// A piece of a snapshot.
 const CHUNK: usize = 1 << 20;
 
@@ -50,7 +54,15 @@ pub struct GrpcTransport {
 #[derive(Default)]
 struct Shared {
     trust: RwLock<Option<Trust>>,
-    channels: Mutex<BTreeMap<(NodeId, SocketAddr), Channel>>,
+    channels: Mutex<BTreeMap<(NodeId, SocketAddr, Lane), Channel>>,
+}
+
+/// What a connection carries. Streams whose readers are slow fill their connection: calls of the log
+/// never wait behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Calls,
+    Streams,
 }
 
 #[derive(Clone)]
@@ -85,28 +97,36 @@ impl GrpcTransport {
         self.shared.channels.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn channel(&self, to: &Peer, addr: SocketAddr) -> Result<Channel, CallError> {
+    /// A connection to a member's API port for streams.
+    ///
+    /// # Errors
+    /// [`TransportError::Unreachable`] before this node can show who it is.
+    pub(crate) fn streams(&self, to: &Peer) -> Result<Channel, TransportError> {
+        self.channel(to, to.member.api_addr, Lane::Streams).map_err(|error| error.of(to.id))
+    }
+
+    fn channel(&self, to: &Peer, addr: SocketAddr, lane: Lane) -> Result<Channel, CallError> {
         let mut channels = self.shared.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = channels.get(&(to.id, addr)) {
+        if let Some(channel) = channels.get(&(to.id, addr, lane)) {
             return Ok(channel.clone());
         }
         let trust = self.shared.trust.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let channel = connect(&trust.ok_or(NoCertificate)?, to, addr)?;
+        let channel = connect(&trust.ok_or(NoCertificate)?, to, addr, lane)?;
         // A member has moved when its address changes: the former connection is of no use.
-        channels.retain(|(id, at), _| {
+        channels.retain(|(id, at, _), _| {
             *id != to.id || *at == to.member.raft_addr || *at == to.member.api_addr
         });
-        channels.insert((to.id, addr), channel.clone());
+        channels.insert((to.id, addr, lane), channel.clone());
         Ok(channel)
     }
 
     async fn carry(&self, to: &Peer, request: PeerRequest) -> Result<PeerReply, CallError> {
         let raft = || {
-            let channel = self.channel(to, to.member.raft_addr)?;
+            let channel = self.channel(to, to.member.raft_addr, Lane::Calls)?;
             Ok::<_, CallError>(RaftClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE))
         };
         let internal = || {
-            let channel = self.channel(to, to.member.api_addr)?;
+            let channel = self.channel(to, to.member.api_addr, Lane::Calls)?;
             Ok::<_, CallError>(InternalClient::new(channel))
         };
         let message = |payload: Bytes| pb::RaftMessage { payload: payload.into() };
@@ -165,7 +185,7 @@ fn chunks(header: Bytes, data: Bytes) -> impl Iterator<Item = pb::SnapshotChunk>
     std::iter::once(first).chain(rest)
 }
 
-fn connect(trust: &Trust, to: &Peer, addr: SocketAddr) -> Result<Channel, CallError> {
+fn connect(trust: &Trust, to: &Peer, addr: SocketAddr, lane: Lane) -> Result<Channel, CallError> {
     let cluster = trust.credentials.identity().cluster;
     let expected = PeerIdentity { cluster, node: to.member.name.clone(), member: to.id };
     let config = pki::client_config(&trust.ca_pem, &trust.credentials, expected)?;
@@ -184,6 +204,12 @@ fn connect(trust: &Trust, to: &Peer, addr: SocketAddr) -> Result<Channel, CallEr
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE);
+    let endpoint = match lane {
+        Lane::Calls => endpoint,
+        Lane::Streams => endpoint
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW),
+    };
     Ok(endpoint.connect_with_connector_lazy(dial))
 }
 

@@ -154,7 +154,7 @@ impl View<'_> {
     /// At most `target` voters and an odd number of them: surplus ones go, those that leave or are
     /// down first, then the youngest; never this node.
     fn odd(&self, mut voters: BTreeSet<NodeId>, target: usize) -> Option<BTreeSet<NodeId>> {
-        while voters.len() > target || voters.len() > 1 && voters.len() % 2 == 0 {
+        while voters.len() > target || voters.len() > 1 && voters.len().is_multiple_of(2) {
             let is_down = |id: &NodeId| {
                 self.state.node(*id).is_none_or(|n| n.condition == NodeCondition::Down)
             };

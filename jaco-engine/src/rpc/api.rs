@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
-use super::LogSource;
+use super::{Containers, LogSource, Peers};
 use crate::{
     admission::Attempts,
     clock::Clock,
@@ -130,6 +130,10 @@ pub struct Api {
     pub founder: Arc<dyn Founder>,
     /// Output of this node's containers.
     pub logs: Arc<dyn LogSource>,
+    /// Commands in this node's containers, their files and ports.
+    pub containers: Arc<dyn Containers>,
+    /// Connections to other members.
+    pub peers: Arc<dyn Peers>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ends every stream.

@@ -37,7 +37,7 @@ async fn run(
     wanted: Wanted,
     reader: Reader<pb::AuditEvent>,
 ) -> Result<(), Gone> {
-    let mut last = 0;
+    let mut last = wanted.after;
     loop {
         let state = watch.newest();
         for event in state.audit_after(last) {
@@ -67,6 +67,8 @@ struct Wanted {
     kinds: BTreeSet<AuditKind>,
     identity: String,
     follow: bool,
+    /// Only events with a higher sequence.
+    after: u64,
 }
 
 impl Wanted {
@@ -79,6 +81,7 @@ impl Wanted {
             kinds,
             identity: message.identity,
             follow: message.follow,
+            after: message.after,
         })
     }
 

@@ -43,6 +43,19 @@ pub fn duplex(
     ReceiverStream::new(incoming).map(|io| Ok(Accepted { io, peer: Peer::InProcess, _place: None }))
 }
 
+/// Connections inside the process as if they came from a member over TLS, for tests.
+#[cfg(test)]
+pub(crate) fn from_member(
+    incoming: mpsc::Receiver<DuplexStream>,
+    member: pki::PeerIdentity,
+) -> impl Stream<Item = io::Result<Accepted<DuplexStream>>> {
+    let address = ([127, 0, 0, 1], 1).into();
+    ReceiverStream::new(incoming).map(move |io| {
+        let peer = Peer::Remote { address, certificate: Some(member.clone()) };
+        Ok(Accepted { io, peer, _place: None })
+    })
+}
+
 /// Connections of the local socket. One whose credentials the kernel does not tell is dropped.
 pub fn local(listener: UnixListener) -> impl Stream<Item = io::Result<Accepted<UnixStream>>> {
     limited(UnixListenerStream::new(listener)).filter_map(|(io, place)| async move {

@@ -9,7 +9,9 @@ mod api;
 mod audit;
 mod cluster;
 mod connection;
+mod containers;
 mod deploy;
+mod exec;
 mod gate;
 mod join;
 mod leader;
@@ -17,17 +19,26 @@ mod logs;
 mod nodes;
 mod overview;
 mod rekey;
+mod relay;
 mod rows;
 mod server;
 mod stream;
 mod token;
 mod unix;
+mod usage;
 mod watch;
 
 pub use api::{Api, Founded, Founder, Joined, Membership};
+#[cfg(test)]
+pub(crate) use connection::from_member;
 pub use connection::{Accepted, duplex, local, remote};
+pub use containers::{
+    Archive, CommandInput, CommandOutput, Containers, Duplex, IncomingArchive, Measurement,
+    RunningCommand,
+};
 pub(crate) use join::Gate;
 pub use logs::{LogLine, LogQuery, LogSource, ReplicaOutput};
 pub(crate) use rekey::ClusterKeys;
+pub use relay::Peers;
 pub use server::{Server, client};
 pub use unix::{SocketError, UnixSocket};

@@ -6,8 +6,9 @@ use futures::Stream;
 use hyper_util::rt::TokioIo;
 use jaco_api::pb::{
     self, audit_server::AuditServer, cluster_server::ClusterServer, deploy_server::DeployServer,
-    join_server::JoinServer, logs_server::LogsServer, nodes_server::NodesServer,
-    token_server::TokenServer, watch_server::WatchServer,
+    exec_server::ExecServer, join_server::JoinServer, logs_server::LogsServer,
+    nodes_server::NodesServer, relay_server::RelayServer, token_server::TokenServer,
+    watch_server::WatchServer,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
@@ -19,11 +20,19 @@ use tonic::{
     transport::{Channel, Endpoint, server::Connected},
 };
 
-use super::{Api, audit, cluster, deploy, gate::GateLayer, join, logs, nodes, token, watch};
+use super::{
+    Api, audit, cluster, deploy, exec, gate::GateLayer, join, logs, nodes, relay, token, watch,
+};
 use crate::raft::PeerServer;
 
 /// Largest request: a manifest with its compose file.
 const LARGEST_REQUEST: usize = 16 << 20;
+/// Streams of one connection at a time.
+const MOST_STREAMS: u32 = 256;
+/// Bytes of one stream that may wait for its reader.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// Bytes of all streams of a connection that may wait for their readers.
+const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
 /// Bytes in flight of a connection inside the process.
 const DUPLEX_BUFFER: usize = 64 << 10;
 
@@ -53,6 +62,7 @@ impl Server {
             .add_service(deploy)
             .add_service(WatchServer::new(watch::Service(Arc::clone(&api))))
             .add_service(LogsServer::new(logs::Service(Arc::clone(&api))))
+            .add_service(ExecServer::new(exec::Service(Arc::clone(&api))))
             .add_service(TokenServer::new(token::Service(Arc::clone(&api))))
             .add_service(AuditServer::new(audit::Service(Arc::clone(&api))))
             .add_service(JoinServer::new(join::Service(Arc::clone(&api))))
@@ -64,7 +74,8 @@ impl Server {
     /// The same services and what members answer each other on the API port.
     #[must_use]
     pub(crate) fn with_internal(mut self, peers: &PeerServer) -> Self {
-        self.services = self.services.add_service(peers.internal());
+        let relay = RelayServer::new(relay::Relay(Arc::clone(&self.api)));
+        self.services = self.services.add_service(peers.internal()).add_service(relay);
         self
     }
 
@@ -90,7 +101,10 @@ impl Server {
         tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .max_concurrent_streams(256)
+            .max_concurrent_streams(MOST_STREAMS)
+            // A stream whose messages wait (a command that does not read) must leave the others room.
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .layer(GateLayer { api: self.api })
             .add_routes(self.services)
             .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
@@ -101,19 +115,20 @@ impl Server {
 /// A channel to a server in this process: each connection goes through `dial`.
 #[must_use]
 pub fn client(dial: mpsc::Sender<DuplexStream>) -> Channel {
-    Endpoint::from_static("http://jaco.local").connect_with_connector_lazy(tower::service_fn(
-        move |_: http::Uri| {
-            let dial = dial.clone();
-            async move {
-                let (ours, theirs) = tokio::io::duplex(DUPLEX_BUFFER);
-                match dial.send(theirs).await {
-                    Ok(()) => Ok(TokioIo::new(ours)),
-                    Err(_) => Err(io::Error::new(
-                        io::ErrorKind::ConnectionRefused,
-                        "the node has been shut down",
-                    )),
-                }
+    let endpoint = Endpoint::from_static("http://jaco.local")
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(MOST_STREAMS * STREAM_WINDOW);
+    endpoint.connect_with_connector_lazy(tower::service_fn(move |_: http::Uri| {
+        let dial = dial.clone();
+        async move {
+            let (ours, theirs) = tokio::io::duplex(DUPLEX_BUFFER);
+            match dial.send(theirs).await {
+                Ok(()) => Ok(TokioIo::new(ours)),
+                Err(_) => Err(io::Error::new(
+                    io::ErrorKind::ConnectionRefused,
+                    "the node has been shut down",
+                )),
             }
-        },
-    ))
+        }
+    }))
 }

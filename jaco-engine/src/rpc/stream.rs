@@ -30,6 +30,11 @@ impl<T> Reader<T> {
     pub(crate) async fn send(&self, answer: T) -> Result<(), Gone> {
         self.sender.send(Ok(answer)).await.map_err(|_| Gone)
     }
+    /// Ends the answers with an error.
+    pub(crate) async fn fail(&self, error: ApiError) {
+        // The reader may have gone: then nobody asks why.
+        let _ = self.sender.send(Err(error.into())).await;
+    }
     /// Ends when the reader has gone.
     pub(crate) async fn gone(&self) {
         self.sender.closed().await;

@@ -18,6 +18,7 @@ use super::{
     Api,
     rows::{Changes, Scope},
     stream::{Answers, Gone, Reader, answers},
+    usage,
 };
 use crate::{control::Lease, seal, state::State, summary, watch::StateWatch};
 
@@ -31,6 +32,7 @@ pub(crate) struct Service(pub(crate) Arc<Api>);
 impl watch_server::Watch for Service {
     type StatusStream = Answers<pb::StatusBatch>;
     type EventsStream = Answers<pb::ReplicaEvent>;
+    type UsageStream = Answers<pb::UsageReport>;
 
     async fn status(
         &self,
@@ -61,7 +63,16 @@ impl watch_server::Watch for Service {
         if !message.follow {
             scope.check(&state.newest())?;
         }
-        Ok(answers(&self.0, move |reader| Box::pin(events(state, scope, message.follow, reader))))
+        let wanted = Wanted { scope, follow: message.follow, after: message.after };
+        Ok(answers(&self.0, move |reader| Box::pin(events(state, wanted, reader))))
+    }
+
+    async fn usage(
+        &self,
+        request: Request<pb::UsageRequest>,
+    ) -> Result<Response<Self::UsageStream>, Status> {
+        let interval = usage::interval(&request.into_inner());
+        Ok(usage::of_every_node(&self.0, self.0.membership()?, interval))
     }
 
     async fn replica(
@@ -150,22 +161,29 @@ impl Following {
     }
 }
 
-async fn events(
-    mut watch: StateWatch,
+/// Which events are wanted.
+struct Wanted {
     scope: Scope,
     follow: bool,
+    /// Only those with a higher sequence.
+    after: u64,
+}
+
+async fn events(
+    mut watch: StateWatch,
+    wanted: Wanted,
     reader: Reader<pb::ReplicaEvent>,
 ) -> Result<(), Gone> {
-    let mut last = 0;
+    let mut last = wanted.after;
     loop {
         let state = watch.newest();
         for event in state.events_after(last) {
             last = event.sequence;
-            if scope.includes(&event.replica) {
+            if wanted.scope.includes(&event.replica) {
                 reader.send(ReplicaEvent::clone(event).into()).await?;
             }
         }
-        if !follow {
+        if !wanted.follow {
             return Ok(());
         }
         tokio::select! {

@@ -65,6 +65,55 @@ pub enum RuntimeError {
         /// The engine's words.
         message: String,
     },
+    /// The container does not run, and this needs one that does.
+    #[error("{message}")]
+    NotRunning {
+        /// The engine's words.
+        message: String,
+    },
+    /// A command could not be started in a container that runs.
+    #[error("{message}")]
+    CannotExecute {
+        /// What a shell would answer: 127 when there is no such program, 126 when it cannot be run.
+        /// Some engines know only 126.
+        exit_code: i64,
+        /// The engine's words.
+        message: String,
+    },
+    /// There is nothing at this path in the container.
+    #[error("no such file or directory: {path}")]
+    NoSuchPath {
+        /// The path.
+        path: String,
+    },
+    /// The archive that was to be unpacked ended with an error.
+    #[error("the archive broke off: {source}")]
+    BrokenOff {
+        /// Why.
+        source: Cause,
+    },
+    /// The container is in no network that this node reaches.
+    #[error("container {container} has no network of its own, so none of its ports can be reached")]
+    NoNetwork {
+        /// The container.
+        container: String,
+    },
+    /// Nothing answers at a port of a container.
+    #[error("nothing answers at port {port} of {container}: {source}")]
+    PortUnreachable {
+        /// The container.
+        container: String,
+        /// The port.
+        port: u16,
+        /// Why not.
+        source: Cause,
+    },
+    /// This engine cannot do such a thing at all.
+    #[error("this container engine cannot {operation}")]
+    Unsupported {
+        /// What it was asked.
+        operation: &'static str,
+    },
     /// The engine refused for another reason.
     #[error("{message}")]
     Refused {

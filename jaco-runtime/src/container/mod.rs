@@ -6,12 +6,17 @@
 
 mod credentials;
 mod error;
+mod exec;
+mod files;
 mod labels;
 mod types;
 
 use async_trait::async_trait;
 pub use credentials::{Credential, Credentials, NoCredentials, longest_prefix, registry_host};
 pub use error::{Cause, RuntimeError};
+pub use exec::{Exec, ExecControl, ExecOutput, ExecStream};
+pub use files::{Connection, Duplex, TarSource, TarStream};
+pub use jaco_api::model::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
 pub use labels::{Labels, label};
 pub use types::*;
 
@@ -20,6 +25,7 @@ pub use types::*;
 /// Object safe: nodes hold an `Arc<dyn ContainerRuntime>`. Every method may be dropped at any
 /// await; what the engine was asked to do by then may still happen. An engine that does not answer
 /// is [`RuntimeError::Unreachable`] from every method, and later calls find it again by themselves.
+/// Methods with a body are what a person at a terminal needs; an engine may be without them.
 #[async_trait]
 pub trait ContainerRuntime: Send + Sync + 'static {
     /// Whether the engine answers.
@@ -72,4 +78,33 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     async fn events(&self, labels: &Labels) -> Result<EventStream, RuntimeError>;
     /// What a running container uses now.
     async fn stats(&self, id: &str) -> Result<Stats, RuntimeError>;
+
+    /// Runs a command in a running container; [`RuntimeError::NotRunning`] in another one. That it
+    /// cannot be started is told by [`ExecControl::wait`].
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
+        let _ = (id, request);
+        Err(RuntimeError::Unsupported { operation: "run commands in containers" })
+    }
+    /// What is at an absolute path of a container, whether or not that runs; a link is not
+    /// followed. Nothing there is [`RuntimeError::NoSuchPath`].
+    async fn path(&self, id: &str, path: &str) -> Result<PathInfo, RuntimeError> {
+        let _ = (id, path);
+        Err(RuntimeError::Unsupported { operation: "look at files of containers" })
+    }
+    /// What is at a path with everything below it, as a tar archive whose first entry is named by
+    /// the last part of the path.
+    async fn copy_out(&self, id: &str, path: &str) -> Result<TarStream, RuntimeError> {
+        let _ = (id, path);
+        Err(RuntimeError::Unsupported { operation: "copy files out of containers" })
+    }
+    /// Unpacks a tar archive in a directory that exists.
+    async fn copy_in(&self, id: &str, path: &str, tar: TarSource) -> Result<(), RuntimeError> {
+        let _ = (id, path, tar);
+        Err(RuntimeError::Unsupported { operation: "copy files into containers" })
+    }
+    /// Connects to a TCP port of a running container over its network on this host.
+    async fn connect(&self, id: &str, port: u16) -> Result<Connection, RuntimeError> {
+        let _ = (id, port);
+        Err(RuntimeError::Unsupported { operation: "connect to ports of containers" })
+    }
 }

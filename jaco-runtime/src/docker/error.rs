@@ -34,7 +34,7 @@ pub(super) fn from(error: Error, runtime: &DockerRuntime, operation: &'static st
 }
 
 /// The engine's own refusals.
-fn answer(status: u16, message: String) -> RuntimeError {
+pub(super) fn answer(status: u16, message: String) -> RuntimeError {
     match status {
         404 => RuntimeError::NotFound { message },
         409 => RuntimeError::Conflict { message },

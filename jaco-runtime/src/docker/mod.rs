@@ -8,6 +8,9 @@ mod body;
 mod containers;
 mod error;
 mod events;
+mod exec;
+mod files;
+mod hijack;
 mod images;
 mod logs;
 mod networks;
@@ -23,9 +26,10 @@ use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 use self::error::Engine as _;
 use crate::container::{
-    Container, ContainerRequest, ContainerRuntime, ContainerSummary, Credential, EngineVersion,
-    EventStream, ImageRef, Labels, LogQuery, LogStream, Network, NetworkRequest, PullProgress,
-    RuntimeError, Stats, Volume, VolumeRequest,
+    Connection, Container, ContainerRequest, ContainerRuntime, ContainerSummary, Credential,
+    EngineVersion, EventStream, Exec, ExecCommand, ImageRef, Labels, LogQuery, LogStream, Network,
+    NetworkRequest, PathInfo, PullProgress, RuntimeError, Stats, TarSource, TarStream, Volume,
+    VolumeRequest,
 };
 
 /// Where the engine usually listens.
@@ -207,6 +211,22 @@ impl ContainerRuntime for DockerRuntime {
     }
     async fn stats(&self, id: &str) -> Result<Stats, RuntimeError> {
         self.read_stats(id).await
+    }
+
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
+        self.run_command(id, request).await
+    }
+    async fn path(&self, id: &str, path: &str) -> Result<PathInfo, RuntimeError> {
+        self.look_at_path(id, path).await
+    }
+    async fn copy_out(&self, id: &str, path: &str) -> Result<TarStream, RuntimeError> {
+        self.archive_of(id, path).await
+    }
+    async fn copy_in(&self, id: &str, path: &str, tar: TarSource) -> Result<(), RuntimeError> {
+        self.unpack_in(id, path, tar).await
+    }
+    async fn connect(&self, id: &str, port: u16) -> Result<Connection, RuntimeError> {
+        self.dial(id, port).await
     }
 }
 

@@ -6,4 +6,4 @@ mod fake;
 mod program;
 pub mod sample;
 
-pub use fake::{Call, FakeRuntime, Op};
+pub use fake::{Call, FakeRuntime, Op, Usage};

@@ -1,9 +1,10 @@
 //! The few commands the fake engine understands.
 //!
 //! A container's command is read as a tiny part of the shell: `echo`, `sleep`, `exit`, `true`,
-//! `false`, `trap 'exit N' TERM` and endless loops. Everything else runs until it is stopped.
+//! `false`, `trap 'exit N' TERM` and endless loops. Everything else runs until it is stopped; `nc`
+//! with `-p N` answers at a port, with what it is sent.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// One thing a program does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(crate) struct Program {
     pub(crate) actions: Vec<Action>,
     /// When asked to stop.
     pub(crate) on_stop: OnStop,
+    /// Where it answers while it runs.
+    pub(crate) ports: BTreeSet<u16>,
 }
 
 impl Program {
@@ -50,15 +53,20 @@ impl Program {
             [first, rest @ ..] if ["sleep", "true", "false", "echo"].contains(first) => {
                 Self::script(&[&[*first], rest].concat().join(" "))
             }
-            _ => Self { actions: vec![Action::Forever], on_stop: OnStop::Exit(143) },
+            _ => Self {
+                actions: vec![Action::Forever],
+                on_stop: OnStop::Exit(143),
+                ports: port(&words).into_iter().collect(),
+            },
         }
     }
 
     /// The program of a shell script. As process 1 it ignores signals it does not trap.
     pub(crate) fn script(script: &str) -> Self {
         let (on_stop, body) = trap(script);
-        let mut actions = Vec::new();
+        let (mut actions, mut ports) = (Vec::new(), BTreeSet::new());
         for line in body.split([';', '\n']).flat_map(|l| l.split("&&")).map(str::trim) {
+            ports.extend(port(&line.split_whitespace().collect::<Vec<_>>()));
             match action(line) {
                 Some(Action::Forever) => {
                     actions.push(Action::Forever);
@@ -68,7 +76,7 @@ impl Program {
                 None => {}
             }
         }
-        Self { actions, on_stop }
+        Self { actions, on_stop, ports }
     }
 
     /// The exit code a health check with this test has.
@@ -95,6 +103,12 @@ fn trap(script: &str) -> (OnStop, &str) {
         Some((OnStop::Exit(code), rest))
     });
     parsed.unwrap_or((OnStop::Ignore, script))
+}
+
+/// Where `nc … -p N …` answers.
+fn port(words: &[&str]) -> Option<u16> {
+    let at = words.iter().position(|w| *w == "-p").filter(|_| words.first() == Some(&"nc"))?;
+    words.get(at + 1)?.parse().ok()
 }
 
 fn action(line: &str) -> Option<Action> {

@@ -18,6 +18,12 @@ pub(crate) async fn engine() -> Option<DockerRuntime> {
     Some(engine)
 }
 
+/// What the image can run.
+const PROGRAMS: [&str; 14] = [
+    "sh", "sleep", "echo", "cat", "true", "false", "nslookup", "head", "tail", "stty", "mkdir",
+    "nc", "pwd", "test",
+];
+
 /// One static binary under the names of the programs it is.
 fn layer() -> Vec<u8> {
     let busybox = std::fs::read("/bin/busybox").expect("busybox-static is installed");
@@ -27,7 +33,7 @@ fn layer() -> Vec<u8> {
     header.set_size(busybox.len() as u64);
     header.set_cksum();
     tar.append_data(&mut header, "bin/busybox", Cursor::new(busybox)).expect("memory");
-    for name in ["sh", "sleep", "echo", "cat", "true", "false", "nslookup", "head", "tail"] {
+    for name in PROGRAMS {
         let mut link = tar::Header::new_gnu();
         link.set_entry_type(tar::EntryType::Symlink);
         link.set_size(0);

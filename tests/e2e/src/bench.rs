@@ -3,16 +3,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use jaco_harness::{
     Binaries, Cli, Container, Engine, Host, Node, NodeOptions, Patience, Rig, RigOptions, Stack,
-    busybox_image, shop_image, until,
+    until,
 };
 use serde_json::Value;
 
-use crate::Outcome;
+use crate::{Outcome, Stage, images};
 
 /// One host with an engine and the images, and the node of the present scenario.
 #[derive(Debug)]
@@ -24,20 +23,15 @@ pub struct Bench {
     stacks: u32,
 }
 
-impl Bench {
-    pub(crate) fn build() -> Outcome<Self> {
+impl Stage for Bench {
+    fn build() -> Outcome<Self> {
         let binaries = Binaries::from_environment()?;
         let rig = Rig::up(&RigOptions::default())?;
-        let shop = shop_image(&binaries.shop_app, &rig.directory())?;
-        let entry = "ENTRYPOINT [\"/shop-app\"]";
-        rig.load_image(&shop, "shop-app:1", &[entry])?;
-        rig.load_image(&shop, "shop-app:2", &[entry, "LABEL version=2"])?;
-        let busybox = busybox_image(&rig.directory())?;
-        rig.load_image(&busybox, "busybox:rig", &["ENV PATH=/bin", "CMD [\"sh\"]"])?;
+        images::load(&rig, &binaries)?;
         Ok(Self { rig, binaries, node: None, scenario: String::new(), stacks: 0 })
     }
 
-    pub(crate) fn begin(&mut self, scenario: &str) -> Outcome {
+    fn begin(&mut self, scenario: &str) -> Outcome {
         self.node = None;
         scenario.clone_into(&mut self.scenario);
         self.host_mut().heal()?;
@@ -49,16 +43,18 @@ impl Bench {
         Ok(())
     }
 
-    pub(crate) fn report(&self) -> String {
+    fn report(&self) -> String {
         self.node.as_ref().map(Node::report).unwrap_or_default()
     }
 
-    pub(crate) fn end(self) -> Outcome {
+    fn end(self) -> Outcome {
         let Self { rig, node, .. } = self;
         drop(node);
         Ok(rig.down()?)
     }
+}
 
+impl Bench {
     /// The host.
     #[must_use]
     pub fn host(&self) -> &Host {
@@ -216,23 +212,6 @@ impl Bench {
     /// Prints a measured number, so that it is in the log of the run.
     pub fn measured(&self, what: &str, value: impl std::fmt::Display) {
         crate::run::say(&format!("    {}: {what}: {value}", self.scenario));
-    }
-
-    /// Looks at `probe` every `pause` until `time` is over.
-    ///
-    /// # Errors
-    /// The first error of `probe`.
-    pub fn observe(&self, time: Duration, mut probe: impl FnMut() -> Outcome) -> Outcome {
-        let started = std::time::Instant::now();
-        let mut problem = None;
-        let _ = until(Patience(time), "the time to be over", || {
-            if let Err(error) = probe() {
-                problem = Some(error);
-                return Ok(());
-            }
-            if started.elapsed() >= time { Ok(()) } else { Err(String::new()) }
-        });
-        problem.map_or(Ok(()), Err)
     }
 }
 

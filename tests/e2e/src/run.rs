@@ -1,33 +1,39 @@
-//! Running scenarios one after the other over one rig.
+//! Running scenarios one after the other over what they share.
 
 use std::{
+    error::Error,
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     time::Instant,
 };
 
-use crate::{Bench, Outcome};
+use jaco_harness::HarnessError;
+
+use crate::{Bench, Fleet, Outcome, Stage};
 
 /// One promise, or a few that belong together.
-#[derive(Debug, Clone, Copy)]
-pub struct Scenario {
+#[derive(Debug)]
+pub struct Scenario<S> {
     /// Its name, as the command line selects it.
     pub name: &'static str,
     /// What it does.
-    pub run: fn(&mut Bench) -> Outcome,
+    pub run: fn(&mut S) -> Outcome,
 }
 
-/// Runs the scenarios whose name holds one of the arguments, or all of them.
+/// Runs the scenarios of one host and then those of many: those whose name holds one of the arguments,
+/// or all of them.
 ///
 /// Understands `--list` and ignores other flags, as test harnesses are called with.
-pub fn main(scenarios: &[Scenario]) -> ExitCode {
+pub fn main(one_host: &[Scenario<Bench>], many_hosts: &[Scenario<Fleet>]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
-    let wanted = |s: &&Scenario| filters.is_empty() || filters.iter().any(|f| s.name.contains(*f));
-    let chosen: Vec<&Scenario> = scenarios.iter().filter(wanted).collect();
+    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(*f));
+    let one_host: Vec<_> = one_host.iter().filter(|s| wanted(s.name)).collect();
+    let many_hosts: Vec<_> = many_hosts.iter().filter(|s| wanted(s.name)).collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        chosen.iter().for_each(|scenario| say(&format!("{}: test", scenario.name)));
+        let names = one_host.iter().map(|s| s.name).chain(many_hosts.iter().map(|s| s.name));
+        names.for_each(|name| say(&format!("{name}: test")));
         return ExitCode::SUCCESS;
     }
     if std::env::var_os("JACO_BIN_DIR").is_none() {
@@ -36,28 +42,38 @@ pub fn main(scenarios: &[Scenario]) -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    let mut bench = match Bench::build() {
-        Ok(bench) => bench,
-        Err(error) => {
-            say(&format!("the rig could not be built: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let failed: Vec<&str> =
-        chosen.iter().filter(|s| !passes(&mut bench, s)).map(|s| s.name).collect();
-    let ended = bench.end();
-    if let Err(error) = &ended {
-        say(&format!("the rig could not be taken down: {error}"));
-    }
-    say(&format!("\n{} scenarios, {} failed {}", chosen.len(), failed.len(), failed.join(", ")));
-    if failed.is_empty() && ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let failed = [group(&one_host), group(&many_hosts)].concat();
+    let count = one_host.len() + many_hosts.len();
+    say(&format!("\n{count} scenarios, {} failed {}", failed.len(), failed.join(", ")));
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn passes(bench: &mut Bench, scenario: &Scenario) -> bool {
+/// Runs the scenarios of one stage and names what failed.
+fn group<S: Stage>(scenarios: &[&Scenario<S>]) -> Vec<&'static str> {
+    if scenarios.is_empty() {
+        return Vec::new();
+    }
+    let mut stage = match S::build() {
+        Ok(stage) => stage,
+        Err(error) => {
+            failure("the rig could not be built", error.as_ref());
+            return vec!["building the rig"];
+        }
+    };
+    let mut failed: Vec<&str> =
+        scenarios.iter().filter(|s| !passes(&mut stage, s)).map(|s| s.name).collect();
+    if let Err(error) = stage.end() {
+        failure("the rig could not be taken down", error.as_ref());
+        failed.push("taking down the rig");
+    }
+    failed
+}
+
+fn passes<S: Stage>(stage: &mut S, scenario: &Scenario<S>) -> bool {
     say(&format!("scenario {} …", scenario.name));
     let started = Instant::now();
-    let outcome = bench.begin(scenario.name).and_then(|()| {
-        catch_unwind(AssertUnwindSafe(|| (scenario.run)(bench)))
+    let outcome = stage.begin(scenario.name).and_then(|()| {
+        catch_unwind(AssertUnwindSafe(|| (scenario.run)(stage)))
             .unwrap_or_else(|_| Err("it panicked; the message is above".into()))
     });
     let seconds = started.elapsed().as_secs_f32();
@@ -67,10 +83,23 @@ fn passes(bench: &mut Bench, scenario: &Scenario) -> bool {
             true
         }
         Err(error) => {
-            say(&format!("scenario {} FAILED ({seconds:.1} s): {error}", scenario.name));
-            say(&bench.report());
+            let name = scenario.name;
+            failure(&format!("scenario {name} FAILED ({seconds:.1} s)"), error.as_ref());
+            // Waits on a cluster have reported at the moment they ran out.
+            if !matches!(error.downcast_ref(), Some(HarnessError::Cluster { .. })) {
+                say(&stage.report());
+            }
             false
         }
+    }
+}
+
+fn failure(what: &str, error: &dyn Error) {
+    say(&format!("{what}: {error}"));
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        say(&format!("  because: {error}"));
+        cause = error.source();
     }
 }
 

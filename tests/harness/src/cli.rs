@@ -53,7 +53,9 @@ impl Cli {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).args(&self.dial);
+        // What follows `--` is not for `jaco`.
+        let own = arguments.iter().position(|word| *word == "--").unwrap_or(arguments.len());
+        command.args(&arguments[..own]).args(&self.dial).args(&arguments[own..]);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JACO_")) {
             command.env_remove(name);
         }

@@ -126,6 +126,15 @@ impl Engine {
         Ok(names.lines().map(str::to_owned).collect())
     }
 
+    /// Names of every container, network and volume that is not the engine's own.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn everything(&self) -> Result<Vec<String>> {
+        let containers = self.containers(None)?.into_iter().map(|container| container.name);
+        Ok(containers.chain(self.networks()?).chain(self.volumes()?).collect())
+    }
+
     /// Removes every container, network and volume: for the end of a test.
     pub fn remove_everything(&self) {
         let lines = |arguments: &[&str]| self.docker(arguments).unwrap_or_default();

@@ -55,6 +55,14 @@ pub enum HarnessError {
         /// What was seen last.
         report: String,
     },
+    /// Something went wrong in a cluster.
+    #[error("status and last log lines of every node:\n{report}")]
+    Cluster {
+        /// What.
+        source: Box<HarnessError>,
+        /// Status and last log lines of every node.
+        report: String,
+    },
     /// A program printed something else than JSON where JSON was asked for.
     #[error("{line} printed no JSON: {output}")]
     NotJson {
@@ -66,9 +74,21 @@ pub enum HarnessError {
         #[source]
         source: serde_json::Error,
     },
+    /// A file holds no captured packets.
+    #[error("{} is no capture of Ethernet frames", path.display())]
+    BadCapture {
+        /// The file.
+        path: PathBuf,
+    },
     /// No rig of this name exists.
     #[error("there is no rig {name:?}")]
     UnknownRig {
+        /// The name.
+        name: String,
+    },
+    /// No node of this name exists.
+    #[error("there is no node {name}")]
+    UnknownNode {
         /// The name.
         name: String,
     },

@@ -9,31 +9,44 @@
 #![deny(missing_docs)]
 
 mod binaries;
+mod capture;
 mod cli;
+mod clock;
+mod cluster;
 mod engine;
 mod error;
 mod host;
 mod http;
 mod image;
+mod load;
 mod node;
 mod process;
 mod record;
 mod rig;
 mod shell;
 mod stack;
+mod timeline;
+mod traffic;
 mod wait;
 
 pub use binaries::Binaries;
+pub use capture::Capture;
 pub use cli::{Cli, CliOutput};
+pub use clock::Skew;
+pub use cluster::{Cluster, Joined};
 pub use engine::{Container, Engine};
 pub use error::HarnessError;
-pub use host::Host;
+pub use host::{Direction, Host};
+pub use http::http_get;
 pub use image::{busybox_image, shop_image};
+pub use load::{Load, Requests, Target, Targets};
 pub use node::{Node, NodeOptions};
 pub use process::{Process, Signal};
 pub use rig::{Rig, RigOptions};
 pub use shell::{Run, run};
 pub use stack::Stack;
+pub use timeline::{Happening, Moment, Timeline, lowest};
+pub use traffic::{Flow, Traffic};
 pub use wait::{Patience, until};
 
 /// What every fallible call of the harness returns.

@@ -10,8 +10,14 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Binaries, Cli, HarnessError, Host, Patience, Process, Result, Signal, process::tail, until,
+    Binaries, Cli, HarnessError, Host, Patience, Process, Result, Signal,
+    clock::{self, Skew},
+    process::{alive, tail},
+    until,
 };
+
+/// Holds the process id of a node's daemon, in the node's directory.
+pub(crate) const PID_FILE: &str = "jacod.pid";
 
 /// What a node is made of.
 #[derive(Debug, Clone)]
@@ -54,36 +60,58 @@ impl Node {
         binaries: &Binaries,
         options: &NodeOptions,
     ) -> Result<Self> {
-        let directory = host.directory().join(name);
-        fs::create_dir_all(directory.join("home"))
-            .map_err(HarnessError::file("create", &directory))?;
-        let data_dir = options.data_dir.clone().unwrap_or_else(|| directory.join("data"));
-        let config = directory.join("jacod.yaml");
-        let mut text = format!("node_name: {name}\ndata_dir: {}\n", data_dir.display());
+        let node = Self::at(host, name, binaries, options);
+        fs::create_dir_all(node.directory.join("home"))
+            .map_err(HarnessError::file("create", &node.directory))?;
+        let mut text = format!("node_name: {name}\ndata_dir: {}\n", node.data_dir.display());
         let _ = write!(
             text,
             "unix_socket: {directory}/jaco.sock\nlisten_addr: 0.0.0.0:{api}\n\
              cluster_addr: 0.0.0.0:{raft}\nengine_socket: {engine}\nlog_level: debug\n{further}",
-            directory = directory.display(),
+            directory = node.directory.display(),
             api = options.ports.0,
             raft = options.ports.1,
             engine = host.engine().url(),
             further = options.config
         );
-        fs::write(&config, text).map_err(HarnessError::file("write", &config))?;
+        fs::write(&node.config, text).map_err(HarnessError::file("write", &node.config))?;
+        Ok(node)
+    }
+
+    /// A node that another run of the harness prepared, with its daemon if that still runs.
+    ///
+    /// # Errors
+    /// There is none of this name on the host.
+    pub fn open(host: &Host, name: &str, binaries: &Binaries) -> Result<Self> {
+        let mut node = Self::at(host, name, binaries, &NodeOptions::default());
+        if !node.config.is_file() {
+            let name = format!("{name} on {}", host.name());
+            return Err(HarnessError::UnknownNode { name });
+        }
+        let pid = fs::read_to_string(node.pid_file()).ok().and_then(|p| p.trim().parse().ok());
+        node.process = pid.filter(|pid| alive(*pid)).map(|pid| {
+            let mut process = Process::adopt(pid, &node.log());
+            process.litters(clock::litter(pid));
+            process
+        });
+        Ok(node)
+    }
+
+    fn at(host: &Host, name: &str, binaries: &Binaries, options: &NodeOptions) -> Self {
+        let directory = host.directory().join(name);
         // The command that enters the host's network; the daemon follows as its last words.
         let enter = host.command("");
         let enter = enter.get_args().map(|a| a.to_string_lossy().into_owned());
-        Ok(Self {
+        Self {
             name: name.to_owned(),
-            data_dir,
-            config,
+            data_dir: options.data_dir.clone().unwrap_or_else(|| directory.join("data")),
+            config: directory.join("jacod.yaml"),
             enter: enter.filter(|word| !word.is_empty()).collect(),
             server: format!("{}:{}", host.address(), options.ports.0),
             directory,
             binaries: binaries.clone(),
             process: None,
-        })
+        }
     }
 
     /// Its name.
@@ -128,6 +156,10 @@ impl Node {
         self.directory.join("jacod.log")
     }
 
+    fn pid_file(&self) -> PathBuf {
+        self.directory.join(PID_FILE)
+    }
+
     /// `jaco` over its socket.
     #[must_use]
     pub fn cli(&self) -> Cli {
@@ -151,8 +183,35 @@ impl Node {
             command.env_remove(name);
         }
         command.env("JACO_CONFIG", &self.config).env("RUST_BACKTRACE", "1");
-        self.process = Some(Process::start(&mut command, &self.log())?);
+        clock::skewed(&mut command, &self.skew_file())?;
+        let mut process = Process::start(&mut command, &self.log())?;
+        process.litters(clock::litter(process.pid()));
+        let file = self.pid_file();
+        // Its own process id: `nsenter` becomes the daemon.
+        fs::write(&file, process.pid().to_string()).map_err(HarnessError::file("write", file))?;
+        self.process = Some(process);
         Ok(())
+    }
+
+    fn skew_file(&self) -> PathBuf {
+        self.directory.join("skew")
+    }
+
+    /// Sets the daemon's idea of the time of day apart from everybody else's. Time spans stay right, as
+    /// they do on a host whose clock is wrong. A running daemon that has never been skewed is started
+    /// again; any other follows within two seconds.
+    ///
+    /// # Errors
+    /// The file that the daemon's clock follows cannot be written, or the daemon not be started again.
+    pub fn skew(&mut self, skew: Skew) -> Result<()> {
+        let file = self.skew_file();
+        let follows = file.exists();
+        clock::set(skew, &file)?;
+        if follows || self.process.is_none() {
+            return Ok(());
+        }
+        self.stop()?;
+        self.start()
     }
 
     /// Starts the daemon and waits until it answers on its socket.

@@ -19,6 +19,7 @@ pub struct Process {
     child: Option<Child>,
     log: PathBuf,
     detached: bool,
+    litter: Vec<PathBuf>,
 }
 
 impl Process {
@@ -33,17 +34,28 @@ impl Process {
         command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
         let child = command.spawn().map_err(|source| start_error(command, source))?;
         let pid = i32::try_from(child.id()).expect("the kernel numbers processes below 2^22");
-        Ok(Self { pid, child: Some(child), log: log.to_owned(), detached: false })
+        Ok(Self {
+            pid,
+            child: Some(child),
+            log: log.to_owned(),
+            detached: false,
+            litter: Vec::new(),
+        })
     }
 
     /// A process that another run of the harness started.
     pub(crate) fn adopt(pid: i32, log: &Path) -> Self {
-        Self { pid, child: None, log: log.to_owned(), detached: true }
+        Self { pid, child: None, log: log.to_owned(), detached: true, litter: Vec::new() }
     }
 
     /// Lets the process live on when this value is dropped.
     pub(crate) fn detach(&mut self) {
         self.detached = true;
+    }
+
+    /// Names files that it leaves behind when it is killed; they are removed once it has ended.
+    pub(crate) fn litters(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        self.litter.extend(files);
     }
 
     /// Its process id.
@@ -84,7 +96,9 @@ impl Process {
     /// It still runs when patience is over; the report holds its last log lines.
     pub fn wait(&mut self, patience: Patience) -> Result<()> {
         let what = format!("process {} to end", self.pid);
-        until(patience, &what, || if self.alive() { Err(self.tail(20)) } else { Ok(()) })
+        until(patience, &what, || if self.alive() { Err(self.tail(20)) } else { Ok(()) })?;
+        self.litter.iter().for_each(|file| drop(fs::remove_file(file)));
+        Ok(())
     }
 
     /// Asks it to end and waits; kills it when it does not listen.

@@ -104,10 +104,10 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Names of the rigs that exist.
+    /// Names of the rigs that were made to be kept.
     #[must_use]
     pub fn list() -> Vec<String> {
-        Record::all().into_iter().map(|record| record.name).collect()
+        Record::all().into_iter().filter(|record| record.kept).map(|record| record.name).collect()
     }
 
     /// Removes every rig whose owner died before it could.
@@ -141,6 +141,11 @@ impl Rig {
         Ipv4Addr::new(10, 97, self.record.block, 254)
     }
 
+    /// The interface that every packet between hosts passes.
+    pub(crate) fn switch(&self) -> String {
+        switch(&self.record.name)
+    }
+
     /// A host, counted from 0.
     ///
     /// # Panics
@@ -163,6 +168,24 @@ impl Rig {
     #[must_use]
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// Lets the engines live on after this process.
+    pub(crate) fn detach(&mut self) {
+        self.hosts.iter_mut().for_each(Host::detach);
+    }
+
+    /// Starts the engines that do not answer, and waits for them.
+    ///
+    /// # Errors
+    /// One does not come back.
+    pub fn revive(&mut self) -> Result<()> {
+        for host in &mut self.hosts {
+            if host.engine().docker(&["version"]).is_err() {
+                host.start_engine()?;
+            }
+        }
+        self.hosts.iter().try_for_each(Host::wait_for_engine)
     }
 
     /// Loads an image into every engine.

@@ -17,6 +17,12 @@ impl Patience {
     pub const LONG: Self = Self(Duration::from_secs(90));
 }
 
+impl From<Duration> for Patience {
+    fn from(time: Duration) -> Self {
+        Self(time)
+    }
+}
+
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks `look` until it returns a value, and returns that. `look` says in its error what it saw; the

@@ -2,7 +2,9 @@
 
 use std::{ffi::OsStr, time::Duration};
 
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::engine::{
+    ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _,
+};
 use jaco_client::{Client, StatusQuery, StatusView};
 
 use crate::{
@@ -41,6 +43,31 @@ pub fn targets() -> ArgValueCompleter {
 pub fn replicas() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         candidates(typed, |view| view.replicas().map(|r| r.id.to_string()).collect())
+    })
+}
+
+/// Completes `<replica>` and `<deployment>/<service>`.
+#[must_use]
+pub fn containers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |view| {
+            let replicas = view.replicas().map(|r| r.id.to_string());
+            let services = view
+                .deployments()
+                .flat_map(|d| d.services.iter().map(|s| format!("{}/{}", d.name, s.name)));
+            services.chain(replicas).collect()
+        })
+    })
+}
+
+/// Completes `<replica>:` and paths of this machine.
+#[must_use]
+pub fn copied() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let mut all =
+            candidates(typed, |view| view.replicas().map(|r| format!("{}:", r.id)).collect());
+        all.extend(PathCompleter::any().complete(typed));
+        all
     })
 }
 

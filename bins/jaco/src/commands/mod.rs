@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod complete;
 pub mod deploy;
+pub mod inside;
 pub mod local;
 pub mod look;
 pub mod node;
@@ -36,6 +37,10 @@ pub async fn run(
         Command::Status(args) => look::status::run(&args, client, out).await,
         Command::Get(command) => look::get::run(command, client, out).await,
         Command::Logs(args) => look::logs::run(&args, client, out).await,
+        Command::Top(args) => look::top::run(&args, client, out).await,
+        Command::Exec(args) => inside::exec::run(&args, client, out).await,
+        Command::Cp(args) => inside::cp::run(&args, client, out).await,
+        Command::PortForward(args) => inside::port_forward::run(&args, client, out).await,
         Command::Events(args) => look::events::run(&args, client, out).await,
         Command::Wait(args) => deploy::wait::run(&args, global.timeout, client, out).await,
         Command::History(args) => deploy::history::run(&args, client, out).await,

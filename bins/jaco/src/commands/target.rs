@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use jaco_api::model::{DeploymentName, InvalidName, ReplicaId, ServiceName};
+use jaco_client::ReplicaTarget;
 
 /// A deployment, or one service of it: `<deployment>[/<service>]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,53 @@ impl FromStr for Source {
     }
 }
 
+/// One container: a replica's, or that of whichever replica of a service runs best.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container(ReplicaTarget);
+
+impl Container {
+    /// As the cluster is told it.
+    #[must_use]
+    pub fn target(&self) -> ReplicaTarget {
+        self.0.clone()
+    }
+}
+
+/// What is no container.
+#[derive(Debug, thiserror::Error)]
+pub enum NoContainer {
+    /// A name that cannot be one.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// A deployment, which has many.
+    #[error("{0:?} is a deployment: name a service of it ({0}/<service>) or a replica")]
+    Deployment(String),
+}
+
+impl FromStr for Container {
+    type Err = NoContainer;
+    fn from_str(s: &str) -> Result<Self, NoContainer> {
+        match s.parse()? {
+            Source::Replica(id) => Ok(Self(ReplicaTarget::Replica(id))),
+            Source::Of(Target { deployment, service: Some(service) }) => {
+                Ok(Self(ReplicaTarget::Service(deployment, service)))
+            }
+            Source::Of(Target { deployment, service: None }) => {
+                Err(NoContainer::Deployment(deployment.to_string()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            ReplicaTarget::Replica(id) => id.fmt(f),
+            ReplicaTarget::Service(deployment, service) => write!(f, "{deployment}/{service}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +113,14 @@ mod tests {
         assert!(matches!("shop/my.svc".parse(), Ok(Source::Of(Target { service: Some(_), .. }))));
         assert!(matches!("shop.web.1".parse(), Ok(Source::Replica(_))));
         assert!("shop.web".parse::<Source>().is_err());
+    }
+
+    #[test]
+    fn a_container_is_a_replica_or_one_of_a_service() {
+        for name in ["shop.web.1", "shop/web", "shop.agent.node-a"] {
+            assert_eq!(name.parse::<Container>().unwrap().to_string(), name);
+        }
+        let error = "shop".parse::<Container>().unwrap_err().to_string();
+        assert!(error.contains("shop/<service>"), "{error}");
     }
 }

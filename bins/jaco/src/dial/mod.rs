@@ -189,6 +189,7 @@ pub async fn connect(
     let talk = out.talk();
     let mut builder = Client::builder().on_notice(move |notice| match notice {
         Notice::NoLeader => talk.say("no leader, retrying"),
+        Notice::StreamLost => talk.say("the connection was lost, opening it again"),
         Notice::NextServer { unreachable } => {
             talk.say(&format!("{unreachable} is unreachable, trying the next server"));
         }

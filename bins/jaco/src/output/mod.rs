@@ -38,6 +38,12 @@ impl Talk {
         let _ = writeln!(sink, "{text}");
     }
 
+    /// Bytes as they are.
+    fn bytes(&self, bytes: &[u8]) {
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = sink.write_all(bytes).and_then(|()| sink.flush());
+    }
+
     /// Something that must be seen.
     pub fn warn(&self, text: &str) {
         self.line(&format!("{} {text}", style::paint(style::WARNING, "warning:", self.color)));
@@ -168,6 +174,19 @@ impl Output {
     /// When standard output is gone.
     pub fn text(&mut self, text: &str) -> Result<(), Error> {
         self.out.write_all(text.as_bytes()).map_err(Error::Output)
+    }
+
+    /// Bytes as they are, written out at once.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(Error::Output)
+    }
+
+    /// Bytes as they are, to standard error.
+    pub fn error_bytes(&self, bytes: &[u8]) {
+        self.talk.bytes(bytes);
     }
 
     /// One result: `human` writes it as text, unless JSON or YAML was asked for.

@@ -326,6 +326,7 @@ async fn logs_are_prefixed_filtered_and_gaps_go_to_stderr() {
         at: 1000,
         stderr: false,
         text: text.into(),
+        generation: 1,
     };
     fake.edit(|t| {
         t.logs = vec![pb::LogBatch {

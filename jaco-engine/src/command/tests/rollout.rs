@@ -2,7 +2,7 @@ use jaco_api::model::{AuditKind, RevisionOrigin, RolloutPhase, ServiceName, Span
 
 use super::{audited, changed, deployment, rollout};
 use crate::{
-    command::{Action, Command, RestartDeployment, RolloutEnd},
+    command::{Action, Command, RestartDeployment, RolloutEnd, SetSetting},
     testing::builders::{Scenario, Stack, name},
 };
 
@@ -116,6 +116,19 @@ fn a_restart_amid_a_failing_rollout_is_not_undone_where_the_content_is_the_same(
     end(&mut s, failed("never healthy"));
     let epoch = |service| s.state.service(&name("shop"), &name(service)).unwrap().epoch;
     assert_eq!((epoch("web"), epoch("api")), (0, 1));
+}
+
+#[test]
+fn what_was_good_last_is_kept_however_many_rollouts_fail_after_it() {
+    let mut s = Scenario::new();
+    s.run(Command::SetSetting(SetSetting { key: "revision_retention".into(), value: "2".into() }));
+    s.deploy(shop("web:1"));
+    for image in ["web:2", "web:3", "web:4"] {
+        s.run(shop(image));
+        assert_eq!(rollout(&s, "shop").from, 1);
+        assert!(s.state.revision(&name("shop"), 1).is_some());
+        end(&mut s, RolloutEnd::Failed { reason: "given up".into() });
+    }
 }
 
 #[test]

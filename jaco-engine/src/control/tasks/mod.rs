@@ -11,7 +11,6 @@ mod schedule;
 pub(super) use announce::Announce;
 pub(super) use liveness::Liveness;
 pub(super) use members::Members;
-#[cfg_attr(not(test), expect(unused_imports, reason = "begun once sessions bring samples"))]
 pub(super) use rebalance::Rebalance;
 pub(super) use rekey::Renew;
 pub(super) use schedule::Schedule;

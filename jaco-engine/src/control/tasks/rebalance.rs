@@ -29,7 +29,6 @@ pub(in crate::control) struct Rebalance {
 }
 
 impl Rebalance {
-    #[cfg_attr(not(test), expect(dead_code, reason = "begun once sessions bring samples"))]
     pub(in crate::control) fn new(
         propose: Arc<dyn Propose>,
         clock: Arc<dyn Clock>,

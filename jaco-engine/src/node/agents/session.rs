@@ -58,7 +58,7 @@ pub(crate) async fn keep_session(
 /// other: this node may have been removed, or not have heard of who leads now.
 async fn beat_to(membership: &Membership, turn: usize, beat: Ask) -> Result<Told, ApiError> {
     let raft = &membership.raft;
-    if raft.leader().is_some() && turn % 2 == 0 {
+    if raft.leader().is_some() && turn.is_multiple_of(2) {
         return raft.ask_leader(beat, PATIENCE).await;
     }
     let turn = turn / 2;

@@ -8,9 +8,9 @@ use jaco_client::NodeSummary;
 use super::*;
 
 /// A node with its own directory and engine.
-struct Host {
-    node: Node,
-    runtime: Arc<FakeRuntime>,
+pub(super) struct Host {
+    pub(super) node: Node,
+    pub(super) runtime: Arc<FakeRuntime>,
     _dir: tempfile::TempDir,
 }
 
@@ -22,7 +22,7 @@ impl Host {
         Self { node, runtime, _dir: dir }
     }
 
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         self.node.client()
     }
 }
@@ -38,7 +38,7 @@ async fn token(host: &Host) -> (String, String) {
 }
 
 /// A cluster of these nodes; the first one founded it.
-async fn cluster(names: &[&str]) -> Vec<Host> {
+pub(super) async fn cluster(names: &[&str]) -> Vec<Host> {
     let mut hosts: Vec<Host> = Vec::new();
     for name in names {
         let host = Host::start(name).await;

@@ -6,6 +6,7 @@ mod founding;
 mod interrupted;
 mod remote;
 mod restarting;
+mod streams;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

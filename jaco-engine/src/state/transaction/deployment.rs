@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use jaco_api::model::{Deployment, DeploymentName, Revision};
+use jaco_api::model::{Deployment, DeploymentName, Revision, Rollout, RolloutPhase};
 
 use super::Transaction;
 use crate::state::index::Claims;
@@ -60,11 +60,13 @@ impl Transaction<'_> {
         }
     }
 
-    /// Takes the oldest revisions out, but never one in force or one that a rollout needs.
+    /// Takes the oldest revisions out, but never one in force or one that a rollout needs: one under
+    /// way, or the next one after one that failed, which goes back to the same.
     pub(super) fn trim_revisions(&mut self, name: &DeploymentName) {
         let Some(deployment) = self.state.deployments.find(name) else { return };
         let mut needed = BTreeSet::from([deployment.revision]);
-        if let Some(rollout) = deployment.rollout.as_ref().filter(|r| r.ended_at.is_none()) {
+        let open = |r: &&Rollout| r.ended_at.is_none() || r.phase == RolloutPhase::Failed;
+        if let Some(rollout) = deployment.rollout.as_ref().filter(open) {
             needed.extend([rollout.from, rollout.to]);
         }
         let numbers: Vec<_> = self.state.revisions(name).map(|r| r.number).collect();

@@ -3,20 +3,25 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 use jaco_api::model::{Health, MountSource, Timestamp};
-use tokio::sync::broadcast;
+use tokio::{io::AsyncWriteExt as _, sync::broadcast};
 
 use super::{
     super::program::{Action, OnStop},
-    FakeRuntime, Op,
+    FakeRuntime, Op, Usage,
     world::{Fake, matches},
 };
 use crate::container::{
-    Container, ContainerRequest, ContainerRuntime, ContainerStatus, ContainerSummary, Credential,
-    EngineEvent, EngineVersion, EventAction, EventStream, ImageRef, Labels, LogQuery, LogStream,
-    Network, NetworkRequest, PullProgress, RuntimeError, Stats, Volume, VolumeRequest,
+    Connection, Container, ContainerRequest, ContainerRuntime, ContainerStatus, ContainerSummary,
+    Credential, EngineEvent, EngineVersion, EventAction, EventStream, Exec, ExecCommand, ImageRef,
+    Labels, LogQuery, LogStream, Network, NetworkRequest, PathInfo, PullProgress, RuntimeError,
+    Stats, TarSource, TarStream, Volume, VolumeRequest,
 };
+
+/// Size of the pieces an archive comes in.
+const PIECE: usize = 16 << 10;
 
 #[async_trait]
 impl ContainerRuntime for FakeRuntime {
@@ -306,10 +311,80 @@ impl ContainerRuntime for FakeRuntime {
     }
 
     async fn stats(&self, id: &str) -> Result<Stats, RuntimeError> {
-        self.request(Op::Inspect, id).await?;
+        self.request(Op::Stats, id).await?;
+        let now = self.now();
         let mut world = self.lock();
-        let alive = world.container(id)?.seen.status.is_alive();
-        let memory_bytes = if alive { 1 << 20 } else { 0 };
-        Ok(Stats { memory_bytes, ..Stats::default() })
+        let fake = world.container(id)?;
+        if !fake.seen.status.is_alive() {
+            return Ok(Stats::default());
+        }
+        let ran = fake.seen.started_at.map_or(0, |started| now.0.saturating_sub(started.0));
+        let Usage { cpu_permille, memory_bytes, received, sent } = fake.usage;
+        Ok(Stats {
+            // Milliseconds and thousandths make microseconds.
+            cpu_ns: ran * cpu_permille * 1_000,
+            memory_bytes,
+            received_bytes: ran * received / 1_000,
+            sent_bytes: ran * sent / 1_000,
+        })
+    }
+
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
+        self.request(Op::Exec, id).await?;
+        self.execute(id, request)
+    }
+
+    async fn path(&self, id: &str, path: &str) -> Result<PathInfo, RuntimeError> {
+        self.request(Op::Path, id).await?;
+        self.lock().container(id)?.tree.info(path)
+    }
+
+    async fn copy_out(&self, id: &str, path: &str) -> Result<TarStream, RuntimeError> {
+        self.request(Op::CopyOut, id).await?;
+        let tar = Bytes::from(self.lock().container(id)?.tree.pack(path)?);
+        let pieces: Vec<Bytes> =
+            (0..tar.len()).step_by(PIECE).map(|i| tar.slice(i..tar.len().min(i + PIECE))).collect();
+        Ok(stream::iter(pieces.into_iter().map(Ok)).boxed())
+    }
+
+    async fn copy_in(&self, id: &str, path: &str, mut tar: TarSource) -> Result<(), RuntimeError> {
+        self.request(Op::CopyIn, id).await?;
+        self.lock().container(id)?.tree.info(path)?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = tar.next().await {
+            let piece = piece.map_err(|e| RuntimeError::BrokenOff { source: e.into() })?;
+            bytes.extend_from_slice(&piece);
+        }
+        self.lock().container(id)?.tree.unpack(path, &bytes)
+    }
+
+    async fn connect(&self, id: &str, port: u16) -> Result<Connection, RuntimeError> {
+        self.request(Op::Connect, id).await?;
+        let mut world = self.lock();
+        let fake = world.container(id)?;
+        let container = id.to_owned();
+        if !fake.seen.status.is_alive() {
+            return Err(RuntimeError::NotRunning {
+                message: format!("Container {id} is not running"),
+            });
+        }
+        if fake.seen.addresses.is_empty() {
+            return Err(RuntimeError::NoNetwork { container });
+        }
+        if !fake.program.ports.contains(&port) {
+            let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into();
+            return Err(RuntimeError::PortUnreachable { container, port, source });
+        }
+        let (run, engine, held) = (fake.run, self.clone(), fake.seen.id.clone());
+        let (ours, theirs) = tokio::io::duplex(PIECE);
+        tokio::spawn(async move {
+            let (mut from, mut to) = tokio::io::split(theirs);
+            tokio::select! {
+                // Ends with what it is sent.
+                _ = tokio::io::copy(&mut from, &mut to) => drop(to.shutdown().await),
+                () = engine.until_ended(&held, run) => {}
+            }
+        });
+        Ok(Connection(Box::new(ours)))
     }
 }

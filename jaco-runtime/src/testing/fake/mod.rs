@@ -1,11 +1,14 @@
 //! A container engine in memory.
 //!
 //! It keeps real state (images, networks, volumes, containers that run small programs on tokio's
-//! clock, health checks, logs) and tells the truth about it: nothing succeeds that a real engine
+//! clock, health checks, logs, files, commands that are run in them) and tells the truth about it: nothing succeeds that a real engine
 //! would refuse, and every change has its event. Clones share the engine. What should go wrong is
 //! scripted from outside.
 
 mod engine;
+mod exec;
+mod shell;
+mod tree;
 mod world;
 
 use std::{
@@ -57,6 +60,33 @@ pub enum Op {
     Logs,
     /// Subscribe to events.
     Events,
+    /// Measure a container.
+    Stats,
+    /// Run a command in a container.
+    Exec,
+    /// Signal a command.
+    Signal,
+    /// Look at a path in a container.
+    Path,
+    /// Copy out of a container.
+    CopyOut,
+    /// Copy into a container.
+    CopyIn,
+    /// Connect to a port of a container.
+    Connect,
+}
+
+/// What a container uses all the time while it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Thousandths of one processor.
+    pub cpu_permille: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Bytes received in a second.
+    pub received: u64,
+    /// Bytes sent in a second.
+    pub sent: u64,
 }
 
 /// Something the engine was asked to do.
@@ -198,6 +228,40 @@ impl FakeRuntime {
     /// A container writes a line.
     pub fn write_line(&self, id: &str, text: &str) -> &Self {
         self.write(id, false, text);
+        self
+    }
+    /// Such a program can be run in every container: a script of `echo`, `cat`, `read`, `sleep`,
+    /// `exit` and their like.
+    pub fn program(&self, name: &str, script: &str) -> &Self {
+        self.lock().programs.insert(name.to_owned(), script.to_owned());
+        self
+    }
+    /// A container has this file.
+    pub fn put_file(&self, id: &str, path: &str, content: &[u8]) -> &Self {
+        if let Some(fake) = self.lock().find_mut(id) {
+            fake.tree.make_directory(path.rsplit_once('/').map_or("/", |(parent, _)| parent));
+            // A directory of that name stays what it is.
+            let _ = fake.tree.write(path, content, false);
+        }
+        self
+    }
+    /// The content of a file of a container.
+    #[must_use]
+    pub fn file(&self, id: &str, path: &str) -> Option<Vec<u8>> {
+        self.lock().find_mut(id).and_then(|fake| fake.tree.read(path))
+    }
+    /// A container answers at this port from now on, with what it is sent.
+    pub fn listen(&self, id: &str, port: u16) -> &Self {
+        if let Some(fake) = self.lock().find_mut(id) {
+            fake.program.ports.insert(port);
+        }
+        self
+    }
+    /// A container uses this much from now on.
+    pub fn uses(&self, id: &str, usage: Usage) -> &Self {
+        if let Some(fake) = self.lock().find_mut(id) {
+            fake.usage = usage;
+        }
         self
     }
     /// Somebody else's container, network or volume: `request` is made as it is.

@@ -1,7 +1,7 @@
 //! What the engine in memory has, and what goes on in it by itself.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, Ipv4Addr},
     sync::MutexGuard,
     time::Duration,
@@ -12,7 +12,8 @@ use tokio::{sync::broadcast, time::Instant};
 
 use super::{
     super::program::{Action, OnStop, Program},
-    Call, FakeRuntime, Op,
+    Call, FakeRuntime, Op, Usage,
+    tree::Tree,
 };
 use crate::container::{
     Container, ContainerRequest, ContainerStatus, EngineEvent, EventAction, Labels, LogLine,
@@ -27,6 +28,8 @@ pub(super) struct World {
     pub(super) networks: BTreeMap<String, Network>,
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) containers: BTreeMap<String, Fake>,
+    /// Programs that can be run in any container, with their scripts.
+    pub(super) programs: BTreeMap<String, String>,
     pub(super) delays: BTreeMap<Op, Duration>,
     pub(super) refusals: BTreeMap<Op, VecDeque<RuntimeError>>,
     pub(super) calls: Vec<Call>,
@@ -53,6 +56,8 @@ pub(super) struct Fake {
     /// Counts starts; what belongs to an earlier one is over.
     pub(super) run: u64,
     pub(super) logs: Vec<LogLine>,
+    pub(super) tree: Tree,
+    pub(super) usage: Usage,
 }
 
 impl World {
@@ -65,6 +70,7 @@ impl World {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             containers: BTreeMap::new(),
+            programs: BTreeMap::new(),
             delays: BTreeMap::new(),
             refusals: BTreeMap::new(),
             calls: Vec::new(),
@@ -126,7 +132,11 @@ impl Fake {
         };
         let joined = request.networks.iter().enumerate();
         let mut fake = Self {
-            program: Program { actions: Vec::new(), on_stop: OnStop::Ignore },
+            program: Program {
+                actions: Vec::new(),
+                on_stop: OnStop::Ignore,
+                ports: BTreeSet::new(),
+            },
             seen: Container {
                 id: format!("fake{serial:08}"),
                 name: request.name.clone(),
@@ -146,6 +156,8 @@ impl Fake {
             health,
             run: 0,
             logs: Vec::new(),
+            tree: Tree::default(),
+            usage: Usage { memory_bytes: 1 << 20, ..Usage::default() },
         };
         fake.program = match (&image.script, fake.argv().as_slice()) {
             (Some(script), []) => Program::script(script),

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use jaco_e2e::{Bench, Outcome};
+use jaco_e2e::{Bench, Outcome, observe};
 
 use crate::stacks::{named, shell};
 
@@ -31,7 +31,7 @@ pub(crate) fn fifty_replicas_cost_nothing(bench: &mut Bench) -> Outcome {
     bench.cli().run(&["apply", &stack.manifest(), "--wait=5m"])?;
     bench.active("idle")?;
     // What follows the last start (the verdict after 2 s, a debounce) belongs to the start.
-    bench.observe(Duration::from_secs(10), || Ok(()))?;
+    observe(Duration::from_secs(10), || Ok(()))?;
 
     let commit = |bench: &Bench| -> Outcome<(u64, u64)> {
         let status = bench.cli().json(&["cluster", "status"])?;
@@ -43,7 +43,7 @@ pub(crate) fn fifty_replicas_cost_nothing(bench: &mut Bench) -> Outcome {
     let pid = bench.node_mut().process().ok_or("it runs")?.pid();
     let before = commit(bench)?;
     let (ticks_before, started) = (ticks(pid)?, std::time::Instant::now());
-    bench.observe(WATCHED, || Ok(()))?;
+    observe(WATCHED, || Ok(()))?;
     let used = ticks(pid)? - ticks_before;
     let share = used as f64 / started.elapsed().as_secs_f64();
     let resident = kib(pid, "VmRSS:")?;

@@ -5,6 +5,7 @@ mod access;
 mod bad_input;
 mod crash;
 mod faults;
+mod fleet;
 mod harness;
 mod idle;
 mod lifecycle;
@@ -16,7 +17,11 @@ mod stacks;
 
 use std::process::ExitCode;
 
-use jaco_e2e::Scenario;
+use fleet::{
+    anywhere, catching_up, draining, instruments, joining, leadership, membership, minority, power,
+    singleton, spread, strangers, updates, wire,
+};
+use jaco_e2e::{Bench, Fleet, Scenario};
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident),* $(,)?) => {
@@ -24,7 +29,7 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: &[Scenario] = scenarios![
+const ONE_HOST: &[Scenario<Bench>] = scenarios![
     harness::the_rig_runs_containers,
     lifecycle::nothing_answers_before_init_but_status,
     lifecycle::a_stack_lives_and_dies_over_the_socket,
@@ -49,6 +54,31 @@ const SCENARIOS: &[Scenario] = scenarios![
     crash::nothing_acknowledged_is_lost_when_killed,
 ];
 
+const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
+    instruments::the_instruments_work,
+    joining::a_token_opens_the_door_once,
+    wire::nothing_between_hosts_is_readable,
+    strangers::only_members_reach_the_inner_ports,
+    membership::members_come_and_go_without_a_trace,
+    membership::a_dead_host_is_removed_by_force,
+    anywhere::any_node_serves_every_command,
+    spread::replicas_of_a_lost_host_run_elsewhere,
+    spread::replicas_of_a_dead_engine_run_elsewhere,
+    leadership::writes_go_on_when_the_leader_is_killed,
+    catching_up::a_node_that_was_away_for_long_holds_the_same_state,
+    minority::one_of_three_goes_on_and_changes_nothing,
+    minority::one_of_two_goes_on_and_changes_nothing,
+    singleton::a_singleton_never_runs_twice,
+    updates::a_rolling_update_fails_no_request,
+    updates::a_stop_first_update_keeps_its_floor,
+    updates::a_version_that_does_not_work_takes_nothing_away,
+    draining::a_drain_loses_nothing,
+    draining::a_drain_that_cannot_be_says_why,
+    draining::an_interrupted_drain_goes_on,
+    power::a_full_stop_keeps_containers_and_state,
+    power::a_full_stop_of_live_restoring_engines_touches_nothing,
+];
+
 fn main() -> ExitCode {
-    jaco_e2e::main(SCENARIOS)
+    jaco_e2e::main(ONE_HOST, MANY_HOSTS)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use jaco_e2e::{Bench, Outcome};
+use jaco_e2e::{Bench, Outcome, observe};
 use jaco_harness::{Patience, until};
 
 type Lives = BTreeSet<(String, String)>;
@@ -46,7 +46,7 @@ pub(crate) fn restarts_and_upgrades_leave_containers_alone(bench: &mut Bench) ->
 /// The deployment is active again, and for a while nothing is touched.
 fn settle(bench: &Bench, before: &Lives) -> Outcome {
     bench.active("shop")?;
-    bench.observe(Duration::from_secs(5), || {
+    observe(Duration::from_secs(5), || {
         let now = lives(bench)?;
         if now == *before { Ok(()) } else { Err(format!("{before:?}\nbecame\n{now:?}").into()) }
     })?;

@@ -44,7 +44,8 @@ pub async fn run(args: &LogsArgs, client: &Client, out: &mut Output) -> Result<(
     let mut batches = client.logs(&query(args, out)?).await?;
     while let Some(batch) = batches.try_next().await? {
         for LogGap { replica, node, message } in batch.gaps {
-            out.warn(&format!("no output of {replica}@{node}: {message}"));
+            let missing = replica.map_or_else(|| node.to_string(), |r| format!("{r}@{node}"));
+            out.warn(&format!("no output of {missing}: {message}"));
         }
         for line in batch.lines {
             if grep.as_ref().is_none_or(|re| re.is_match(&line.text)) {

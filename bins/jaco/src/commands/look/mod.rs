@@ -7,3 +7,4 @@ pub mod logs;
 pub mod rows;
 pub mod status;
 pub mod time;
+pub mod top;

@@ -1,10 +1,12 @@
 //! One host: a network namespace with its own engine.
 
+mod network;
+mod record;
+mod removal;
+
 use std::{
     fs,
-    io::ErrorKind,
     net::Ipv4Addr,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -16,47 +18,9 @@ use crate::{
     run, until,
 };
 
-/// The facts a host is made from.
-#[derive(Debug, Clone)]
-pub(crate) struct HostRecord {
-    pub(crate) rig: String,
-    pub(crate) number: u8,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) gateway: Ipv4Addr,
-    pub(crate) directory: PathBuf,
-    pub(crate) resolv: PathBuf,
-}
-
-impl HostRecord {
-    fn namespace(&self) -> String {
-        format!("{}-{}", self.rig, self.number)
-    }
-
-    fn namespace_path(&self) -> PathBuf {
-        Path::new("/run/netns").join(self.namespace())
-    }
-
-    fn link(&self) -> String {
-        format!("{}v{}", self.rig, self.number)
-    }
-
-    /// Parent of the control groups of its containers.
-    fn cgroup(&self) -> String {
-        self.namespace()
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.join("docker.sock")
-    }
-
-    fn pid_file(&self) -> PathBuf {
-        self.directory.join("docker.pid")
-    }
-
-    fn engine_log(&self) -> PathBuf {
-        self.directory.join("docker.log")
-    }
-}
+pub use network::Direction;
+pub(crate) use record::HostRecord;
+pub(crate) use removal::{remove, remove_link};
 
 /// A host: its own network and its own engine on the machine's kernel.
 #[derive(Debug)]
@@ -102,6 +66,10 @@ impl Host {
         self.record.namespace()
     }
 
+    pub(crate) fn namespace(&self) -> PathBuf {
+        self.record.namespace_path()
+    }
+
     /// Its address on the switch.
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
@@ -136,6 +104,14 @@ impl Host {
     /// # Errors
     /// It cannot be started.
     pub fn start_engine(&mut self) -> Result<()> {
+        self.start_engine_with("")
+    }
+
+    /// Starts the engine with further flags, without waiting for it.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_engine_with(&mut self, flags: &str) -> Result<()> {
         // The daemon writes its own; a stale one of a killed engine would keep it from starting.
         let _ = fs::remove_file(self.record.pid_file());
         let directory = self.record.directory.display();
@@ -143,7 +119,7 @@ impl Host {
         command.args(["-m", "--propagation", "private", "sh", "-c"]).arg(format!(
             "mount --bind {resolv} /etc/resolv.conf && exec dockerd -H unix://{socket} \
              --data-root {directory}/docker --exec-root {directory}/exec --pidfile {pid} \
-             --bridge none --cgroup-parent /{cgroup} --insecure-registry {gateway}:5000",
+             --bridge none --cgroup-parent /{cgroup} --insecure-registry {gateway}:5000 {flags}",
             resolv = self.record.resolv.display(),
             socket = self.record.socket().display(),
             pid = self.record.pid_file().display(),
@@ -205,106 +181,5 @@ impl Host {
     /// Nobody answers, or with an error.
     pub fn http_post(&self, url: &str, body: &str) -> Result<String> {
         fetch(&self.record.namespace_path(), "POST", url, body)
-    }
-
-    /// Cuts the cable between the host and the switch.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn cut(&self) -> Result<()> {
-        run("ip", &["link", "set", &self.record.link(), "down"]).map(drop)
-    }
-
-    /// Mends the cable.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn heal(&self) -> Result<()> {
-        run("ip", &["link", "set", &self.record.link(), "up"]).map(drop)
-    }
-}
-
-/// Removes everything of a host, whatever of it exists.
-pub(crate) fn remove(record: &HostRecord) -> Result<()> {
-    let mut host = Host::open(record.clone());
-    if host.dockerd.is_some() {
-        host.engine.remove_everything();
-    }
-    let mut outcome = host.stop_engine();
-    outcome = outcome.and(kill_rest(record));
-    remove_cgroups(&record.cgroup());
-    unmount_below(&record.directory);
-    if record.namespace_path().exists() {
-        outcome = outcome.and(run("ip", &["netns", "del", &record.namespace()]).map(drop));
-    }
-    outcome = outcome.and(remove_link(&record.link()));
-    match fs::remove_dir_all(&record.directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            outcome.and(Err(HarnessError::file("remove", &record.directory)(error)))
-        }
-        _ => outcome,
-    }
-}
-
-/// The kernel takes a link away by itself some time after the namespace of its other end.
-pub(crate) fn remove_link(link: &str) -> Result<()> {
-    let exists = || Path::new("/sys/class/net").join(link).exists();
-    if !exists() {
-        return Ok(());
-    }
-    match run("ip", &["link", "del", link]) {
-        Err(error) if exists() => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Kills what still lives in the host's network or in its containers' control groups.
-fn kill_rest(record: &HostRecord) -> Result<()> {
-    until(Patience::SHORT, "the host's processes to end", || {
-        let left = processes(record);
-        left.iter().for_each(|pid| signal_pid(*pid, Signal::KILL));
-        if left.is_empty() { Ok(()) } else { Err(format!("still there: {left:?}")) }
-    })
-}
-
-fn processes(record: &HostRecord) -> Vec<i32> {
-    let namespace = fs::metadata(record.namespace_path()).map(|m| (m.dev(), m.ino())).ok();
-    let cgroup = format!("/{}/", record.cgroup());
-    let list = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = list.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        let own = fs::metadata(format!("/proc/{pid}/ns/net")).map(|m| (m.dev(), m.ino())).ok();
-        let inside = own.is_some() && own == namespace;
-        let groups = || fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        (inside || groups().contains(&cgroup)) && alive(*pid)
-    })
-    .collect()
-}
-
-fn remove_cgroups(name: &str) {
-    let roots = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-    let parents = roots.map(|root| root.path().join(name));
-    for parent in parents.chain([Path::new("/sys/fs/cgroup").join(name)]) {
-        remove_cgroup(&parent);
-    }
-}
-
-/// Only empty directories go; a control group with processes in it cannot be removed.
-fn remove_cgroup(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_cgroup(&entry.path());
-        }
-    }
-    let _ = fs::remove_dir(directory);
-}
-
-fn unmount_below(directory: &Path) {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
-    let mut below: Vec<&Path> = points.filter(|point| point.starts_with(directory)).collect();
-    below.sort();
-    for point in below.into_iter().rev() {
-        let _ = run("umount", &["-l".as_ref(), point.as_os_str()]);
     }
 }

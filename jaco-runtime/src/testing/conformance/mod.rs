@@ -1,8 +1,12 @@
 //! The suite every engine must pass.
 //!
 //! It runs on the engine in memory and on real ones: [`all`] takes any [`ContainerRuntime`] and an
-//! image the engine has, with `sh`, `sleep` and `echo` in it. Everything it makes carries a label
-//! of its own and is removed again. It panics with what went wrong.
+//! image the engine has, with `sh`, `sleep`, `echo`, `cat`, `stty`, `mkdir` and `nc` in it.
+//! Everything it makes carries a label of its own and is removed again. It panics with what went
+//! wrong. It connects to containers, so it runs where their networks are.
+
+mod exec;
+mod files;
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,6 +47,8 @@ pub async fn all(engine: &dyn ContainerRuntime, image: &str) {
     health_is_reported_with_its_output(bench("health")).await;
     output_is_read_from_the_end_and_followed_to_it(bench("logs")).await;
     events_of_ones_own_are_told_in_order(bench("events")).await;
+    exec::all(engine, image).await;
+    files::all(engine, image).await;
     sweep(engine).await;
 }
 

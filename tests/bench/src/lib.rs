@@ -1,0 +1,14 @@
+//! JACO beside what people use otherwise: the same work on the same rig in the same run, looked at by the
+//! same observer. Gives times and ratios; judges nothing.
+
+#![deny(missing_docs)]
+
+mod contender;
+mod jaco;
+mod race;
+mod swarm;
+
+pub use contender::Contender;
+pub use jaco::Jaco;
+pub use race::{Times, median, race};
+pub use swarm::Swarm;

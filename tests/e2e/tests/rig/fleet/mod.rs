@@ -1,0 +1,18 @@
+//! Scenarios of three hosts.
+
+pub(crate) mod anywhere;
+pub(crate) mod catching_up;
+pub(crate) mod draining;
+pub(crate) mod instruments;
+pub(crate) mod joining;
+pub(crate) mod leadership;
+mod lives;
+pub(crate) mod membership;
+pub(crate) mod minority;
+pub(crate) mod power;
+mod serving;
+pub(crate) mod singleton;
+pub(crate) mod spread;
+pub(crate) mod strangers;
+pub(crate) mod updates;
+pub(crate) mod wire;
