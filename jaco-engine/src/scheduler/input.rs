@@ -177,38 +177,41 @@ impl<'a> Service<'a> {
 
     /// Whether a replica's successor waits until it is gone. Those of a global service wait for the
     /// one of their own node only.
-    pub(super) fn is_exclusive(&self) -> bool {
+    fn is_exclusive(&self) -> bool {
         let schedule = &self.planned.schedule;
         let alone =
             schedule.singleton || schedule.mode == Mode::Job || !schedule.volumes.is_empty();
         alone && !schedule.is_global()
     }
 
-    /// Counts the replicas that are going and keep their successors from being created: data is
-    /// never shared; of a singleton or job two never run. A lost node does not confirm that it has
-    /// stopped one, so a job does not wait for it, and a singleton until the node has done so by
-    /// itself.
+    /// Counts the replicas that are going, or go now, and keep their successors from being created.
     fn count_blocking(&mut self, pass: &Pass<'_>) {
+        let going = self.leaving.iter().chain(&self.given_up);
+        let blocks: Vec<_> = going.filter_map(|r| self.holds_up(pass, r)).collect();
+        self.blocking = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
+        for until in blocks.into_iter().flatten() {
+            self.wake(until);
+        }
+    }
+
+    /// Whether a replica must be gone before its successor is created, and until when at most where
+    /// that is known: data is never shared; of a singleton or job two never run. A lost node does not
+    /// confirm that it has stopped one, so a job does not wait for it, and a singleton until the node
+    /// has done so by itself.
+    pub(super) fn holds_up(&self, pass: &Pass<'_>, replica: &Replica) -> Option<Option<Timestamp>> {
         let (schedule, settings) = (&self.planned.schedule, pass.state.settings());
+        let node = pass.state.node(replica.node)?;
         if !self.is_exclusive() {
-            return;
+            return None;
         }
-        for replica in std::mem::take(&mut self.leaving) {
-            self.leaving.push(replica);
-            let Some(node) = pass.state.node(replica.node) else { continue };
-            let blocks = if !schedule.volumes.is_empty() {
-                true
-            } else if schedule.singleton && is_cut_off(pass.state, replica.node) {
-                let until = lost::cut_off_until(node, schedule, settings, pass.readings);
-                if until > pass.now {
-                    self.wake(until);
-                }
-                until > pass.now
-            } else {
-                schedule.singleton || node.condition.holds_replicas()
-            };
-            self.blocking += u32::from(blocks);
+        if !schedule.volumes.is_empty() {
+            return Some(None);
         }
+        if schedule.singleton && is_cut_off(pass.state, replica.node) {
+            let until = lost::cut_off_until(node, schedule, settings, pass.readings);
+            return (until > pass.now).then_some(Some(until));
+        }
+        (schedule.singleton || node.condition.holds_replicas()).then_some(None)
     }
 
     /// Whether a replica is of this service's present content.

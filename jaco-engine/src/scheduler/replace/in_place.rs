@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jaco_api::model::{NodeId, Replica, ReplicaId};
+use jaco_api::model::{NodeId, Replica};
 
 use super::{
     super::{crowd::first_to_go, input::Outgoing, pass::Pass, rollout::preparation_failed},
@@ -13,11 +13,11 @@ use crate::{assignment::depend, command::Action};
 /// A step of replacing one replica in place.
 enum Step {
     /// Fetch the image.
-    Prepare(ReplicaId),
+    Prepare,
     /// The next generation.
-    Advance(ReplicaId),
+    Advance,
     /// It goes, and its successor comes to this node.
-    Move(ReplicaId, NodeId),
+    Move(NodeId),
 }
 
 /// What comes next for a replica.
@@ -52,8 +52,7 @@ impl<'a> Steps<'_, 'a> {
     pub(super) fn create_missing(&mut self, pass: &mut Pass<'a>) {
         let missing = self.desired.saturating_sub(self.occupied());
         self.waiting |= self.is_held_back();
-        let created = self.create(pass, missing);
-        self.leave_lost(pass, count(self.service.present().count()) + created);
+        self.create(pass, missing);
     }
 
     /// Replicas that this call creates, or that are created as soon as the data is free.
@@ -82,7 +81,8 @@ impl<'a> Steps<'_, 'a> {
         if candidates.is_empty() {
             return;
         }
-        candidates.sort_by_key(|o| (service.serves(o.replica), o.replica.id.slot.clone()));
+        candidates
+            .sort_by_key(|o| (!o.forced, service.serves(o.replica), o.replica.id.slot.clone()));
         // A global service may have nodes left that it is not wanted on, but still serves; what a
         // lost node had of it cannot be held.
         let kept = |r: &&Replica| covers(pass.state, r) && !self.is_removed(r);
@@ -99,23 +99,24 @@ impl<'a> Steps<'_, 'a> {
                 self.waiting |= self.under_way() > 0;
                 return;
             }
-            // What operators give up with its node is not held.
-            let stops = outgoing.replica.is_running() && !outgoing.forced;
+            // What operators give up with its node is not held, but is missing all the same.
+            let stops = outgoing.replica.is_running();
             match self.next_step(pass, &outgoing) {
                 Next::Wait => slots -= 1,
                 Next::Skip if outgoing.forced => {
                     self.left -= 1;
+                    spare = spare.saturating_sub(u32::from(stops));
                     self.remove(&outgoing.replica.id);
                 }
                 Next::Skip => {}
-                Next::Now(_) if stops && spare == 0 => {}
+                Next::Now(_) if stops && spare == 0 && !outgoing.forced => {}
                 Next::Now(step) => {
                     slots -= 1;
                     // Fetching an image stops nothing.
-                    if stops && !matches!(step, Step::Prepare(_)) {
-                        spare -= 1;
+                    if stops && !matches!(step, Step::Prepare) {
+                        spare = spare.saturating_sub(1);
                     }
-                    self.take_step(step);
+                    self.take_step(pass, outgoing.replica, step);
                 }
             }
         }
@@ -125,7 +126,7 @@ impl<'a> Steps<'_, 'a> {
     fn next_step(&mut self, pass: &mut Pass<'a>, outgoing: &Outgoing<'_>) -> Next {
         let (replica, planned) = (outgoing.replica, self.service.planned);
         if outgoing.moves {
-            return self.next_of_move(pass, replica);
+            return self.next_of_move(pass);
         }
         if outgoing.lost {
             // It may still serve somewhere: what it is comes out when its node is back.
@@ -134,7 +135,7 @@ impl<'a> Steps<'_, 'a> {
         if !self.delay_is_over(pass) {
             return Next::Wait;
         }
-        let advance = Next::Now(Step::Advance(replica.id.clone()));
+        let advance = Next::Now(Step::Advance);
         if !replica.is_running() {
             return advance;
         }
@@ -142,7 +143,7 @@ impl<'a> Steps<'_, 'a> {
             return Next::Skip;
         }
         match replica.preparation.as_ref().filter(|p| p.container == planned.container) {
-            None => Next::Now(Step::Prepare(replica.id.clone())),
+            None => Next::Now(Step::Prepare),
             Some(preparation) => {
                 let unmet = || depend::unmet(pass.state, self.service.revision, &replica.id);
                 if preparation.result.is_none() || !unmet().is_empty() {
@@ -155,24 +156,24 @@ impl<'a> Steps<'_, 'a> {
     }
 
     /// A replica that cannot stay goes only when there is a place for its successor.
-    fn next_of_move(&mut self, pass: &mut Pass<'a>, replica: &Replica) -> Next {
+    fn next_of_move(&mut self, pass: &mut Pass<'a>) -> Next {
         match self.take_place(pass) {
-            Some(node) => Next::Now(Step::Move(replica.id.clone(), node)),
+            Some(node) => Next::Now(Step::Move(node)),
             None => Next::Skip,
         }
     }
 
-    fn take_step(&mut self, step: Step) {
-        let (name, shares) = (self.service.name, !self.service.is_exclusive());
+    fn take_step(&mut self, pass: &Pass<'_>, replica: &Replica, step: Step) {
         match step {
-            Step::Prepare(replica) => self.actions.push(Action::Prepare { replica }),
-            Step::Advance(replica) => self.actions.push(Action::Advance { replica }),
-            Step::Move(replica, node) => {
-                self.remove(&replica);
-                if shares {
-                    self.actions.push(Action::Create { service: name.clone(), node, slot: None });
-                } else {
+            Step::Prepare => self.actions.push(Action::Prepare { replica: replica.id.clone() }),
+            Step::Advance => self.actions.push(Action::Advance { replica: replica.id.clone() }),
+            Step::Move(node) => {
+                self.remove(&replica.id);
+                if self.service.holds_up(pass, replica).is_some() {
                     self.waiting = true;
+                } else {
+                    let service = self.service.name.clone();
+                    self.actions.push(Action::Create { service, node, slot: None });
                 }
             }
         }

@@ -69,6 +69,7 @@ pub(super) fn steps<'a>(
         steps.drop_surplus_current(pass);
         steps.replace_by_new(pass);
     }
+    steps.leave_lost(pass);
     steps.note_unplaced();
     if (service.rolled || !service.outgoing.is_empty())
         && let Some(next) = tally.next
@@ -170,10 +171,17 @@ impl<'a> Steps<'_, 'a> {
         count(self.service.present().count()) < self.desired && self.occupied() >= self.desired
     }
 
-    /// Lost replicas go as far as `present` others have come; the rest stay where they are, to be
+    /// Lost replicas go as far as others are there or come now; the rest stay where they are, to be
     /// found when their node is back. What operators gave up with its node goes in any case.
-    fn leave_lost(&mut self, pass: &Pass<'_>, present: u32) {
-        let kept = self.desired.saturating_sub(present) as usize;
+    fn leave_lost(&mut self, pass: &Pass<'_>) {
+        if self.service.lost.is_empty() {
+            return;
+        }
+        let creates = |a: &&Action| matches!(a, Action::Create { .. });
+        let stays = |r: &&Replica| !self.is_removed(r);
+        let present = self.service.present().filter(stays).count()
+            + self.actions.iter().filter(creates).count();
+        let kept = (self.desired as usize).saturating_sub(present);
         let given_up = |r: &Replica| pass.state.node(r.node).is_some_and(|n| n.gives_up_replicas());
         let (go, mut stay): (Vec<_>, Vec<_>) =
             self.service.lost.iter().copied().partition(|r| given_up(r));

@@ -44,7 +44,6 @@ impl<'a> Steps<'_, 'a> {
         if may_replace && replacements > 0 && self.unplaced.is_none() && self.delay_is_over(pass) {
             created += self.create(pass, replacements);
         }
-        self.leave_lost(pass, count(service.current.len()) + outgoing + created);
         self.drop_replaced(current + created);
         let comes = created > 0 || self.under_way() > 0 || service.wake_at.is_some();
         if !comes && !self.waiting {
