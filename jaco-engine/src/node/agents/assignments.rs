@@ -31,7 +31,10 @@ pub(crate) async fn keep_assigned(
         let newest = state.newest();
         let ready = *caught_up.borrow_and_update();
         let granted = *lease.borrow_and_update();
-        fenced = is_fenced(fenced, &newest, &membership, granted, Instant::now());
+        let over = is_fenced(fenced, &newest, &membership, granted, Instant::now());
+        if std::mem::replace(&mut fenced, over) != over {
+            tracing::info!(fenced, "the lease says whether singletons may run here");
+        }
         let mut next = documents.of(&newest, |d| project(&newest, membership.id, d, ready));
         if let Some(assignment) = next.as_mut().filter(|_| fenced) {
             fence(&newest, assignment);

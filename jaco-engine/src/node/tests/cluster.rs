@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use jaco_api::model::{NodeStatus, RaftRole};
-use jaco_client::NodeSummary;
+use jaco_api::model::{NodeStatus, RaftRole, ReplicaState};
+use jaco_client::{Apply, NodeSummary};
 
 use super::*;
 
@@ -194,4 +194,42 @@ async fn leadership_is_handed_over_on_request() {
         (c.cluster_status().await.ok()?.leader?.as_str() == "b").then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_singleton_ends_on_a_node_that_nobody_answers() {
+    let mut hosts = cluster(&["a", "b"]).await;
+    for host in &hosts {
+        host.runtime.add_image("one:1");
+    }
+    let apply = Apply {
+        jaco: "deployment: shop\nservices: [{ name: one, placement: hosts, hosts: [b] }, { name: web, placement: hosts, hosts: [b] }]\n".into(),
+        compose: "services:\n  one:\n    image: one:1\n    deploy: { labels: { jaco.io/singleton: \
+                  \"true\" } }\n  web:\n    image: one:1\n"
+            .into(),
+        ..Apply::default()
+    };
+    hosts[0].client().apply(apply).await.unwrap();
+    let cut_off = hosts.pop().unwrap();
+    let running = |runtime: &FakeRuntime| {
+        let all = runtime.containers();
+        all.iter().filter(|c| c.status.is_alive()).count()
+    };
+    eventually(&hosts[0].client(), "both to run", |c| {
+        let runtime = cut_off.runtime.clone();
+        async move {
+            let view = c.status(&Default::default()).await.ok()?;
+            let up = view.replicas().filter(|r| r.state == ReplicaState::Running).count();
+            (up == 2 && running(&runtime) == 2).then_some(())
+        }
+    })
+    .await;
+    hosts.pop().unwrap().node.shutdown().await.unwrap();
+    let ended = async {
+        while running(&cut_off.runtime) != 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let late = "the singleton runs on after its lease";
+    tokio::time::timeout(Duration::from_secs(5), ended).await.expect(late);
 }
