@@ -78,7 +78,7 @@ impl Board {
     }
 }
 
-/// The leader's part of a node.
+/// The leader's part of a node. Dropping it stops the tasks without waiting.
 #[derive(Debug)]
 pub struct Control {
     stop: CancellationToken,
@@ -113,12 +113,18 @@ impl Control {
     }
 
     /// Stops the tasks and waits until they have ended.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.stop.cancel();
-        if let Err(error) = self.join.await
+        if let Err(error) = (&mut self.join).await
             && error.is_panic()
         {
             tracing::error!("the leader's part had ended by itself: {error}");
         }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }

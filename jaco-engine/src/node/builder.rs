@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -28,7 +29,9 @@ use super::{
 use crate::{
     admission::Attempts,
     clock::{Clock, SystemClock},
-    raft::{DiskStorage, GrpcTransport, PeerTransport, RaftStorage, RaftTiming},
+    raft::{
+        DiskStorage, GrpcTransport, PeerTransport, RaftStorage, RaftTiming, storage::StorageError,
+    },
     rpc::{self, Api, Peers, Server, UnixSocket},
 };
 
@@ -57,7 +60,7 @@ impl Seams {
 pub struct Builder {
     config: NodeConfig,
     runtime: Option<Arc<dyn ContainerRuntime>>,
-    storage: Option<Arc<dyn RaftStorage>>,
+    open_storage: OpenStorage,
     clock: Arc<dyn Clock>,
     transport: Option<Arc<dyn PeerTransport>>,
     peers: Option<Arc<dyn Peers>>,
@@ -78,7 +81,7 @@ impl Builder {
         Self {
             config,
             runtime: None,
-            storage: None,
+            open_storage: Arc::new(on_disk),
             clock: Arc::new(SystemClock),
             transport: None,
             peers: None,
@@ -99,14 +102,23 @@ impl Builder {
         self.runtime = Some(runtime);
         self
     }
-    /// Keeps the log here instead of in the data directory.
-    pub fn storage(mut self, storage: impl RaftStorage) -> Self {
-        self.storage = Some(Arc::new(storage));
-        self
+    /// Keeps the log here instead of in the data directory. A node that leaves its cluster can join
+    /// another one only after it was given an empty storage: see [`Self::open_storage`].
+    pub fn storage(self, storage: impl RaftStorage) -> Self {
+        self.shared_storage(Arc::new(storage))
     }
     /// Keeps the log here instead of in the data directory; others may hold it too.
-    pub fn shared_storage(mut self, storage: Arc<dyn RaftStorage>) -> Self {
-        self.storage = Some(storage);
+    pub fn shared_storage(self, storage: Arc<dyn RaftStorage>) -> Self {
+        self.open_storage(move |_| Ok(Arc::clone(&storage)))
+    }
+    /// Keeps the log in what `open` opens, given the directory where it is kept otherwise. Called when
+    /// the node starts, and again once it has left its cluster: that directory is gone then, and what
+    /// is opened must be empty.
+    pub fn open_storage(
+        mut self,
+        open: impl Fn(&Path) -> Result<Arc<dyn RaftStorage>, StorageError> + Send + Sync + 'static,
+    ) -> Self {
+        self.open_storage = Arc::new(open);
         self
     }
     /// Takes the time from here.
@@ -170,10 +182,11 @@ impl Builder {
         let (name, api_addr) = (keeper.name.clone(), keeper.addresses.0);
         let client = jaco_client::Client::from_channel(rpc::client(dial));
         let stop = keeper.stop.clone();
+        let membership = keeper.membership.subscribe();
         let keeper = tokio::spawn(keeper.run(requests));
         tracing::info!(node = %name, "node started");
         let guard = stop.clone().drop_guard();
-        Ok(Node { name, api_addr, client, keeper, stop, _stop_when_dropped: guard })
+        Ok(Node { name, api_addr, client, keeper, stop, membership, _stop_when_dropped: guard })
     }
 
     /// Everything that the node is made of, with nothing running yet.
@@ -181,7 +194,7 @@ impl Builder {
         let Self {
             config,
             runtime,
-            storage,
+            open_storage,
             clock,
             transport,
             peers,
@@ -191,7 +204,8 @@ impl Builder {
             certs,
         } = self;
         let runtime = runtime.ok_or(NodeError::NoRuntime)?;
-        let (api_port, raft_port) = Reserved::both(&config)?;
+        let needs_ports = transport.as_ref().is_none_or(|t| t.needs_ports());
+        let ports = if needs_ports { Some(Reserved::both(&config)?) } else { None };
         let socket = match &config.unix_socket {
             Some(path) => Some(UnixSocket::bind(path, config.socket_group.as_deref()).await?),
             None => None,
@@ -200,13 +214,12 @@ impl Builder {
         let member = directory.member()?;
         let name = node_name(&config, member.as_ref())?;
         certs.domains().await.map_err(NodeError::Certificates)?;
-        let owns_storage = storage.is_none();
-        let storage = match storage {
-            Some(storage) => storage,
-            None => Arc::new(DiskStorage::open(directory.raft()).map_err(NodeError::Storage)?),
+        let storage = open_storage(&directory.raft()).map_err(NodeError::Storage)?;
+        let bound = match &ports {
+            Some((api, raft)) => (api.address(), raft.address()),
+            None => (config.listen_addr, config.cluster_addr),
         };
-        let addresses =
-            (config.advertised(api_port.address()), config.advertised(raft_port.address()));
+        let addresses = (config.advertised(bound.0), config.advertised(bound.1));
         let stop = CancellationToken::new();
         let (membership, watch) = watch::channel(None);
         let (bell, requests) = mpsc::channel(1);
@@ -231,10 +244,10 @@ impl Builder {
             seams: Seams { runtime, clock, transport, tls, timing, firewall, mesh },
             storage,
             addresses,
-            ports: Some((api_port, raft_port)),
+            ports,
             ports_open: stop.child_token(),
             config,
-            owns_storage,
+            open_storage,
             server: Server::new(Arc::clone(&api)).map_err(NodeError::Services)?,
             api,
             membership,
@@ -255,6 +268,14 @@ pub(super) struct Assembly {
     requests: mpsc::Receiver<Request>,
     member: Option<MemberFile>,
     socket: Option<(UnixSocket, UnixListener)>,
+}
+
+/// Opens the storage of the log.
+pub(crate) type OpenStorage =
+    Arc<dyn Fn(&Path) -> Result<Arc<dyn RaftStorage>, StorageError> + Send + Sync>;
+
+fn on_disk(directory: &Path) -> Result<Arc<dyn RaftStorage>, StorageError> {
+    Ok(Arc::new(DiskStorage::open(directory)?))
 }
 
 /// JACO version of this build.

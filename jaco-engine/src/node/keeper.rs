@@ -14,7 +14,7 @@ use tonic::transport::server::Connected;
 
 use super::{
     NodeConfig, NodeError,
-    builder::Seams,
+    builder::{OpenStorage, Seams},
     certificate,
     consensus::Consensus,
     directory::{DataDirectory, MemberFile},
@@ -46,8 +46,8 @@ pub(crate) struct Keeper {
     pub(crate) ports_open: CancellationToken,
     /// What the node was told before it started.
     pub(crate) config: NodeConfig,
-    /// Whether the log is kept in the data directory.
-    pub(crate) owns_storage: bool,
+    /// Opens the storage of the log anew once the node has left its cluster.
+    pub(crate) open_storage: OpenStorage,
     pub(crate) server: Server,
     pub(crate) api: Arc<Api>,
     pub(crate) membership: watch::Sender<Option<Arc<Membership>>>,

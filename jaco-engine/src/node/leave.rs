@@ -7,7 +7,6 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{NodeError, keeper::Keeper, ports::Reserved};
-use crate::raft::{DiskStorage, RaftStorage};
 
 /// How long containers may take to stop.
 const STOPPING: Duration = Duration::from_secs(60);
@@ -43,12 +42,11 @@ impl Keeper {
     /// What the node has before it belongs to a cluster: an empty data directory and its ports.
     fn begin_anew(&mut self) -> Result<(), NodeError> {
         self.directory.forget_member()?;
-        if self.owns_storage {
-            let storage = DiskStorage::open(self.directory.raft()).map_err(NodeError::Storage)?;
-            self.storage = Arc::new(storage) as Arc<dyn RaftStorage>;
-        }
+        self.storage = (self.open_storage)(&self.directory.raft()).map_err(NodeError::Storage)?;
         self.ports_open = self.stop.child_token();
-        self.ports = Some(Reserved::again(&self.config, self.addresses)?);
+        if self.seams.transport().needs_ports() {
+            self.ports = Some(Reserved::again(&self.config, self.addresses)?);
+        }
         Ok(())
     }
 }

@@ -64,7 +64,8 @@ impl Part {
         let removed = CancellationToken::new();
         let (reports, reported) = mpsc::channel(REPORTS);
         let runtime = Arc::clone(&keeper.seams.runtime);
-        let agent = RuntimeAgent::start(AgentOptions::new(runtime, assigned, reports));
+        let options = AgentOptions::new(runtime, assigned, reports);
+        let agent = RuntimeAgent::start(options.at(keeper.seams.clock.now()));
         let standing = Standing {
             api_addr: keeper.addresses.0,
             raft_addr: keeper.addresses.1,

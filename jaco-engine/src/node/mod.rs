@@ -25,16 +25,18 @@ mod ports;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jaco_api::model::{Identity, NodeName};
 use jaco_client::Client;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use builder::Builder;
 pub use config::{NodeConfig, host_name};
 pub use error::NodeError;
+
+use crate::rpc::Membership;
 
 /// How long a shutdown may take in all.
 const SHUTDOWN: Duration = Duration::from_secs(20);
@@ -47,6 +49,7 @@ pub struct Node {
     client: Client,
     keeper: JoinHandle<()>,
     stop: CancellationToken,
+    membership: watch::Receiver<Option<Arc<Membership>>>,
     _stop_when_dropped: DropGuard,
 }
 
@@ -96,6 +99,27 @@ impl Node {
     /// When the node is shutting down.
     pub async fn status(&self) -> Result<jaco_api::model::ClusterStatus, jaco_client::Error> {
         self.client.cluster_status().await
+    }
+
+    /// What the node works with while it is a member of a cluster: the newest state, the log.
+    #[must_use]
+    pub fn membership(&self) -> Option<Arc<Membership>> {
+        self.membership.borrow().clone()
+    }
+
+    /// Ends the node where it stands, as `kill -9` would: nothing is finished, flushed or said. What it
+    /// stands on must be dead already; parts of it may still run into that.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn kill(mut self) {
+        let membership = self.membership();
+        self.keeper.abort();
+        let _ = (&mut self.keeper).await;
+        drop(self);
+        if let Some(membership) = membership {
+            let raft = membership.raft.clone();
+            drop(membership);
+            tokio::spawn(async move { raft.shutdown(SHUTDOWN).await });
+        }
     }
 
     /// Ends when the node has stopped, whatever stopped it.

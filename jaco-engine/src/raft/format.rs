@@ -101,7 +101,7 @@ pub(super) fn write_entry(entry: &Entry) -> Record {
     Record { index: entry.log_id.index, bytes: write(&line) }
 }
 
-pub(super) fn read_entry(record: &Record) -> Result<Entry, FormatError> {
+pub(crate) fn read_entry(record: &Record) -> Result<Entry, FormatError> {
     let line: Line = read(&record.bytes)?;
     let payload = match line.payload {
         Payload::Blank => EntryPayload::Blank,

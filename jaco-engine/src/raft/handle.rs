@@ -27,7 +27,7 @@ use super::{
     network::Network,
     service::PeerService,
     status::RaftStatus,
-    storage::RaftStorage,
+    storage::{RaftStorage, beside},
     transport::{PeerReply, PeerRequest, PeerTransport, TransportError},
     types::{C, Member, Peer},
     writer::Writer,
@@ -154,7 +154,7 @@ impl Raft {
         let RaftOptions { id, storage, transport, clock, timing, desk } = options;
         let config = Arc::new(timing.config()?);
         let loading = storage.clone();
-        let (machine, state) = tokio::task::spawn_blocking(move || Machine::load(loading))
+        let (machine, state) = beside(storage.clone(), move |_| Machine::load(loading))
             .await
             .map_err(|e| RaftError::Stopped(e.into()))??;
         let halt = machine.halt();
@@ -408,8 +408,7 @@ impl Raft {
         let deadline = Instant::now() + patience;
         let group = tokio::time::timeout(patience / 2, self.inner.group.shutdown()).await;
         // Closing ends writes that wait for a full disk, which is what may have held up the group.
-        let storage = self.inner.storage.clone();
-        let closed = tokio::task::spawn_blocking(move || storage.close());
+        let closed = beside(self.inner.storage.clone(), |storage| storage.close());
         let closed = tokio::time::timeout_at(deadline, closed).await;
         self.inner.following.abort();
         if group.is_err() || closed.is_err() {

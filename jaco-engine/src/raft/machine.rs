@@ -19,7 +19,7 @@ use openraft::{
 use super::{
     error::{RaftError, io_error},
     format,
-    storage::{RaftStorage, StoredSnapshot},
+    storage::{RaftStorage, StoredSnapshot, beside},
     types::{C, Entry, LogId, Reply, Snapshot, SnapshotMeta, StoredMembership},
 };
 use crate::{
@@ -142,9 +142,8 @@ impl RaftStateMachine<C> for Machine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Bytes) -> io::Result<()> {
-        let (storage, stored) =
-            (self.storage.clone(), StoredSnapshot { meta: format::write_meta(meta), data });
-        let installed = tokio::task::spawn_blocking(move || {
+        let stored = StoredSnapshot { meta: format::write_meta(meta), data };
+        let installed = beside(self.storage.clone(), move |storage| {
             let state = snapshot::read(&stored.data)?;
             storage.save_snapshot(stored).map_err(Arc::new)?;
             Ok::<_, RaftError>(state)
@@ -158,8 +157,7 @@ impl RaftStateMachine<C> for Machine {
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
-        let storage = self.storage.clone();
-        let stored = tokio::task::spawn_blocking(move || storage.snapshot())
+        let stored = beside(self.storage.clone(), |storage| storage.snapshot())
             .await
             .map_err(io_error)?
             .map_err(io_error)?;
@@ -180,8 +178,8 @@ impl RaftSnapshotBuilder<C> for Builder {
     type SnapshotData = Bytes;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let (storage, state, meta) = (self.storage.clone(), self.state.clone(), self.meta.clone());
-        let built = tokio::task::spawn_blocking(move || {
+        let (state, meta) = (self.state.clone(), self.meta.clone());
+        let built = beside(self.storage.clone(), move |storage| {
             let data = Bytes::from(snapshot::write(&state));
             let stored = StoredSnapshot { meta: format::write_meta(&meta), data: data.clone() };
             storage.save_snapshot(stored)?;

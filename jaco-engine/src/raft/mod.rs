@@ -9,7 +9,7 @@ mod desk;
 mod enrol;
 mod error;
 mod follow;
-mod format;
+pub(crate) mod format;
 mod grpc;
 mod handle;
 mod log_store;

@@ -16,7 +16,7 @@ use super::{
     desk::{Ask, Told},
     grpc::{LARGEST_MESSAGE, Pieces},
     handle::Raft,
-    service::PeerService,
+    service::{Entrance, PeerService, denied},
     transport::{PeerReply, PeerRequest},
 };
 use crate::pki::PeerIdentity;
@@ -68,41 +68,11 @@ impl PeerServer {
         Ok(caller)
     }
 
-    /// What is known here of the node that a certificate names.
-    fn standing(&self, caller: &PeerIdentity) -> Standing {
-        let status = self.raft.status();
-        let status = status.borrow();
-        let voter = status.members.get(&caller.member);
-        let state = self.raft.state().newest();
-        let row = state.node(caller.member);
-        if voter.is_some_and(|m| m.member.name == caller.node)
-            || row.is_some_and(|n| n.name == caller.node)
-        {
-            return Standing::Member;
-        }
-        match state.cluster() {
-            Some(cluster) if caller.member.0 <= cluster.last_node => Standing::Removed,
-            _ => Standing::Unknown,
-        }
-    }
-
-    /// Refuses everybody but members.
-    fn admit<T>(&self, request: &Request<T>) -> Result<NodeId, ApiError> {
+    /// Whom the caller's certificate names, if that node may make this call.
+    fn admit<T>(&self, request: &Request<T>, entrance: Entrance) -> Result<NodeId, ApiError> {
         let caller = self.caller(request)?;
-        match self.standing(&caller) {
-            Standing::Member => Ok(caller.member),
-            _ => Err(denied("the certificate's node is no member")),
-        }
-    }
-
-    /// Refuses everybody but members and those that this node may not have heard of yet: one that
-    /// joins or lags knows no newer members, and they may introduce themselves.
-    fn admit_to_raft<T>(&self, request: &Request<T>) -> Result<NodeId, ApiError> {
-        let caller = self.caller(request)?;
-        match self.standing(&caller) {
-            Standing::Member | Standing::Unknown => Ok(caller.member),
-            Standing::Removed => Err(denied("the certificate's node is no member")),
-        }
+        self.service.admit_through(entrance, caller.member, &caller.node)?;
+        Ok(caller.member)
     }
 
     async fn answer(
@@ -126,19 +96,6 @@ impl PeerServer {
     }
 }
 
-/// What a node is to this one.
-enum Standing {
-    Member,
-    /// It was a member.
-    Removed,
-    /// It may be a member that was admitted after what this node knows.
-    Unknown,
-}
-
-fn denied(why: &str) -> ApiError {
-    ApiError::new(ErrorCode::PermissionDenied, why)
-}
-
 fn other_question() -> Status {
     ApiError::new(ErrorCode::Internal, "an answer to another question").into()
 }
@@ -149,28 +106,28 @@ impl pb::raft_server::Raft for PeerServer {
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        let caller = self.admit_to_raft(&request)?;
+        let caller = self.admit(&request, Entrance::Raft)?;
         self.answer(caller, PeerRequest::AppendEntries(request.into_inner().payload.into())).await
     }
     async fn vote(
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        let caller = self.admit_to_raft(&request)?;
+        let caller = self.admit(&request, Entrance::Raft)?;
         self.answer(caller, PeerRequest::Vote(request.into_inner().payload.into())).await
     }
     async fn pre_vote(
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        let caller = self.admit_to_raft(&request)?;
+        let caller = self.admit(&request, Entrance::Raft)?;
         self.answer(caller, PeerRequest::PreVote(request.into_inner().payload.into())).await
     }
     async fn snapshot(
         &self,
         request: Request<Streaming<pb::SnapshotChunk>>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        let caller = self.admit_to_raft(&request)?;
+        let caller = self.admit(&request, Entrance::Raft)?;
         let mut chunks = request.into_inner();
         let mut pieces = Pieces::default();
         while let Some(chunk) = chunks.message().await? {
@@ -182,7 +139,7 @@ impl pb::raft_server::Raft for PeerServer {
         &self,
         request: Request<pb::RaftMessage>,
     ) -> Result<Response<pb::RaftMessage>, Status> {
-        let caller = self.admit_to_raft(&request)?;
+        let caller = self.admit(&request, Entrance::Raft)?;
         self.answer(caller, PeerRequest::TransferLeader(request.into_inner().payload.into())).await
     }
 }
@@ -193,7 +150,7 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::ProposeRequest>,
     ) -> Result<Response<pb::ProposeResponse>, Status> {
-        let caller = self.admit(&request)?;
+        let caller = self.admit(&request, Entrance::Members)?;
         let pb::ProposeRequest { envelope, relayed } = request.into_inner();
         let proposal = PeerRequest::Propose { envelope: envelope.into(), relayed };
         match self.service.handle(caller, proposal).await? {
@@ -207,7 +164,7 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::ReadIndexRequest>,
     ) -> Result<Response<pb::ReadIndexResponse>, Status> {
-        let caller = self.admit(&request)?;
+        let caller = self.admit(&request, Entrance::Members)?;
         match self.service.handle(caller, PeerRequest::ReadIndex).await? {
             PeerReply::ReadIndex(index) => Ok(Response::new(pb::ReadIndexResponse { index })),
             _ => Err(other_question()),
@@ -218,7 +175,7 @@ impl pb::internal_server::Internal for PeerServer {
         request: Request<pb::HeartbeatRequest>,
     ) -> Result<Response<pb::HeartbeatReply>, Status> {
         // Not only members: one that was removed while it was away learns of it here.
-        let caller = self.caller(&request)?.member;
+        let caller = self.admit(&request, Entrance::Everybody)?;
         match self.tell(caller, Ask::Heartbeat(request.into_inner())).await? {
             Told::Heartbeat(reply) => Ok(Response::new(reply)),
             _ => Err(other_question()),
@@ -228,7 +185,7 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::SignRequest>,
     ) -> Result<Response<pb::SignReply>, Status> {
-        let caller = self.admit(&request)?;
+        let caller = self.admit(&request, Entrance::Members)?;
         match self.tell(caller, Ask::Sign(request.into_inner())).await? {
             Told::Signed(reply) => Ok(Response::new(reply)),
             _ => Err(other_question()),
@@ -238,7 +195,7 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::DataKeysRequest>,
     ) -> Result<Response<pb::DataKeysReply>, Status> {
-        let caller = self.admit(&request)?;
+        let caller = self.admit(&request, Entrance::Members)?;
         match self.tell(caller, Ask::DataKeys).await? {
             Told::DataKeys(reply) => Ok(Response::new(reply)),
             _ => Err(other_question()),
@@ -248,7 +205,7 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::DataKey>,
     ) -> Result<Response<pb::OfferKeyReply>, Status> {
-        let caller = self.admit(&request)?;
+        let caller = self.admit(&request, Entrance::Members)?;
         match self.tell(caller, Ask::OfferKey(request.into_inner())).await? {
             Told::KeyTaken => Ok(Response::new(pb::OfferKeyReply {})),
             _ => Err(other_question()),
@@ -258,7 +215,7 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::HandOverRequest>,
     ) -> Result<Response<pb::HandOverReply>, Status> {
-        let caller = self.admit(&request)?;
+        let caller = self.admit(&request, Entrance::Members)?;
         match self.tell(caller, Ask::HandOver(NodeId(request.into_inner().to))).await? {
             Told::HandingOver => Ok(Response::new(pb::HandOverReply {})),
             _ => Err(other_question()),
@@ -268,7 +225,7 @@ impl pb::internal_server::Internal for PeerServer {
         &self,
         request: Request<pb::OverviewRequest>,
     ) -> Result<Response<pb::OverviewReply>, Status> {
-        let caller = self.admit(&request)?;
+        let caller = self.admit(&request, Entrance::Members)?;
         match self.tell(caller, Ask::Overview).await? {
             Told::Overview(reply) => Ok(Response::new(reply)),
             _ => Err(other_question()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::NodeId,
+    model::{NodeId, NodeName},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
@@ -40,7 +40,88 @@ impl std::fmt::Debug for PeerService {
     }
 }
 
+/// Who may make a call, of the nodes that hold a certificate of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entrance {
+    /// Members, and those that this node may not have heard of yet: one that joins or lags knows no
+    /// newer members, and they may introduce themselves.
+    Raft,
+    /// Members.
+    Members,
+    /// Also those that were members: one that was removed while it was away learns of it so.
+    Everybody,
+}
+
+impl PeerRequest {
+    fn entrance(&self) -> Entrance {
+        match self {
+            Self::AppendEntries(_)
+            | Self::Vote(_)
+            | Self::PreVote(_)
+            | Self::TransferLeader(_)
+            | Self::Snapshot { .. } => Entrance::Raft,
+            Self::Ask(Ask::Heartbeat(_)) => Entrance::Everybody,
+            Self::Propose { .. } | Self::ReadIndex | Self::Ask(_) => Entrance::Members,
+        }
+    }
+}
+
+/// What a node is to this one.
+enum Standing {
+    Member,
+    /// It was a member.
+    Removed,
+    /// It may be a member that was admitted after what this node knows.
+    Unknown,
+}
+
+pub(super) fn denied(why: &str) -> ApiError {
+    ApiError::new(ErrorCode::PermissionDenied, why)
+}
+
 impl PeerService {
+    /// Refuses a call of a node that may not make it; the transport knows who calls.
+    ///
+    /// # Errors
+    /// `permission_denied`.
+    pub fn admit(
+        &self,
+        caller: NodeId,
+        name: &NodeName,
+        request: &PeerRequest,
+    ) -> Result<(), ApiError> {
+        self.admit_through(request.entrance(), caller, name)
+    }
+
+    pub(super) fn admit_through(
+        &self,
+        entrance: Entrance,
+        caller: NodeId,
+        name: &NodeName,
+    ) -> Result<(), ApiError> {
+        match (entrance, self.standing(caller, name)) {
+            (Entrance::Everybody, _)
+            | (_, Standing::Member)
+            | (Entrance::Raft, Standing::Unknown) => Ok(()),
+            _ => Err(denied("the certificate's node is no member")),
+        }
+    }
+
+    /// What is known here of a node.
+    fn standing(&self, caller: NodeId, name: &NodeName) -> Standing {
+        let status = self.status.borrow();
+        let state = self.state.newest();
+        if status.members.get(&caller).is_some_and(|m| m.member.name == *name)
+            || state.node(caller).is_some_and(|n| n.name == *name)
+        {
+            return Standing::Member;
+        }
+        match state.cluster() {
+            Some(cluster) if caller.0 <= cluster.last_node => Standing::Removed,
+            _ => Standing::Unknown,
+        }
+    }
+
     /// Answers one call of a member.
     ///
     /// # Errors

@@ -118,6 +118,11 @@ pub trait PeerTransport: Send + Sync + 'static {
         request: pb::EnrolRequest,
     ) -> Result<pb::EnrolReply, ApiError>;
 
+    /// Whether members are called through this node's TLS ports. A transport that needs none leaves
+    /// them closed: the node has the configured addresses in name only.
+    fn needs_ports(&self) -> bool {
+        true
+    }
     /// This node is a member from now on and answers there. Transports that are called through a
     /// listening port need not know.
     fn attached(&self, _me: &Peer, _calls: PeerService, _admits: Arc<dyn Admits>) {}

@@ -47,6 +47,12 @@ pub struct Membership {
     pub lease: Arc<watch::Sender<Lease>>,
 }
 
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Membership({}, {} in {})", self.name, self.id, self.cluster)
+    }
+}
+
 impl Membership {
     /// Proposes a change in the name of a caller.
     pub(crate) async fn submit(

@@ -1,14 +1,17 @@
-//! A clock that stands still until a test turns it.
+//! Clocks for tests: one that stands still until it is turned, and one that may be off.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
 use futures::future::BoxFuture;
 use jaco_api::model::Timestamp;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::clock::Clock;
 
@@ -79,9 +82,53 @@ impl Clock for ManualClock {
     }
 }
 
+/// The clock of one simulated host: tokio's time, which tests pause, and how far the host is off. What
+/// sleeps by it sleeps by tokio's time: a host that is off is not slow. Clones are the same clock.
+#[derive(Debug, Clone)]
+pub struct SimulatedClock {
+    began: (Timestamp, Instant),
+    ahead: Arc<AtomicI64>,
+}
+
+impl SimulatedClock {
+    /// A clock that shows `now` and is right.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self { began: (now, Instant::now()), ahead: Arc::default() }
+    }
+    /// It is so many milliseconds ahead from now on; behind, when it is less than nothing.
+    pub fn set_ahead(&self, milliseconds: i64) {
+        self.ahead.store(milliseconds, Ordering::Relaxed);
+    }
+    /// What it would show if it were right.
+    #[must_use]
+    pub fn true_time(&self) -> Timestamp {
+        self.began.0.after(self.began.1.elapsed())
+    }
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        Timestamp(self.true_time().0.saturating_add_signed(ahead))
+    }
+    fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(span))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_off_is_not_slow() {
+        let clock = SimulatedClock::at(Timestamp(100_000));
+        clock.set_ahead(-30_000);
+        clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(clock.now(), Timestamp(75_000));
+        assert_eq!(clock.true_time(), Timestamp(105_000));
+    }
 
     #[tokio::test]
     async fn sleepers_wake_when_their_time_has_come_and_not_before() {

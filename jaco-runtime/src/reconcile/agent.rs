@@ -49,6 +49,8 @@ pub struct AgentOptions {
     pub reports: mpsc::Sender<AgentReport>,
     /// Logins at registries.
     pub credentials: Arc<dyn Credentials>,
+    /// What the clock of the engine's host shows.
+    pub now: Timestamp,
 }
 
 impl AgentOptions {
@@ -59,7 +61,14 @@ impl AgentOptions {
         assignments: watch::Receiver<Option<Arc<Assignment>>>,
         reports: mpsc::Sender<AgentReport>,
     ) -> Self {
-        Self { runtime, assignments, reports, credentials: Arc::new(NoCredentials) }
+        let now = Timestamp::from_system_time(std::time::SystemTime::now());
+        Self { runtime, assignments, reports, credentials: Arc::new(NoCredentials), now }
+    }
+    /// The same options where the clock shows this.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = now;
+        self
     }
     /// The same options with these logins.
     #[must_use]
@@ -101,7 +110,7 @@ impl RuntimeAgent {
             events: None,
             attempts: 0,
             connect_at: Instant::now(),
-            began: (Instant::now(), Timestamp::from_system_time(std::time::SystemTime::now())),
+            began: (Instant::now(), options.now),
             seen: None,
             engine,
             holding,

@@ -17,7 +17,7 @@ pub struct MemoryStorage {
     kept: Arc<Mutex<Kept>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Kept {
     records: BTreeMap<u64, Bytes>,
     next: u64,
@@ -26,6 +26,12 @@ struct Kept {
 }
 
 impl MemoryStorage {
+    /// The same content in a storage of its own.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let kept = Kept::clone(&self.lock());
+        Self { kept: Arc::new(Mutex::new(kept)) }
+    }
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,4 +98,7 @@ impl RaftStorage for MemoryStorage {
         None
     }
     fn close(&self) {}
+    fn in_memory(&self) -> bool {
+        true
+    }
 }

@@ -55,6 +55,17 @@ pub struct StoredSnapshot {
 /// Told when a write is durable, or why it will never be.
 pub type Completion = Box<dyn FnOnce(Result<(), Arc<StorageError>>) + Send>;
 
+/// Does what may wait for the disk: beside the runtime's tasks, or in place where there is no disk.
+pub(crate) async fn beside<T: Send + 'static>(
+    storage: Arc<dyn RaftStorage>,
+    work: impl FnOnce(&dyn RaftStorage) -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    if storage.in_memory() {
+        return Ok(work(&*storage));
+    }
+    tokio::task::spawn_blocking(move || work(&*storage)).await
+}
+
 /// What a node keeps of the raft log.
 ///
 /// Writes take effect in the order of the calls, for readers at once; they become durable in that
@@ -94,4 +105,9 @@ pub trait RaftStorage: Send + Sync + 'static {
     fn fault(&self) -> Option<Arc<StorageError>>;
     /// Ends all writing; what was appended before is durable afterwards unless there is a fault.
     fn close(&self);
+    /// Whether no method ever waits for a disk: then none is moved to another thread, and what happens
+    /// around it happens in one order.
+    fn in_memory(&self) -> bool {
+        false
+    }
 }

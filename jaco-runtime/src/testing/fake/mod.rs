@@ -124,11 +124,22 @@ impl FakeRuntime {
     /// An empty engine. Every image can be fetched at once and runs until it is stopped.
     #[must_use]
     pub fn new() -> Self {
+        Self::at(Timestamp::from_system_time(std::time::SystemTime::now()))
+    }
+    /// An empty engine on a host whose clock shows this now.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
         Self {
             world: Arc::new(Mutex::new(World::new())),
             output: watch::Sender::new(0),
-            epoch: (Timestamp::from_system_time(std::time::SystemTime::now()), Instant::now()),
+            epoch: (now, Instant::now()),
         }
+    }
+    /// The host's clock is so many milliseconds ahead of what it would show, from now on; behind, when
+    /// it is less than nothing.
+    pub fn set_clock_ahead(&self, milliseconds: i64) -> &Self {
+        self.lock().ahead = milliseconds;
+        self
     }
 
     /// The engine has this image already.

@@ -22,6 +22,8 @@ use crate::container::{
 
 pub(super) struct World {
     pub(super) down: bool,
+    /// Milliseconds the host's clock is ahead.
+    pub(super) ahead: i64,
     pub(super) serial: u64,
     pub(super) images: BTreeMap<String, Image>,
     pub(super) pulls: BTreeMap<String, VecDeque<Pull>>,
@@ -64,6 +66,7 @@ impl World {
     pub(super) fn new() -> Self {
         Self {
             down: false,
+            ahead: 0,
             serial: 0,
             images: BTreeMap::new(),
             pulls: BTreeMap::new(),
@@ -178,7 +181,8 @@ impl FakeRuntime {
         self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
     pub(super) fn now(&self) -> Timestamp {
-        self.epoch.0.after(self.epoch.1.elapsed())
+        let now = self.epoch.0.after(self.epoch.1.elapsed());
+        Timestamp(now.0.saturating_add_signed(self.lock().ahead))
     }
     pub(super) fn running(&self) -> Vec<String> {
         let world = self.lock();

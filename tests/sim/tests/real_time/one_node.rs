@@ -1,8 +1,7 @@
 //! A node in process: what is acknowledged stays, and what runs is left alone.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use crate::support::{Outcome, found, manifest, running, start, until};
 use jaco_runtime::testing::{FakeRuntime, Op};
-use jaco_sim::{Outcome, found, manifest, running, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_node_knows_everything_and_touches_nothing() -> Outcome {

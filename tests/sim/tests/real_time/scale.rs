@@ -1,11 +1,10 @@
 //! A hundred deployments with a thousand replicas: looking at them stays quick.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::time::{Duration, Instant};
 
+use crate::support::{Outcome, found, manifest, until};
 use jaco_client::StatusQuery;
 use jaco_runtime::testing::FakeRuntime;
-use jaco_sim::{Outcome, found, manifest, until};
 
 const DEPLOYMENTS: usize = 100;
 const REPLICAS: usize = 10;
