@@ -23,7 +23,7 @@ use crate::{
 /// How long a command is tried before the caller is told why it does not get through.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it is tried while too few voters can be reached.
-const PATIENCE_WITHOUT_QUORUM: Duration = Duration::from_millis(500);
+const PATIENCE_WITHOUT_QUORUM: Duration = Duration::from_millis(1_500);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

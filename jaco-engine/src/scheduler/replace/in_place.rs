@@ -87,7 +87,8 @@ impl<'a> Steps<'_, 'a> {
         // lost node had of it cannot be held.
         let kept = |r: &&Replica| covers(pass.state, r) && !self.is_removed(r);
         let covered = count(service.present().filter(kept).count());
-        let lost = |r: &&Replica| has_node_slot(r) && !covers(pass.state, r);
+        let global = service.planned.schedule.is_global();
+        let lost = |r: &&Replica| global && has_node_slot(r) && !covers(pass.state, r);
         let desired = self.desired.saturating_sub(count(service.present().filter(lost).count()));
         let floor = service.planned.schedule.floor(desired.max(covered));
         let running = service.present().filter(|r| r.is_running() && !self.is_removed(r));

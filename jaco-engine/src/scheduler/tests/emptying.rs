@@ -205,3 +205,36 @@ fn a_node_that_is_lost_while_it_is_emptied_is_left_without_it() {
     assert!(world.state().replicas().all(|r| r.intent == Intent::Run && r.is_running()));
     insta::assert_snapshot!(world.transcript());
 }
+
+#[test]
+fn what_is_lost_stays_when_force_takes_away_what_was_to_replace_it() {
+    let mut world = running(&["a", "b"], &[("web", service(2))]);
+    world.node_condition("b", NodeCondition::Down);
+    drain(&mut world, "a", true);
+    world.step();
+    world.pass_time(Span::secs(2));
+    world.settle(&[]);
+    let left: Vec<_> = world.state().replicas().filter(|r| r.intent == Intent::Run).collect();
+    assert_eq!(left.len(), 1, "{}", world.transcript());
+    assert_eq!(left[0].node, world.node_id("b"), "it may be found when b is back");
+}
+
+#[test]
+fn what_force_takes_away_is_missing_to_a_service_that_stops_first() {
+    let in_place =
+        UpdateConfig { order: UpdateOrder::StopFirst, ..UpdateConfig::default_for(false) };
+    let two = UpdateConfig { parallelism: 2, ..in_place };
+    let web = ServiceSchedule { update: two, ..service(3) };
+    let mut world = running(&["a", "b", "c", "d"], &[("web", web)]);
+    for node in ["a", "b", "c", "d"] {
+        let held = world.state().replicas_on(world.node_id(node)).count() > 0;
+        if held {
+            drain(&mut world, node, node == "b");
+        }
+    }
+    let before = serving(&world, "web");
+    world.step();
+    assert!(serving(&world, "web") + 2 >= before, "{}", world.transcript());
+    world.settle(&[]);
+    assert_eq!(serving(&world, "web"), 3, "{}", world.transcript());
+}

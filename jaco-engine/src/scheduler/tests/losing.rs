@@ -326,3 +326,49 @@ fn after_a_rollout_that_was_given_up_a_lost_replica_of_old_content_waits() {
     let row = world.state().replica(&name("shop.web.1")).unwrap();
     assert_eq!(row.intent, Intent::Run, "the old content is the good one");
 }
+
+#[test]
+fn a_job_whose_node_is_lost_is_replaced_by_one_plan() {
+    let update = UpdateConfig { order: UpdateOrder::StopFirst, ..UpdateConfig::default_for(false) };
+    let job = |placement, replicas| ServiceSchedule {
+        mode: Mode::Job,
+        update: update.clone(),
+        placement,
+        ..service(replicas)
+    };
+    let mut world = running(&[("job", job(Some(Placement::Global), 0), "job:1")]);
+    world.node_condition("b", NodeCondition::Down);
+    world.deploy("shop", &[("job", job(None, 3), "job:1")]);
+    for _ in 0..20 {
+        if !world.step() {
+            break;
+        }
+        assert!(!world.step(), "{}", world.transcript());
+        world.agents(&[]);
+        world.pass_time(Span::secs(3));
+    }
+    let shop = name("shop");
+    let there = world.state().replicas_of(&shop).filter(|r| r.intent == Intent::Run);
+    assert_eq!(there.filter(|r| r.is_running()).count(), 3, "{}", world.transcript());
+}
+
+#[test]
+fn a_service_that_was_global_keeps_its_floor_while_a_node_is_lost() {
+    let update = UpdateConfig {
+        order: UpdateOrder::StopFirst,
+        parallelism: 1,
+        ..UpdateConfig::default_for(false)
+    };
+    let global = ServiceSchedule { placement: Some(Placement::Global), ..service(0) };
+    let mut world = running(&[("web", global, "web:1")]);
+    world.node_condition("b", NodeCondition::Down);
+    world.deploy("shop", &[("web", ServiceSchedule { update, ..service(3) }, "web:1")]);
+    for _ in 0..20 {
+        let running = world.state().replicas().filter(|r| r.is_running()).count();
+        assert!(running >= 2, "{}", world.transcript());
+        world.step();
+        world.agents(&[]);
+        world.pass_time(Span::secs(1));
+    }
+    assert_eq!(world.state().replicas().filter(|r| r.is_running()).count(), 3);
+}

@@ -72,8 +72,11 @@ pub(crate) fn an_edit_rolls_one_by_one(bench: &mut Bench) -> Outcome {
     cli.run(&["apply", &shop.manifest(), "--wait=90s"])?;
     let lowest = floor.lowest();
     assert!(lowest >= 2, "start-first went down to {lowest} of 2");
-    let now = ids(bench, "web")?;
-    assert!(now.is_disjoint(&web) && now.len() == 2, "every web is a new one: {now:?}");
+    // The wait is for what is to run; the last old one may still be stopping.
+    until(Patience::NORMAL, "every web to be a new one", || {
+        let now = ids(bench, "web").map_err(|error| error.to_string())?;
+        if now.is_disjoint(&web) && now.len() == 2 { Ok(()) } else { Err(format!("{now:?}")) }
+    })?;
     assert_eq!(ids(bench, "db")?, db, "the db was not edited");
     for container in bench.containers("web")? {
         assert!(container.environment.contains(&"GREETING=Season sale".to_owned()));
