@@ -9,7 +9,7 @@ use jaco_api::{
     pb::{self, exec_client::ExecClient, exec_input, exec_output},
 };
 use tokio::sync::mpsc;
-use tonic::Streaming;
+use tonic::{Request, Streaming};
 
 use crate::{Client, Error, call::MAX_MESSAGE, retry::Repeat};
 
@@ -165,6 +165,15 @@ pub(crate) fn upward<T: Send + 'static>(
     (sender, stream::once(async { first }).chain(rest))
 }
 
+/// The same of a call: its metadata stay.
+pub(crate) fn upward_call<T: Send + 'static>(
+    call: Request<T>,
+) -> (mpsc::Sender<T>, Request<impl Stream<Item = T> + Send + 'static>) {
+    let (metadata, extensions, first) = call.into_parts();
+    let (sender, stream) = upward(first);
+    (sender, Request::from_parts(metadata, extensions, stream))
+}
+
 impl Client {
     /// Runs a command in a container, wherever it is.
     ///
@@ -177,18 +186,12 @@ impl Client {
         let first = pb::ExecInput { input: Some(exec_input::Input::Start(start)) };
         let (sender, mut outputs) = self
             .call(Repeat::Harmful, &first, |c, r| async move {
-                let mut sender = None;
-                let r = r.map(|first| {
-                    let (to, stream) = upward(first);
-                    sender = Some(to);
-                    stream
-                });
+                let (sender, r) = upward_call(r);
                 let mut client = ExecClient::new(c).max_decoding_message_size(MAX_MESSAGE);
                 Ok(client.run(r).await?.map(|outputs| (sender, outputs)))
             })
             .await?;
         let place = started(&mut outputs).await?;
-        let sender = sender.ok_or_else(|| Error::answer("a command without an input"))?;
         let events = outputs.filter_map(|output| async {
             match output {
                 Ok(output) => event(output).map(Ok),

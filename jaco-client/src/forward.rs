@@ -9,7 +9,7 @@ use tokio::{
 use tonic::Streaming;
 
 use crate::{
-    Client, Error, ReplicaPlace, ReplicaTarget, call::MAX_MESSAGE, exec::upward, retry::Repeat,
+    Client, Error, ReplicaPlace, ReplicaTarget, call::MAX_MESSAGE, exec::upward_call, retry::Repeat,
 };
 
 /// Bytes in one message.
@@ -40,12 +40,7 @@ impl Client {
         // A connection that was opened for nothing does no harm.
         let (sender, mut outputs) = self
             .call(Repeat::Harmless, &first, |c, r| async move {
-                let mut sender = None;
-                let r = r.map(|first| {
-                    let (to, stream) = upward(first);
-                    sender = Some(to);
-                    stream
-                });
+                let (sender, r) = upward_call(r);
                 let mut client = ExecClient::new(c).max_decoding_message_size(MAX_MESSAGE);
                 Ok(client.forward(r).await?.map(|outputs| (sender, outputs)))
             })
@@ -54,7 +49,6 @@ impl Client {
             Some(forward_output::Output::Opened(place)) => place.try_into()?,
             _ => return Err(Error::answer("the first answer does not say where it leads")),
         };
-        let sender = sender.ok_or_else(|| Error::answer("a connection without a way in"))?;
         Ok(Forwarded { place, sender, outputs })
     }
 }

@@ -92,8 +92,9 @@ fn begin(number: u64, options: &ControlOptions, board: &Board) -> JoinSet<()> {
     tasks.start(Liveness::new(sessions.clone(), propose.clone(), clock.clone()));
     let (id, group) = (options.id, options.group.clone());
     tasks.start(Members::new(id, group, sessions.clone(), propose.clone(), clock.clone()));
-    tasks.start(Schedule::new(propose.clone(), clock.clone()));
-    tasks.start(Rebalance::new(propose.clone(), clock.clone(), Arc::new(sessions.clone())));
+    let sampler = Arc::new(sessions.clone());
+    tasks.start(Schedule::new(propose.clone(), clock.clone()).sampling(sampler.clone()));
+    tasks.start(Rebalance::new(propose.clone(), clock.clone(), sampler));
     tasks.start(Renew::new(options.keys.clone()));
     board.show(tasks.statuses);
     tasks.set

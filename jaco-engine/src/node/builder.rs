@@ -46,6 +46,8 @@ pub(crate) struct Seams {
     pub(crate) timing: RaftTiming,
     pub(crate) firewall: Arc<dyn Firewall>,
     pub(crate) mesh: Option<Arc<dyn MeshDevice>>,
+    /// Whether the load of this machine is the load of this node.
+    pub(crate) measured: bool,
 }
 
 impl Seams {
@@ -68,6 +70,7 @@ pub struct Builder {
     firewall: Arc<dyn Firewall>,
     mesh: Option<Arc<dyn MeshDevice>>,
     certs: Arc<dyn CertStore>,
+    measured: bool,
 }
 
 impl fmt::Debug for Builder {
@@ -89,6 +92,7 @@ impl Builder {
             firewall: Arc::new(NoFirewall::new()),
             mesh: None,
             certs: Arc::new(MemoryCertStore::default()),
+            measured: true,
         }
     }
 
@@ -156,6 +160,11 @@ impl Builder {
         self.mesh = Some(Arc::new(mesh));
         self
     }
+    /// Tells the leader nothing of the machine's load: for nodes that share one, as simulated hosts do.
+    pub fn unmeasured(mut self) -> Self {
+        self.measured = false;
+        self
+    }
     /// Takes certificates of the ingress from here.
     pub fn certs(mut self, certs: impl CertStore + 'static) -> Self {
         self.certs = Arc::new(certs);
@@ -202,6 +211,7 @@ impl Builder {
             firewall,
             mesh,
             certs,
+            measured,
         } = self;
         let runtime = runtime.ok_or(NodeError::NoRuntime)?;
         let needs_ports = transport.as_ref().is_none_or(|t| t.needs_ports());
@@ -241,7 +251,7 @@ impl Builder {
             name,
             version: VERSION,
             directory,
-            seams: Seams { runtime, clock, transport, tls, timing, firewall, mesh },
+            seams: Seams { runtime, clock, transport, tls, timing, firewall, mesh, measured },
             storage,
             addresses,
             ports,

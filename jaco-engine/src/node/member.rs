@@ -85,8 +85,10 @@ impl Part {
         duty.spawn(agents::isolate(Arc::clone(&keeper.seams.firewall), isolation));
         duty.spawn(agents::catch_up(m(), caught_up));
         duty.spawn(agents::keep_keys(m()));
-        let runtime = Arc::clone(&keeper.seams.runtime);
-        duty.spawn(agents::keep_measured(m(), runtime, measured));
+        if keeper.seams.measured {
+            let runtime = Arc::clone(&keeper.seams.runtime);
+            duty.spawn(agents::keep_measured(m(), runtime, measured));
+        }
         duty.spawn(agents::keep_session(m(), lease, load, removed.clone()));
         let sender = Arc::clone(&assignments);
         duty.spawn(agents::keep_assigned(m(), catching_up.clone(), leased, sender));

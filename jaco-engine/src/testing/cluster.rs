@@ -196,6 +196,7 @@ impl Cluster {
             .clock(Arc::new(host.clock.clone()))
             .transport(self.network.port(host.name.as_str()))
             .timing(self.timing.clone())
+            .unmeasured()
             .start()
             .await?;
         host.life = Some(Life { node, ended });

@@ -6,7 +6,7 @@
 //! checked; then everything is healed, and the cluster must become what is wanted of it ([`run`]).
 //!
 //! A seed replays: one process runs one seed, and all that is random in it follows from the seed
-//! ([`entropy`]). `docs/design/simulation.md` says what that does not cover.
+//! ([`entropy`]).
 
 pub mod entropy;
 pub mod invariants;

@@ -51,7 +51,6 @@ impl Schedule {
     }
 
     /// Looks at the pressure of nodes too, where they are equal otherwise.
-    #[cfg_attr(not(test), expect(dead_code, reason = "used once sessions bring samples"))]
     pub(in crate::control) fn sampling(self, sampler: Arc<dyn Sampler>) -> Self {
         Self { sampler: Some(sampler), ..self }
     }

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt as _, stream::BoxStream};
 use jaco_api::model::ReplicaState;
 use jaco_client::{Error, LogBatch, LogGap, LogQuery};
+use jaco_runtime::testing::Op;
 
 use super::*;
 
@@ -153,7 +154,14 @@ async fn a_container_that_cannot_be_read_is_told_once_and_tried_again() {
     let mut follower = Follower::open(&pair, &query(true)).await;
     follower.until("told", |f| !f.gaps.is_empty()).await;
     assert_eq!(follower.gaps[0].replica, Some(id("shop.web.2")));
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let engine = pair.engine_of("shop.web.2");
+    let asked = engine.count(Op::Inspect);
+    soon("another try", async {
+        while engine.count(Op::Inspect) == asked {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     pair.run_container("shop.web.2", "sleep infinity").await;
     write(&pair, "shop.web.2", 0..2);
     follower.until("read the new one", |f| f.of("shop.web.2").len() == 2).await;
