@@ -7,10 +7,7 @@ use rustls::{
     server::WebPkiClientVerifier, version::TLS13,
 };
 
-use super::{
-    CaPin, Credentials, PeerIdentity, PkiError, certificate,
-    verify::{PeerVerifier, PinVerifier},
-};
+use super::{CaPin, Credentials, PeerIdentity, PkiError, certificate, verify::PeerVerifier};
 
 /// gRPC speaks HTTP/2 and nothing else.
 const ALPN: &[u8] = b"h2";
@@ -91,7 +88,7 @@ pub fn pinned_config(pin: &CaPin) -> Result<Arc<ClientConfig>, PkiError> {
         .with_protocol_versions(&[&TLS13])
         .map_err(|source| PkiError::Tls { what: "TLS 1.3", source })?
         .dangerous() // the name of the API; our verifier checks the chain against the pin
-        .with_custom_certificate_verifier(Arc::new(PinVerifier::new(provider(), *pin)))
+        .with_custom_certificate_verifier(Arc::new(PeerVerifier::pinned(provider(), *pin)))
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Arc::new(config))

@@ -34,7 +34,7 @@ const WAITING: usize = 8;
 /// Arguments of `jaco cp`.
 #[derive(Debug, Args)]
 pub struct CpArgs {
-    /// What is copied: <REPLICA>:<PATH>, a path here, or - for a tar archive.
+    /// What is copied: REPLICA:PATH, a path here, or - for a tar archive.
     #[arg(value_name = "SOURCE", add = complete::copied())]
     pub source: String,
     /// Where it goes.
