@@ -3,7 +3,7 @@
 //! A seed decides how many nodes there are, what operators do, and what happens to hosts, networks,
 //! disks, clocks, engines and containers ([`scenario`]). The nodes are real; their hands, their network,
 //! their disks and their time are not ([`jaco_engine::testing`]). At every step the [`invariants`] are
-//! checked; then everything is healed, and the cluster must become what is wanted of it ([`run`]).
+//! checked; then everything is healed, and the cluster must become what is wanted of it ([`run()`]).
 //!
 //! A seed replays: one process runs one seed, and all that is random in it follows from the seed
 //! ([`entropy`]).
