@@ -30,6 +30,8 @@ use crate::{
 
 /// How long the log may take to stop.
 const LOG_PATIENCE: Duration = Duration::from_secs(8);
+/// How long connections may take to end when this node stops.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The owner of everything a node is made of. Fields in the order in which they are built.
 pub(crate) struct Keeper {
@@ -143,9 +145,18 @@ impl Keeper {
         T: AsyncRead + AsyncWrite + Connected<ConnectInfo: Clone> + Unpin + Send + 'static,
     {
         let serving = server.serve(incoming, until.child_token());
+        let until = until.clone();
+        // A peer that is cut off never says that it has nothing more to come.
+        let farewell = async move {
+            until.cancelled().await;
+            tokio::time::sleep(FAREWELL).await;
+        };
         self.listeners.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "a listener has failed");
+            tokio::select! {
+                served = serving => if let Err(error) = served {
+                    tracing::error!(%error, "a listener has failed");
+                },
+                () = farewell => tracing::debug!("connections that do not end are left behind"),
             }
         });
     }
