@@ -7,10 +7,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jaco_api::{
-    error::{ApiError, ErrorCode},
-    model::Actor,
-};
+use jaco_api::{error::ApiError, model::Actor};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -22,10 +19,10 @@ use crate::{
 
 /// How long a command is tried before the caller is told why it does not get through.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it is tried while too few voters can be reached.
-const PATIENCE_WITHOUT_QUORUM: Duration = Duration::from_millis(1_500);
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long too few voters must have been silent before a command is given up.
+const PATIENCE_WITHOUT_QUORUM: Duration = Duration::from_millis(1_200);
+/// How often that is looked at. Most commands are through before the first time.
+const LOOK: Duration = Duration::from_millis(200);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -36,6 +33,11 @@ pub trait LogWriter: Send + Sync + 'static {
     async fn propose(&self, envelope: Envelope) -> Result<Applied, Failed>;
     /// Why attempts fail at present: `no_leader`, `quorum_lost` or what is wrong with this node.
     fn obstacle(&self) -> ApiError;
+    /// Since when too few voters have been silent to accept a write; `None` while enough are not.
+    fn minority_since(&self) -> Option<Instant>;
+    /// Calls voters that were not heard of just now. Only calls tell who is silent, and a node that
+    /// leads nobody may not have made any for seconds.
+    async fn look_around(&self);
 }
 
 /// A command that was committed and applied.
@@ -94,7 +96,10 @@ impl Submitter {
             .or_else(|| (!harmless_twice(&command)).then(|| uuid::Uuid::new_v4().to_string()));
         let envelope = Envelope { at: self.clock.now(), actor, request_id, command };
         let deadline = Instant::now() + PATIENCE;
-        let applied = self.persist(envelope, deadline).await?;
+        let applied = tokio::select! {
+            applied = self.persist(envelope, deadline) => applied?,
+            error = self.without_quorum() => return Err(error),
+        };
         // Committed already: a node cut off from the leader just now learns of it when it is back.
         let mut state = self.state.clone();
         let _ = timeout_at(deadline, state.wait_for_index(applied.index)).await;
@@ -110,24 +115,12 @@ impl Submitter {
         deadline: Instant,
     ) -> Result<Applied, ApiError> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let mut alone_since = Instant::now();
         loop {
-            let attempt = timeout_at(deadline, self.log.propose(envelope.clone()));
-            let result = tokio::select! {
-                result = attempt => result,
-                error = self.without_quorum() => return Err(error),
-            };
-            match result {
+            match timeout_at(deadline, self.log.propose(envelope.clone())).await {
                 Ok(Ok(applied)) => return Ok(applied),
                 Ok(Err(Failed::ForGood(error))) => return Err(error),
                 Ok(Err(Failed::Again)) => {}
                 Err(_) => return Err(self.log.obstacle()),
-            }
-            let obstacle = self.log.obstacle();
-            if obstacle.code != ErrorCode::QuorumLost {
-                alone_since = Instant::now();
-            } else if alone_since.elapsed() >= PATIENCE_WITHOUT_QUORUM {
-                return Err(obstacle);
             }
             let pause = backoff.pause();
             if Instant::now() + pause >= deadline {
@@ -138,16 +131,14 @@ impl Submitter {
         }
     }
 
-    /// Ends when too few voters have been reachable for a while.
+    /// Ends when too few voters have been reachable for a while, also before this call.
     async fn without_quorum(&self) -> ApiError {
-        let mut alone_since = Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
-            let obstacle = self.log.obstacle();
-            if obstacle.code != ErrorCode::QuorumLost {
-                alone_since = Instant::now();
-            } else if alone_since.elapsed() >= PATIENCE_WITHOUT_QUORUM {
-                return obstacle;
+            self.log.look_around().await;
+            let since = self.log.minority_since();
+            if since.is_some_and(|since| since.elapsed() >= PATIENCE_WITHOUT_QUORUM) {
+                return self.log.obstacle();
             }
         }
     }
@@ -166,7 +157,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use jaco_api::model::AuditKind;
+    use jaco_api::{error::ErrorCode, model::AuditKind};
 
     use super::*;
     use crate::{command::RecordAudit, state::State, testing::ManualClock, watch};
@@ -177,6 +168,8 @@ mod tests {
         obstacle: ErrorCode,
         publisher: watch::StatePublisher,
         seen: Mutex<Vec<Envelope>>,
+        /// When the others were first called in vain.
+        called_since: Mutex<Option<Instant>>,
     }
 
     #[async_trait]
@@ -193,6 +186,13 @@ mod tests {
         fn obstacle(&self) -> ApiError {
             ApiError::new(self.obstacle, "nobody leads")
         }
+        fn minority_since(&self) -> Option<Instant> {
+            let since = *self.called_since.lock().unwrap();
+            since.filter(|_| self.obstacle == ErrorCode::QuorumLost)
+        }
+        async fn look_around(&self) {
+            self.called_since.lock().unwrap().get_or_insert_with(Instant::now);
+        }
     }
 
     fn submitter(refusals: usize) -> (Arc<Stubborn>, Submitter) {
@@ -202,7 +202,8 @@ mod tests {
     fn hindered(refusals: usize, obstacle: ErrorCode) -> (Arc<Stubborn>, Submitter) {
         let (publisher, state) = watch::channel(Arc::default());
         let seen = Mutex::default();
-        let log = Arc::new(Stubborn { refusals: refusals.into(), obstacle, publisher, seen });
+        let (refusals, called_since) = (refusals.into(), Mutex::default());
+        let log = Arc::new(Stubborn { refusals, obstacle, publisher, seen, called_since });
         let clock = Arc::new(ManualClock::default());
         (log.clone(), Submitter::new(log, clock, state))
     }
@@ -239,6 +240,18 @@ mod tests {
         let began = Instant::now();
         let error = submitter.submit(Actor::system(None), None, audit()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::QuorumLost);
-        assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_millis(1_700), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_majority_that_was_lost_long_ago_is_told_at_once() {
+        let (log, submitter) = hindered(usize::MAX, ErrorCode::QuorumLost);
+        *log.called_since.lock().unwrap() = Some(Instant::now());
+        tokio::time::advance(PATIENCE_WITHOUT_QUORUM).await;
+        let began = Instant::now();
+        let error = submitter.submit(Actor::system(None), None, audit()).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::QuorumLost);
+        assert!(!log.seen.lock().unwrap().is_empty(), "it was tried all the same");
+        assert!(began.elapsed() <= LOOK, "{:?}", began.elapsed());
     }
 }

@@ -1,7 +1,8 @@
 //! The seams to raft's membership and to the data keys: tests need neither.
 
 use async_trait::async_trait;
-use jaco_api::error::ApiError;
+use jaco_api::{error::ApiError, model::NodeId};
+use tokio::time::Instant;
 
 use crate::raft::{Raft, RaftStatus, voters::Change};
 
@@ -10,6 +11,8 @@ use crate::raft::{Raft, RaftStatus, voters::Change};
 pub trait Group: Send + Sync + 'static {
     /// What the leader knows of it.
     fn status(&self) -> RaftStatus;
+    /// Who last called this node as the leader does, and when.
+    fn former_leader(&self) -> Option<(NodeId, Instant)>;
     /// Makes one change; [`Change::Remove`] is none of the group.
     ///
     /// # Errors
@@ -21,6 +24,10 @@ pub trait Group: Send + Sync + 'static {
 impl Group for Raft {
     fn status(&self) -> RaftStatus {
         Raft::status(self).borrow().clone()
+    }
+
+    fn former_leader(&self) -> Option<(NodeId, Instant)> {
+        Raft::former_leader(self)
     }
 
     async fn change(&self, change: Change) -> Result<(), ApiError> {

@@ -89,8 +89,9 @@ fn begin(number: u64, options: &ControlOptions, board: &Board) -> JoinSet<()> {
     let mut tasks = Tasks { options, set: JoinSet::new(), statuses: Vec::new() };
     tasks.start(Announce::new(number, options.node.clone(), propose.clone()));
     let sessions = &options.sessions;
-    tasks.start(Liveness::new(sessions.clone(), propose.clone(), clock.clone()));
     let (id, group) = (options.id, options.group.clone());
+    let former = group.former_leader();
+    tasks.start(Liveness::new(former, sessions.clone(), propose.clone(), clock.clone()));
     tasks.start(Members::new(id, group, sessions.clone(), propose.clone(), clock.clone()));
     let sampler = Arc::new(sessions.clone());
     tasks.start(Schedule::new(propose.clone(), clock.clone()).sampling(sampler.clone()));

@@ -77,6 +77,9 @@ impl Group for Settled {
         let alone = MemberStatus { member, role: RaftRole::Leader, lag: Some(0) };
         RaftStatus { members: [(NodeId(1), alone)].into(), is_leader: true, ..Default::default() }
     }
+    fn former_leader(&self) -> Option<(NodeId, tokio::time::Instant)> {
+        None
+    }
     async fn change(&self, change: Change) -> Result<(), ApiError> {
         panic!("nothing is to change: {change:?}")
     }

@@ -298,6 +298,12 @@ impl Raft {
         Some(Instant::now().saturating_duration_since(answered))
     }
 
+    /// Who last called this node as the leader does, and when.
+    #[must_use]
+    pub fn former_leader(&self) -> Option<(NodeId, Instant)> {
+        self.inner.network.contacts.led()
+    }
+
     /// How far a state must have got to hold everything that was committed before this call. The
     /// leader confirms that it leads; a follower asks it.
     ///

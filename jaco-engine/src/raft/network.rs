@@ -18,7 +18,7 @@ use openraft::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     contacts::Contacts,
@@ -59,10 +59,11 @@ impl Network {
         request: PeerRequest,
         patience: Duration,
     ) -> Result<PeerReply, TransportError> {
+        let called = Instant::now();
         let result = self.transport.call(peer, request, patience).await;
         match &result {
             Ok(_) | Err(TransportError::Refused { .. }) => self.contacts.answered(peer.id),
-            Err(_) => self.contacts.silent(peer.id),
+            Err(_) => self.contacts.silent(peer.id, called),
         }
         result
     }

@@ -134,7 +134,10 @@ impl PeerService {
     ) -> Result<PeerReply, ApiError> {
         let raft = &self.raft;
         match request {
-            PeerRequest::AppendEntries(bytes) => answer(raft.append_entries(decode(&bytes)?).await),
+            PeerRequest::AppendEntries(bytes) => {
+                self.writer.network.contacts.led_by(caller);
+                answer(raft.append_entries(decode(&bytes)?).await)
+            }
             PeerRequest::Vote(bytes) => answer(raft.vote(decode(&bytes)?).await),
             PeerRequest::PreVote(bytes) => answer(raft.pre_vote(decode(&bytes)?).await),
             PeerRequest::TransferLeader(bytes) => {

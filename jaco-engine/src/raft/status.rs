@@ -8,6 +8,7 @@ use std::{
 
 use jaco_api::model::{NodeId, RaftRole};
 use openraft::{Instant as _, ServerState};
+use tokio::time::Instant;
 
 use super::{
     contacts::Contacts,
@@ -126,13 +127,12 @@ fn leads(metrics: &Metrics, voters: &BTreeSet<u64>, lease: Duration) -> bool {
     metrics.state == ServerState::Leader && applied_own && confirmed
 }
 
-/// Whether enough voters have answered their latest call, or were never called, to form a majority
-/// with this node.
-pub(super) fn quorum_reachable(metrics: &Metrics, me: NodeId, contacts: &Contacts) -> bool {
-    let membership = metrics.membership_config.membership();
-    membership.get_joint_config().iter().all(|voters| {
-        let reachable =
-            voters.iter().filter(|v| **v == me.0 || !contacts.of(NodeId(**v)).silent).count();
-        reachable > voters.len() / 2
-    })
+/// Since when too few voters answer to form a majority with this node.
+pub(super) fn minority_since(
+    metrics: &Metrics,
+    me: NodeId,
+    contacts: &Contacts,
+) -> Option<Instant> {
+    let configs = metrics.membership_config.membership().get_joint_config();
+    configs.iter().filter_map(|voters| contacts.minority_since(voters, me)).min()
 }

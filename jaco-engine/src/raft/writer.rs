@@ -1,6 +1,7 @@
 //! The submitter's log: proposes here when this node leads, else at the leader.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use jaco_api::{
     error::{ApiError, ErrorCode},
     model::NodeId,
@@ -17,12 +19,14 @@ use openraft::{
     async_runtime::WatchReceiver as _,
     errors::{ClientWriteError, RaftError as OpenraftError},
 };
+use tokio::time::Instant;
 
 use super::{
+    desk::Ask,
     error::RaftError,
     handle::Group,
     network::Network,
-    status::quorum_reachable,
+    status::minority_since,
     storage::RaftStorage,
     transport::{PeerReply, PeerRequest, TransportError},
     types::{Peer, Proposal},
@@ -35,6 +39,8 @@ use crate::{
 
 /// A call to the leader that takes longer is made again.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(4);
+/// Who has not answered by then is taken for silent; what was heard before is not asked again.
+const LOOK_PATIENCE: Duration = Duration::from_millis(400);
 
 /// Where this node's commands become log entries.
 pub(super) struct Writer {
@@ -196,11 +202,37 @@ impl LogWriter for Writer {
         if let Err(Failed::ForGood(error)) = self.fit() {
             return error;
         }
-        let metrics = self.raft.metrics().borrow_watched().clone();
-        if quorum_reachable(&metrics, self.network.me, &self.network.contacts) {
-            ApiError::new(ErrorCode::NoLeader, "no leader accepted the write in time")
-        } else {
-            ApiError::new(ErrorCode::QuorumLost, "too few voters are reachable to accept a write")
+        match self.minority_since() {
+            None => ApiError::new(ErrorCode::NoLeader, "no leader accepted the write in time"),
+            Some(_) => ApiError::new(
+                ErrorCode::QuorumLost,
+                "too few voters are reachable to accept a write",
+            ),
         }
+    }
+
+    fn minority_since(&self) -> Option<Instant> {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        minority_since(&metrics, self.network.me, &self.network.contacts)
+    }
+
+    async fn look_around(&self) {
+        let unsure: Vec<Peer> = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let membership = metrics.membership_config.membership();
+            let voters: BTreeSet<u64> = membership.voter_ids().collect();
+            let now = Instant::now();
+            let heard_of = |id: u64| {
+                let tried = self.network.contacts.of(NodeId(id)).tried;
+                tried.is_some_and(|at| now.saturating_duration_since(at) < LOOK_PATIENCE)
+            };
+            let voters = membership.nodes().filter(|(id, _)| voters.contains(id));
+            let peers = voters.map(|(id, m)| Peer { id: NodeId(*id), member: m.clone() });
+            peers.filter(|p| p.id != self.network.me && !heard_of(p.id.0)).collect()
+        };
+        // Any answer will do: most members refuse this one, at once.
+        let ask = || PeerRequest::Ask(Ask::Overview);
+        join_all(unsure.iter().map(|peer| self.network.call(peer, ask(), LOOK_PATIENCE))).await;
     }
 }

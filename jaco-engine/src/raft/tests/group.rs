@@ -87,36 +87,50 @@ async fn writes_from_everywhere_survive_elections_and_are_applied_once() {
     let writers = (1..=3_u64).flat_map(|id| (0..10).map(move |w| (id, w))).map(|(id, w)| {
         let submitter = nodes.raft(id).submitter();
         tokio::spawn(async move {
-            let mut accepted = Vec::new();
+            let (mut accepted, mut refused) = (Vec::new(), Vec::new());
             for n in 0..10 {
-                let text = format!("{id}.{w}.{n}");
-                let done = submitter.submit(Actor::system(None), None, mark(&text)).await;
-                if done.is_ok() {
-                    accepted.push(text);
+                let (text, began) = (format!("{id}.{w}.{n}"), Instant::now());
+                match submitter.submit(Actor::system(None), None, mark(&text)).await {
+                    Ok(_) => accepted.push(text),
+                    Err(error) => refused.push((id, began, Instant::now(), error.code)),
                 }
                 tokio::time::sleep(Duration::from_millis(170)).await;
             }
-            accepted
+            (accepted, refused)
         })
     });
     let writers: Vec<_> = writers.collect();
+    let mut cuts = Vec::new();
     for _ in 0..3 {
         let leader = nodes.leader_among(&[1, 2, 3]).await;
+        let began = Instant::now();
         nodes.network.isolate(NodeId(leader));
         let others: Vec<u64> = (1..=3).filter(|id| *id != leader).collect();
         nodes.leader_among(&others).await;
         nodes.network.heal();
+        cuts.push((leader, began, Instant::now()));
     }
-    let mut accepted = BTreeSet::new();
+    let (mut accepted, mut refused) = (BTreeSet::new(), Vec::new());
     for writer in writers {
-        accepted.extend(writer.await.unwrap());
+        let (done, not_done) = writer.await.unwrap();
+        accepted.extend(done);
+        refused.extend(not_done);
     }
     let state = nodes.same_everywhere().await;
     let applied = marks(&state);
     let once: BTreeSet<String> = applied.iter().cloned().collect();
     assert_eq!(once.len(), applied.len(), "nothing was applied twice");
     assert!(accepted.is_subset(&once), "nothing that was acknowledged is lost");
-    // Whoever writes through a leader that is cut off is told soon; all others get through.
+    // Whoever writes through a node that is cut off is told soon; all others get through.
+    for (node, began, ended, code) in refused {
+        assert_eq!(code, ErrorCode::QuorumLost);
+        let cut = cuts.iter().find(|(id, from, to)| *id == node && began < *to && ended > *from);
+        let (_, from, _) = cut.unwrap_or_else(|| {
+            panic!("node {node} was not cut off between {began:?} and {ended:?}: {cuts:?}")
+        });
+        let told = ended - began.max(*from);
+        assert!(told < Duration::from_millis(1_700), "told after {told:?}");
+    }
     assert!(accepted.len() > 200, "only {} of 300 got through", accepted.len());
 }
 

@@ -76,6 +76,10 @@ impl LogWriter for Proposals {
     fn obstacle(&self) -> ApiError {
         unreachable!("everything is applied")
     }
+    fn minority_since(&self) -> Option<tokio::time::Instant> {
+        None
+    }
+    async fn look_around(&self) {}
 }
 
 /// The wire to node-b; pulling it breaks every connection.
