@@ -84,8 +84,9 @@ impl Submitter {
     /// Commits a command and waits until this node's state shows it.
     ///
     /// # Errors
-    /// The rejection, when the state machine refused it. `no_leader` or `quorum_lost` when it did
-    /// not get through within ten seconds: then it may still be applied later.
+    /// The rejection, when the state machine refused it. `no_leader` when it did not get through
+    /// within ten seconds, `quorum_lost` when too few voters answer: then it may still be applied
+    /// later, unless they had been silent before this call.
     pub async fn submit(
         &self,
         actor: Actor,
@@ -96,6 +97,12 @@ impl Submitter {
             .or_else(|| (!harmless_twice(&command)).then(|| uuid::Uuid::new_v4().to_string()));
         let envelope = Envelope { at: self.clock.now(), actor, request_id, command };
         let deadline = Instant::now() + PATIENCE;
+        if self.alone_for_long() {
+            self.log.look_around().await;
+            if self.alone_for_long() {
+                return Err(self.log.obstacle());
+            }
+        }
         let applied = tokio::select! {
             applied = self.persist(envelope, deadline) => applied?,
             error = self.without_quorum() => return Err(error),
@@ -131,16 +138,25 @@ impl Submitter {
         }
     }
 
-    /// Ends when too few voters have been reachable for a while, also before this call.
+    /// Ends when too few voters have been reachable for a while.
     async fn without_quorum(&self) -> ApiError {
         loop {
             tokio::time::sleep(LOOK).await;
-            self.log.look_around().await;
-            let since = self.log.minority_since();
-            if since.is_some_and(|since| since.elapsed() >= PATIENCE_WITHOUT_QUORUM) {
+            let given_up = self.log.minority_since().map(|since| since + PATIENCE_WITHOUT_QUORUM);
+            let look = self.log.look_around();
+            match given_up {
+                Some(given_up) => drop(timeout_at(given_up, look).await),
+                None => look.await,
+            }
+            if self.alone_for_long() {
                 return self.log.obstacle();
             }
         }
+    }
+
+    fn alone_for_long(&self) -> bool {
+        let since = self.log.minority_since();
+        since.is_some_and(|since| since.elapsed() >= PATIENCE_WITHOUT_QUORUM)
     }
 }
 
@@ -251,7 +267,7 @@ mod tests {
         let began = Instant::now();
         let error = submitter.submit(Actor::system(None), None, audit()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::QuorumLost);
-        assert!(!log.seen.lock().unwrap().is_empty(), "it was tried all the same");
+        assert!(log.seen.lock().unwrap().is_empty(), "nothing is in the log that could come later");
         assert!(began.elapsed() <= LOOK, "{:?}", began.elapsed());
     }
 }

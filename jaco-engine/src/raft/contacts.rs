@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jaco_api::model::NodeId;
@@ -28,14 +29,11 @@ pub(super) struct Contact {
     /// When the first call began that it did not answer and that no answer has followed since; none
     /// for one that was never called.
     pub(super) silent_since: Option<Instant>,
-    /// When the outcome of the latest call was known.
-    pub(super) tried: Option<Instant>,
 }
 
 impl Contacts {
     pub(super) fn answered(&self, peer: NodeId) {
-        let now = Some(Instant::now());
-        let contact = Contact { answered: now, silent_since: None, tried: now };
+        let contact = Contact { answered: Some(Instant::now()), silent_since: None };
         self.lock().members.insert(peer, contact);
     }
 
@@ -46,7 +44,6 @@ impl Contacts {
         let contact = known.members.entry(peer).or_default();
         if contact.answered.is_none_or(|answered| answered <= called) {
             contact.silent_since.get_or_insert(called);
-            contact.tried = Some(Instant::now());
         }
     }
 
@@ -58,6 +55,12 @@ impl Contacts {
     /// Who last called as the leader does, and when.
     pub(super) fn led(&self) -> Option<(NodeId, Instant)> {
         self.lock().led
+    }
+
+    /// Whether a member has answered, or led, in this time.
+    pub(super) fn heard_within(&self, peer: NodeId, time: Duration) -> bool {
+        let led = self.led().filter(|(leader, _)| *leader == peer).map(|(_, at)| at);
+        self.of(peer).answered.max(led).is_some_and(|at| at.elapsed() < time)
     }
 
     pub(super) fn of(&self, peer: NodeId) -> Contact {
@@ -83,8 +86,6 @@ impl Contacts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

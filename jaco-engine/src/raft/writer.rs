@@ -39,8 +39,8 @@ use crate::{
 
 /// A call to the leader that takes longer is made again.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(4);
-/// Who has not answered by then is taken for silent; what was heard before is not asked again.
-const LOOK_PATIENCE: Duration = Duration::from_millis(400);
+/// Who was heard of within this time is there. The leader calls twice in it.
+const JUST_NOW: Duration = Duration::from_millis(500);
 
 /// Where this node's commands become log entries.
 pub(super) struct Writer {
@@ -132,6 +132,9 @@ impl Writer {
         envelope: &Envelope,
         relayed: bool,
     ) -> Result<Applied, Failed> {
+        if !self.is_there(to).await {
+            return Err(Failed::Again);
+        }
         let envelope = command::encode(envelope).into();
         let request = PeerRequest::Propose { envelope, relayed };
         // A leader that is cut off never answers, and somebody else has taken over meanwhile.
@@ -150,6 +153,17 @@ impl Writer {
             }
             Ok(_) | Err(_) => Err(Failed::Again),
         }
+    }
+
+    /// Whether a member answers. What is sent into a cut cable arrives when that is mended, long after
+    /// the caller was told that it did not: only members that were heard of just now are sent commands.
+    async fn is_there(&self, peer: &Peer) -> bool {
+        if self.network.contacts.heard_within(peer.id, JUST_NOW) {
+            return true;
+        }
+        // Any answer will do: most members refuse this one, at once.
+        let answer = self.network.call(peer, PeerRequest::Ask(Ask::Overview), JUST_NOW).await;
+        matches!(answer, Ok(_) | Err(TransportError::Refused { .. }))
     }
 
     /// Waits until this node no longer takes `leader` for the leader.
@@ -217,22 +231,15 @@ impl LogWriter for Writer {
     }
 
     async fn look_around(&self) {
-        let unsure: Vec<Peer> = {
+        let voters: Vec<Peer> = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow_watched();
             let membership = metrics.membership_config.membership();
             let voters: BTreeSet<u64> = membership.voter_ids().collect();
-            let now = Instant::now();
-            let heard_of = |id: u64| {
-                let tried = self.network.contacts.of(NodeId(id)).tried;
-                tried.is_some_and(|at| now.saturating_duration_since(at) < LOOK_PATIENCE)
-            };
             let voters = membership.nodes().filter(|(id, _)| voters.contains(id));
-            let peers = voters.map(|(id, m)| Peer { id: NodeId(*id), member: m.clone() });
-            peers.filter(|p| p.id != self.network.me && !heard_of(p.id.0)).collect()
+            let voters = voters.map(|(id, m)| Peer { id: NodeId(*id), member: m.clone() });
+            voters.filter(|p| p.id != self.network.me).collect()
         };
-        // Any answer will do: most members refuse this one, at once.
-        let ask = || PeerRequest::Ask(Ask::Overview);
-        join_all(unsure.iter().map(|peer| self.network.call(peer, ask(), LOOK_PATIENCE))).await;
+        join_all(voters.iter().map(|voter| self.is_there(voter))).await;
     }
 }
