@@ -2,16 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jaco_api::{
-    error::ApiError,
-    model::{ClusterId, NodeId, NodeName},
-};
+use jaco_api::{error::ApiError, model::NodeId};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
 };
 
-use super::{NodeError, builder::Seams, desk::NodeDesk};
+use super::{NodeError, builder::Seams, desk::NodeDesk, directory::MemberFile};
 use crate::{
     control::{Board, Lease, Sessions},
     raft::{Member, Raft, RaftOptions, RaftStorage},
@@ -79,11 +76,12 @@ impl Consensus {
     }
 
     /// What the API works with, once the node is a member.
-    pub(crate) fn membership(self, cluster: ClusterId, id: NodeId, name: NodeName) -> Membership {
+    pub(crate) fn membership(self, member: &MemberFile) -> Membership {
         let Self { raft, keyring, .. } = self;
+        let MemberFile { cluster, node: id, name, others } = member.clone();
         let (state, submitter) = (raft.state(), raft.submitter());
         let board = Board::default();
         let lease = Arc::new(watch::Sender::new(Lease::at_start()));
-        Membership { cluster, id, name, state, submitter, raft, keyring, board, lease }
+        Membership { cluster, id, name, others, state, submitter, raft, keyring, board, lease }
     }
 }

@@ -63,20 +63,20 @@ impl NodeDesk {
         state: &State,
         group: &RaftStatus,
     ) -> Result<Told, ApiError> {
+        let commit = group.commit;
+        // A number is never given out again: whoever has applied its removal knows for good.
+        let given_out = state.cluster().is_some_and(|cluster| caller.0 <= cluster.last_node);
+        if given_out && state.node(caller).is_none() {
+            return Ok(Told::Heartbeat(pb::HeartbeatReply { removed: true, commit }));
+        }
         if !group.is_leader {
             return Err(ApiError::new(ErrorCode::NoLeader, "another node leads"));
         }
-        let commit = group.commit;
         if state.node(caller).is_some() {
             self.sessions.heard(caller, beat.load.unwrap_or_default());
             return Ok(Told::Heartbeat(pb::HeartbeatReply { removed: false, commit }));
         }
-        match state.cluster() {
-            Some(cluster) if caller.0 <= cluster.last_node => {
-                Ok(Told::Heartbeat(pb::HeartbeatReply { removed: true, commit }))
-            }
-            _ => Err(stranger(caller)),
-        }
+        Err(stranger(caller))
     }
 
     fn overview(&self, state: &State, group: &RaftStatus) -> Result<Told, ApiError> {

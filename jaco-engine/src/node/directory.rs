@@ -6,8 +6,10 @@
 //! | `node/` | `ca.crt`, the node's certificate and key, `member.json` |
 //! | `keys/` | data keys, wrapped by the node's own key |
 //! | `lock` | held while a node runs |
+//! | `leaving` | there while the rest is being forgotten |
 
 use std::{
+    collections::BTreeMap,
     fs::{self, DirBuilder, File, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -19,7 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::NodeError;
-use crate::durable;
+use crate::{durable, raft::Member};
 
 /// The data directory of this node, locked for as long as this value lives.
 #[derive(Debug)]
@@ -36,6 +38,9 @@ pub(crate) struct MemberFile {
     pub(crate) cluster: ClusterId,
     pub(crate) node: NodeId,
     pub(crate) name: NodeName,
+    /// The other members when it was admitted: whom it asks before the log has told it of any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) others: BTreeMap<NodeId, Member>,
 }
 
 impl DataDirectory {
@@ -59,7 +64,11 @@ impl DataDirectory {
             .open(path.join("lock"))
             .map_err(failed("write to"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {
+                let opened = Self { path: path.to_owned(), _lock: lock };
+                opened.finish_forgetting()?;
+                Ok(opened)
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 Err(NodeError::DataDirectoryInUse(path.to_owned()))
             }
@@ -98,24 +107,41 @@ impl DataDirectory {
             .map_err(|source| NodeError::DataDirectory { operation: "write to", path, source })
     }
 
-    /// Forgets the cluster: the membership first, then certificates, keys and the log.
+    /// Forgets the cluster. What is begun is finished, by the next start if need be: a log without the
+    /// membership that it belongs to would be taken for that of a cluster in the making.
     pub(crate) fn forget_member(&self) -> Result<(), NodeError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| NodeError::DataDirectory { operation: "empty", path, source }
-        };
-        let member = self.member_path();
-        match fs::remove_file(&member) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&member)(e)),
-            _ => durable::flush_directory_of(&member).map_err(failed(&member))?,
+        let mark = self.leaving();
+        durable::write_file(&mark, 0o600, b"").map_err(self.cannot_empty(&mark))?;
+        self.finish_forgetting()
+    }
+
+    /// Goes on where a crash has interrupted [`Self::forget_member`], if it has.
+    fn finish_forgetting(&self) -> Result<(), NodeError> {
+        let mark = self.leaving();
+        if !mark.exists() {
+            return Ok(());
         }
         for directory in [self.node(), self.keys(), self.raft()] {
             match fs::remove_dir_all(&directory) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&directory)(e)),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.cannot_empty(&directory)(e));
+                }
                 _ => {}
             }
         }
-        durable::flush_directory_of(&self.node()).map_err(failed(&self.path))
+        durable::flush_directory_of(&mark).map_err(self.cannot_empty(&mark))?;
+        fs::remove_file(&mark).map_err(self.cannot_empty(&mark))?;
+        durable::flush_directory_of(&mark).map_err(self.cannot_empty(&mark))
+    }
+
+    fn cannot_empty(&self, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
+        let path = path.to_owned();
+        move |source| NodeError::DataDirectory { operation: "empty", path, source }
+    }
+
+    /// There while the node forgets its cluster.
+    fn leaving(&self) -> PathBuf {
+        self.path.join("leaving")
     }
 
     fn member_path(&self) -> PathBuf {
@@ -153,6 +179,23 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_that_was_half_forgotten_in_a_crash_is_forgotten_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(dir.path()).unwrap();
+        for part in [data.node(), data.keys(), data.raft()] {
+            fs::create_dir(&part).unwrap();
+            fs::write(part.join("file"), "x").unwrap();
+        }
+        // The crash: the mark is there, and only the membership is gone.
+        fs::write(data.leaving(), "").unwrap();
+        fs::remove_dir_all(data.node()).unwrap();
+        drop(data);
+        let data = DataDirectory::open(dir.path()).unwrap();
+        assert!(!data.raft().exists() && !data.keys().exists() && !data.leaving().exists());
+        data.forget_member().unwrap();
+    }
+
+    #[test]
     fn membership_is_kept_and_damage_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(dir.path()).unwrap();
@@ -161,6 +204,7 @@ mod tests {
             cluster: "6f0c1f4e-4d1c-4a52-9b5c-0d2d1f3f5a6b".parse().unwrap(),
             node: NodeId(1),
             name: "a".parse().unwrap(),
+            others: BTreeMap::from([(NodeId(2), Member::default())]),
         };
         data.set_member(&member).unwrap();
         assert_eq!(data.member().unwrap(), Some(member));

@@ -100,7 +100,7 @@ impl Keeper {
         let foundation = self.lay(&consensus, holder)?;
         self.write_certificates(&foundation)?;
         self.commit(&consensus, who, &foundation).await?;
-        self.become_member(foundation.cluster, FIRST).await?;
+        self.become_member(self.founder_of(foundation.cluster)).await?;
         let ca_pem = foundation.authority.ca_pem().to_owned();
         tracing::info!(cluster = %foundation.cluster, "cluster created");
         Ok(Founded {
@@ -127,7 +127,7 @@ impl Keeper {
         let Some(cluster) = state.cluster() else { return Ok(()) };
         let id = cluster.id;
         if self.part.is_none() {
-            self.become_member(id, FIRST).await?;
+            self.become_member(self.founder_of(id)).await?;
         }
         Err(ApiError::new(
             ErrorCode::ClusterAlreadyInitialized,

@@ -7,14 +7,15 @@
 use jaco_api::{
     convert::parse,
     error::{ApiError, ErrorCode},
-    model::{ClusterId, NodeId},
+    model::{ClusterId, Node, NodeId},
     pb,
 };
 
-use super::{NodeError, found::Joined, host, keeper::Keeper};
+use super::{NodeError, directory::MemberFile, found::Joined, host, keeper::Keeper};
 use crate::{
     enrol,
     pki::{JoinSecret, NodeFiles, NodeIdentity, SigningRequest},
+    raft::Member,
     seal::Keyring,
 };
 
@@ -42,7 +43,11 @@ impl Keeper {
         keyring.import(keys).map_err(NodeError::from)?;
         let identity = NodeIdentity { cert_pem: reply.cert_pem, key_pem: request.key_pem };
         files.save(&reply.ca_pem, &self.name, &identity).map_err(NodeError::from)?;
-        self.become_member(cluster, id).await?;
+        let members: Vec<Node> =
+            reply.members.into_iter().map(Node::try_from).collect::<Result<_, _>>()?;
+        let others = members.iter().filter(|n| n.id != id).map(|n| (n.id, Member::of(n)));
+        let (name, others) = (self.name.clone(), others.collect());
+        self.become_member(MemberFile { cluster, node: id, name, others }).await?;
         tracing::info!(%cluster, node = %self.name, number = %id, "joined the cluster");
         Ok(Joined { cluster, node: self.name.clone(), id })
     }

@@ -1,6 +1,6 @@
 //! The owner of everything a node is made of: one task that starts, waits and stops in reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::Stream;
 use jaco_api::model::{ClusterId, NodeId, NodeName};
@@ -87,7 +87,7 @@ impl Keeper {
     /// Takes up what is on disk: a membership, or a creation that was interrupted.
     pub(crate) async fn resume(&mut self, member: Option<MemberFile>) -> Result<(), NodeError> {
         if let Some(member) = member {
-            return self.become_member(member.cluster, member.node).await;
+            return self.become_member(member).await;
         }
         if self.storage.extent().is_empty() {
             return Ok(());
@@ -97,7 +97,7 @@ impl Keeper {
         let consensus = self.open_log(FIRST).await?;
         match consensus.present().await {
             Ok(state) => match state.cluster() {
-                Some(cluster) => self.become_member(cluster.id, FIRST).await,
+                Some(cluster) => self.become_member(self.founder_of(cluster.id)).await,
                 None => Ok(()),
             },
             Err(error) => {
@@ -119,19 +119,20 @@ impl Keeper {
         Ok(consensus)
     }
 
+    /// What the founder of a cluster is in it.
+    pub(crate) fn founder_of(&self, cluster: ClusterId) -> MemberFile {
+        MemberFile { cluster, node: FIRST, name: self.name.clone(), others: BTreeMap::new() }
+    }
+
     /// Takes this node's part in its cluster, and notes it for the next start.
-    pub(crate) async fn become_member(
-        &mut self,
-        cluster: ClusterId,
-        id: NodeId,
-    ) -> Result<(), NodeError> {
+    pub(crate) async fn become_member(&mut self, member: MemberFile) -> Result<(), NodeError> {
+        let (cluster, id) = (member.cluster, member.node);
         let consensus = self.open_log(id).await?;
         let identity = certificate::usable(self, &consensus, cluster, id).await?;
-        let member = MemberFile { cluster, node: id, name: self.name.clone() };
         if self.directory.member()?.as_ref() != Some(&member) {
             self.directory.set_member(&member)?;
         }
-        let membership = Arc::new(consensus.membership(cluster, id, self.name.clone()));
+        let membership = Arc::new(consensus.membership(&member));
         let part = Part::take(self, Arc::clone(&membership), identity)?;
         self.part = Some(part);
         self.membership.send_replace(Some(membership));

@@ -1,7 +1,7 @@
 //! The end of this node's membership: it was removed, and becomes what it was before it joined.
 //!
-//! Containers and networks of the cluster go, then what is on disk, the membership itself first: a
-//! crash in between leaves a node that belongs to no cluster. Volumes stay: they may be all that is
+//! Containers and networks of the cluster go, then what is on disk: a crash in between leaves a node that
+//! goes on with it when it is started again. Volumes stay: they may be all that is
 //! left of somebody's data.
 
 use std::{sync::Arc, time::Duration};

@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr};
 
 use bytes::Bytes;
-use jaco_api::model::{NodeId, NodeName};
+use jaco_api::model::{Node, NodeFacts, NodeId, NodeName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::submit::Applied;
@@ -34,6 +34,15 @@ pub struct Member {
     pub raft_addr: SocketAddr,
     /// Where the API and internal calls are reached.
     pub api_addr: SocketAddr,
+}
+
+impl Member {
+    /// A node as a member of the raft group.
+    #[must_use]
+    pub fn of(node: &Node) -> Self {
+        let NodeFacts { raft_addr, api_addr, .. } = node.facts;
+        Self { name: node.name.clone(), raft_addr, api_addr }
+    }
 }
 
 /// A member with its number.

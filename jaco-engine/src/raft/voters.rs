@@ -88,14 +88,14 @@ impl View<'_> {
     fn newcomer(&self) -> Option<Change> {
         let new = |id: &NodeId| !self.group.members.contains_key(id) && !self.is_leaving(*id);
         let node = self.state.nodes().find(|n| new(&n.id))?;
-        Some(Change::Follow(Peer { id: node.id, member: member(node) }))
+        Some(Change::Follow(Peer { id: node.id, member: Member::of(node) }))
     }
 
     /// A member whose addresses are others than the group has.
     fn moved(&self) -> Option<Change> {
         self.state.nodes().find_map(|node| {
             let seen = self.group.members.get(&node.id)?;
-            let now = member(node);
+            let now = Member::of(node);
             (seen.member != now).then_some(Change::Relocate(Peer { id: node.id, member: now }))
         })
     }
@@ -195,14 +195,6 @@ impl View<'_> {
         let voters = self.voters();
         let gone = |id: &&NodeId| self.state.node(**id).is_none() && !voters.contains(*id);
         self.group.members.keys().find(gone).map(|id| Change::Drop(*id))
-    }
-}
-
-fn member(node: &jaco_api::model::Node) -> Member {
-    Member {
-        name: node.name.clone(),
-        raft_addr: node.facts.raft_addr,
-        api_addr: node.facts.api_addr,
     }
 }
 

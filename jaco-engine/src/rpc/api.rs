@@ -1,6 +1,9 @@
 //! What every service works with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use jaco_api::{
@@ -18,7 +21,7 @@ use crate::{
     command::{Command, Outcome},
     control::{Board, Lease},
     pki::JoinSecret,
-    raft::Raft,
+    raft::{Member, Raft},
     seal::Keyring,
     state::State,
     submit::Submitter,
@@ -33,6 +36,8 @@ pub struct Membership {
     pub id: NodeId,
     /// This node's name.
     pub name: NodeName,
+    /// The other members when this node was admitted.
+    pub others: BTreeMap<NodeId, Member>,
     /// The newest state.
     pub state: StateWatch,
     /// The only writer.

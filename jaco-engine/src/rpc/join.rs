@@ -96,5 +96,6 @@ async fn admit(
         ca_pem: cluster.ca_pem.clone(),
         cert_pem,
         keys: enrol::keys(&membership.keyring),
+        members: state.nodes().map(|n| (**n).clone().into()).collect(),
     })
 }

@@ -62,11 +62,21 @@ async fn beat_to(membership: &Membership, turn: usize, beat: Ask) -> Result<Told
         return raft.ask_leader(beat, PATIENCE).await;
     }
     let turn = turn / 2;
-    let status = raft.status().borrow().clone();
-    let others: Vec<_> = status.members.iter().filter(|(id, _)| **id != membership.id).collect();
-    let Some((id, seen)) = others.get(turn % others.len().max(1)) else {
-        return raft.ask_leader(beat, PATIENCE).await;
-    };
-    let peer = Peer { id: **id, member: seen.member.clone() };
-    raft.ask(&peer, beat, PATIENCE).await
+    let others = others(membership);
+    match others.get(turn % others.len().max(1)) {
+        Some(other) => raft.ask(other, beat, PATIENCE).await,
+        None => raft.ask_leader(beat, PATIENCE).await,
+    }
+}
+
+/// The other members by the log or, before that has told of any, those of when this node was admitted:
+/// it may have been removed before the leader ever reached it.
+fn others(membership: &Membership) -> Vec<Peer> {
+    let status = membership.raft.status();
+    let status = status.borrow();
+    let by_log = status.members.iter().map(|(id, seen)| (*id, seen.member.clone()));
+    let at_first = membership.others.iter().map(|(id, member)| (*id, member.clone()));
+    let all: Vec<_> = if status.initialized { by_log.collect() } else { at_first.collect() };
+    let others = all.into_iter().filter(|(id, _)| *id != membership.id);
+    others.map(|(id, member)| Peer { id, member }).collect()
 }

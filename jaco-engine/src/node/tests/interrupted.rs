@@ -3,7 +3,6 @@
 use jaco_api::model::{Identity, Principal, Role};
 
 use super::*;
-use crate::node::found::FIRST;
 
 /// Steps of a creation, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +40,7 @@ async fn cut_short(dir: &Path, last: Step) {
             keeper.commit(&consensus, &local(), &foundation).await.unwrap();
         }
         if last >= Step::MembershipNoted {
-            keeper.become_member(foundation.cluster, FIRST).await.unwrap();
+            keeper.become_member(keeper.founder_of(foundation.cluster)).await.unwrap();
         }
     }
     keeper.wind_down().await;

@@ -20,7 +20,7 @@ fn group(voters: &[u64], learners: &[(u64, u64)]) -> RaftStatus {
 }
 
 fn status(id: u64, role: RaftRole, lag: u64) -> MemberStatus {
-    MemberStatus { member: member(&node(id)), role, lag: Some(lag) }
+    MemberStatus { member: Member::of(&node(id)), role, lag: Some(lag) }
 }
 
 fn reach(steady: &[u64]) -> Reach {

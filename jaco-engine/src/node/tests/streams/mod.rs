@@ -138,6 +138,7 @@ async fn server(
     let membership = Membership {
         cluster: cluster(world),
         id: NodeId(id),
+        others: Default::default(),
         name: node.clone(),
         state,
         submitter,
