@@ -137,7 +137,8 @@ async fn crashes_and_failing_checks_end_as_they_should() {
 
     let seen = node.until_state("sad.greedy.1", ReplicaState::Failed).await;
     eprintln!("out of memory: {seen:?}");
-    assert!(seen.oom_killed && message(&seen).contains("memory"), "{seen:?}");
+    // Docker does not notice every time that it was for lack of memory: the exit code is what is sure.
+    assert!(seen.exit_code == Some(137) && message(&seen).contains("memory"), "{seen:?}");
 
     node.until("it is called off", |n| n.seen("sad.missing.1").unwrap().pull_failures == 3).await;
     let seen = node.until_state("sad.wrong.1", ReplicaState::Failed).await;

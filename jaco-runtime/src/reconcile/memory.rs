@@ -197,7 +197,8 @@ impl Memory {
         }
         let unwatched = fresh && self.was_running;
         self.last_exit = (c.exit_code, c.oom_killed);
-        let failure = ended(c);
+        let limit = replica.spec.as_ref().map_or(0, |spec| spec.resources.memory_bytes);
+        let failure = ended(c, limit);
         let code = c.exit_code.unwrap_or_default();
         let condition = replica.restart.condition;
         if unwatched && replica.mode == Mode::Service {
@@ -283,13 +284,20 @@ impl Memory {
     }
 }
 
-/// Why an ended container does not run.
-fn ended(c: &Container) -> Reason {
+/// What the shell and the engine say of a process that SIGKILL ended.
+const KILLED: i64 = 137;
+
+/// Why an ended container does not run; `memory_limit` in bytes, 0 for none.
+fn ended(c: &Container, memory_limit: u64) -> Reason {
     let code = c.exit_code.map_or_else(|| "an unknown code".to_owned(), |n| format!("code {n}"));
     let words = c.error.as_deref().filter(|e| !e.is_empty());
     let message = match (c.oom_killed, words) {
         (true, _) => format!("killed for lack of memory ({code})"),
         (false, Some(words)) => format!("exited with {code}: {words}"),
+        // An engine under load does not always notice why.
+        (false, None) if c.exit_code == Some(KILLED) && memory_limit > 0 => {
+            format!("killed ({code}), likely at its memory limit of {memory_limit} bytes")
+        }
         (false, None) => format!("exited with {code}"),
     };
     reason(ErrorCode::ContainerExited, &message)

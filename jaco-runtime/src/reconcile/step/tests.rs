@@ -259,3 +259,23 @@ fn labels_decide_which_generation_a_container_is_of() {
     assert_eq!(current.map(|c| c.id.as_str()), Some("y"));
     assert_eq!(others.len(), 1);
 }
+
+#[test]
+fn a_kill_that_the_engine_does_not_explain_points_at_the_memory_limit() {
+    let mut replica = web();
+    replica.restart.condition = jaco_api::model::RestartCondition::None;
+    let mut killed = container("a", NAME, 2, ContainerStatus::Exited);
+    killed.exit_code = Some(137);
+    let message = |replica: &AssignedReplica| {
+        let mut memory = Memory::seeded(replica);
+        memory.look(replica, Some(&killed), Now { at: at(100), wall: Timestamp(100_000) });
+        match memory.end {
+            Some(End::Failed(reason)) => reason.message,
+            end => panic!("{end:?}"),
+        }
+    };
+    assert_eq!(message(&replica), "exited with code 137");
+    Arc::make_mut(replica.spec.as_mut().unwrap()).resources.memory_bytes = 8 << 20;
+    let likely = "killed (code 137), likely at its memory limit of 8388608 bytes";
+    assert_eq!(message(&replica), likely);
+}
