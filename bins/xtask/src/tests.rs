@@ -26,6 +26,9 @@ pub(crate) struct Test {
     /// Runs the rig only
     #[arg(long, conflicts_with = "no_rig")]
     only_rig: bool,
+    /// For how long fresh seeds are simulated; 0 leaves them out
+    #[arg(long, default_value_t = 5.0, value_name = "MINUTES")]
+    sim_minutes: f64,
     /// Rig scenarios to run: those whose name holds one of these
     scenarios: Vec<String>,
 }
@@ -59,6 +62,9 @@ impl Test {
                 run(&mut cargo(&[&["test", "-q", "-p", "jaco-e2e"][..], &tests].concat()))
             });
             step(&mut steps, "Examples", examples);
+            if self.sim_minutes > 0.0 {
+                step(&mut steps, "Simulator: fresh seeds", || fresh_seeds(self.sim_minutes));
+            }
         }
         let skipped = if self.no_rig { Some("--no-rig".to_owned()) } else { rig_obstacle() };
         match &skipped {
@@ -112,6 +118,11 @@ fn runtime_on_an_engine() -> Result<()> {
     let shown = run(cargo(&example).env("DOCKER_HOST", &engine));
     rig.down()?;
     tested.and(shown)
+}
+
+fn fresh_seeds(minutes: f64) -> Result<()> {
+    let minutes = minutes.to_string();
+    run(&mut cargo(&["run", "-q", "-p", "jaco-sim", "--", "--minutes", &minutes]))
 }
 
 fn cargo_home_has(program: &str) -> bool {

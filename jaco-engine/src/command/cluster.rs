@@ -45,6 +45,7 @@ impl InitCluster {
             last_event: 0,
             data_key: self.ca_key.key_id,
             key_due: false,
+            last_key: self.ca_key.key_id,
         });
         tx.put_node(self.node.clone());
         tx.put_token(self.token.clone());

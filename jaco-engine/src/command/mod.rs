@@ -37,7 +37,7 @@ pub use delete::DeleteDeployment;
 pub use deployment::ApplyDeployment;
 pub use hold::HoldDeployment;
 pub use join::{AdmitNode, IssueJoinToken};
-pub use key::RotateKey;
+pub use key::{ReserveKey, RotateKey};
 pub use node::{LabelNode, RemoveNode, SetAvailability, UpdateNode};
 pub use reconcile::{Action, Reconcile, RolloutEnd};
 pub use restart::RestartDeployment;
@@ -81,6 +81,8 @@ pub enum Command {
     RemoveNode(RemoveNode),
     /// Another data key for new values.
     RotateKey(RotateKey),
+    /// See [`ReserveKey`].
+    ReserveKey(ReserveKey),
     /// A new operator token.
     IssueToken(IssueToken),
     /// The end of an operator token.
@@ -136,6 +138,11 @@ pub enum Outcome {
         /// Its number.
         node: NodeId,
     },
+    /// A data key may be made.
+    KeyReserved {
+        /// Its number.
+        key_id: u32,
+    },
     /// Refused: the state is unchanged.
     Rejected(ApiError),
 }
@@ -187,6 +194,7 @@ impl Command {
             Self::LabelNode(c) => c.apply(tx),
             Self::RemoveNode(c) => c.apply(tx),
             Self::RotateKey(c) => c.apply(tx),
+            Self::ReserveKey(c) => c.apply(tx),
             Self::IssueToken(c) => c.apply(tx),
             Self::RevokeToken(c) => c.apply(tx),
             Self::SetSetting(c) => c.apply(tx),

@@ -80,6 +80,10 @@ impl Consensus {
         let Self { raft, keyring, .. } = self;
         let MemberFile { cluster, node: id, name, others } = member.clone();
         let (state, submitter) = (raft.state(), raft.submitter());
+        if let Some(cluster) = state.newest().cluster() {
+            // When it is missing, it is fetched: see `agents::keys`.
+            let _ = keyring.put_in_force(cluster.data_key);
+        }
         let board = Board::default();
         let lease = Arc::new(watch::Sender::new(Lease::at_start()));
         Membership { cluster, id, name, others, state, submitter, raft, keyring, board, lease }

@@ -129,7 +129,7 @@ pub(super) fn write_log_id(id: Option<LogId>) -> Bytes {
     write(&id.map(Position::from))
 }
 
-pub(super) fn read_log_id(bytes: &[u8]) -> Result<Option<LogId>, FormatError> {
+pub(crate) fn read_log_id(bytes: &[u8]) -> Result<Option<LogId>, FormatError> {
     Ok(read::<Option<Position>>(bytes)?.map(LogId::from))
 }
 

@@ -255,6 +255,7 @@ fn unexpected(outcome: &Outcome) -> ApiError {
         Outcome::RolledBack { .. } => "rolled back",
         Outcome::Deleted { .. } => "deleted",
         Outcome::Admitted { .. } => "admitted",
+        Outcome::KeyReserved { .. } => "key reserved",
         Outcome::Rejected(error) => return error.clone(),
     };
     ApiError::new(

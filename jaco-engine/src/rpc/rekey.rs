@@ -2,7 +2,8 @@
 //!
 //! A key is in force once the log says so, and the log says so only when a majority of the voters
 //! holds the key: whatever is sealed with it can be opened after the loss of a minority. Whoever does
-//! not hold it yet fetches it when it sees it in the state.
+//! not hold it yet fetches it when it sees it in the state. Every attempt makes a key of a number of its
+//! own, which the log gives out: what a failed one left behind is never taken for another key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +17,7 @@ use jaco_api::{
 
 use super::Membership;
 use crate::{
-    command::{Command, RotateKey},
+    command::{Command, Outcome, ReserveKey, RotateKey},
     control,
     enrol::EnrolError,
     raft::{Ask, Peer},
@@ -38,12 +39,14 @@ impl control::Rekey for ClusterKeys {
 
 /// Makes the next key and puts it in force.
 pub(crate) async fn rotate(membership: &Membership, actor: Actor) -> Result<u32, ApiError> {
+    let reserve = Command::ReserveKey(ReserveKey);
+    let outcome = membership.submitter.submit(actor.clone(), None, reserve).await?;
+    let Outcome::KeyReserved { key_id } = outcome else {
+        return Err(ApiError::new(ErrorCode::Internal, "no number was given out for a data key"));
+    };
     let state = membership.raft.present().await?;
     let Some(cluster) = state.cluster() else { return Err(EnrolError::NoCluster.into()) };
     let keyring = &membership.keyring;
-    let key_id = cluster.data_key + 1;
-    // What an earlier attempt left: it never came into force.
-    keyring.discard(key_id);
     let key = keyring.make(key_id).map_err(unusable)?;
     let given = give(membership, &pb::DataKey { id: key.id, key: key.key.to_vec() }).await;
     let result = async {

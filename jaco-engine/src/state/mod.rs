@@ -52,6 +52,8 @@ pub struct Cluster {
     pub data_key: u32,
     /// A node was removed since that key was made: another one is due.
     pub key_due: bool,
+    /// Highest number of a data key ever given out.
+    pub last_key: u32,
 }
 
 /// A sealed container document and how many revisions and replicas refer to it.

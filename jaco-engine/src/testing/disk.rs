@@ -15,7 +15,7 @@ use bytes::Bytes;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::raft::{
-    MemoryStorage, RaftStorage,
+    MemoryStorage, RaftStorage, format,
     storage::{Cell, Completion, Record, StorageError, StoredSnapshot},
 };
 
@@ -241,12 +241,26 @@ impl Platter {
                 self.archive.extend(records.iter().map(|r| (r.index, r.bytes.clone())));
             }
             Change::Truncate(from) => drop(self.archive.split_off(from)),
-            Change::Purge(..) | Change::Set(..) => {}
+            Change::Purge(through, mark) => self.forget_replaced(*through, mark),
+            Change::Set(..) => {}
         }
         change.copy().apply(&self.written);
         let (told, done) = if self.lies { (done, None) } else { (None, done) };
         self.queue.push_back(Write { change, done });
         told.map(|done| (done, Ok(())))
+    }
+
+    /// Entries that a snapshot of somebody else's log has replaced were never committed, or may not
+    /// have been: the log through the last of them is not the one that is purged.
+    fn forget_replaced(&mut self, through: u64, mark: &Bytes) {
+        let last = self.archive.get(&through).cloned();
+        let last =
+            last.and_then(|bytes| format::read_entry(&Record { index: through, bytes }).ok());
+        let purged = format::read_log_id(mark).ok().flatten();
+        if purged.is_none() || last.map(|entry| entry.log_id) != purged {
+            let first = self.written.extent().start;
+            self.archive.retain(|index, _| *index < first || *index > through);
+        }
     }
 
     /// Makes the first `count` writes durable.

@@ -113,7 +113,15 @@ fn many(arguments: &Arguments) -> ExitCode {
     if minutes.is_some() {
         say(&format!("fresh seeds from {base}; again: --minutes … --base {base}"));
     }
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => {
+            say(&format!("no run could be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let plan = Plan {
+        program,
         first,
         count,
         time: minutes.map(|m| Duration::from_secs_f64(m * 60.0)),

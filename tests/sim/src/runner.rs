@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +19,8 @@ const LONGEST: Duration = Duration::from_secs(240);
 /// Which seeds are run, and how.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// The program that runs one seed: `jaco-sim`.
+    pub program: PathBuf,
     /// Seeds from here on.
     pub first: u64,
     /// As many as this, or for ever.
@@ -71,7 +74,7 @@ pub fn run_all(plan: &Plan, told: impl Fn(&Ran) + Sync) -> io::Result<Summary> {
                     if late || over || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    match run_one(plan.first.wrapping_add(at), plan.sabotage) {
+                    match run_one(&plan.program, plan.first.wrapping_add(at), plan.sabotage) {
                         Ok(ran) => {
                             told(&ran);
                             let mut all = summary.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,8 +104,7 @@ pub fn run_all(plan: &Plan, told: impl Fn(&Ran) + Sync) -> io::Result<Summary> {
 /// # Errors
 /// When it cannot be started.
 #[expect(clippy::disallowed_methods, reason = "a thread of its own looks after a process")]
-pub fn run_one(seed: u64, sabotage: Option<Sabotage>) -> io::Result<Ran> {
-    let program = program()?;
+pub fn run_one(program: &Path, seed: u64, sabotage: Option<Sabotage>) -> io::Result<Ran> {
     let mut command = Command::new(program);
     command.args(["--seed", &seed.to_string()]);
     if let Some(sabotage) = sabotage {
@@ -149,12 +151,4 @@ fn read(
             to.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
         }
     }))
-}
-
-/// This program; a test names it.
-fn program() -> io::Result<std::path::PathBuf> {
-    match std::env::var_os("JACO_SIM") {
-        Some(path) => Ok(path.into()),
-        None => std::env::current_exe(),
-    }
 }

@@ -9,7 +9,7 @@ use jaco_api::{
 use crate::{
     command::{
         AdmitNode, ApplyDeployment, Command, DeleteDeployment, HoldDeployment, InitCluster,
-        IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, RemoveNode,
+        IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, RemoveNode, ReserveKey,
         RestartDeployment, RevokeToken, RollbackDeployment, RotateKey, ScaleDeployment,
         SetAvailability, SetSetting, UpdateNode,
     },
@@ -30,6 +30,7 @@ impl Row for Command {
             Self::SetAvailability(c) => Wire::SetAvailability(c.write()),
             Self::LabelNode(c) => Wire::LabelNode(c.write()),
             Self::RemoveNode(c) => Wire::RemoveNode(pb::RemoveNode { node: c.node.0 }),
+            Self::ReserveKey(ReserveKey) => Wire::ReserveKey(pb::ReserveKey {}),
             Self::RotateKey(c) => Wire::RotateKey(c.write()),
             Self::IssueToken(c) => {
                 Wire::IssueToken(pb::IssueToken { token: Some(c.token.write()), rotate: c.rotate })
@@ -85,6 +86,7 @@ impl Row for Command {
             Wire::SetAvailability(m) => Self::SetAvailability(SetAvailability::read(m)?),
             Wire::LabelNode(m) => Self::LabelNode(LabelNode::read(m)?),
             Wire::RemoveNode(m) => Self::RemoveNode(RemoveNode { node: NodeId(m.node) }),
+            Wire::ReserveKey(_) => Self::ReserveKey(ReserveKey),
             Wire::RotateKey(m) => Self::RotateKey(RotateKey::read(m)?),
             Wire::IssueToken(m) => Self::IssueToken(IssueToken {
                 token: OperatorToken::read(required("token", m.token)?)?,

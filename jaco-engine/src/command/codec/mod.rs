@@ -89,7 +89,9 @@ fn command_number(mut bytes: &[u8]) -> u32 {
 /// An outcome as bytes.
 #[must_use]
 pub fn encode_outcome(outcome: &Outcome) -> Vec<u8> {
-    use pb::log_outcome::{Admitted, Deleted, Done, Outcome as Wire, RevisionInForce, RolledBack};
+    use pb::log_outcome::{
+        Admitted, Deleted, Done, KeyReserved, Outcome as Wire, RevisionInForce, RolledBack,
+    };
     let wire = match outcome {
         Outcome::Done => Wire::Done(Done {}),
         Outcome::Revision { number, changed } => {
@@ -100,6 +102,7 @@ pub fn encode_outcome(outcome: &Outcome) -> Vec<u8> {
         }
         Outcome::Deleted { volumes } => Wire::Deleted(Deleted { volumes: volumes.clone() }),
         Outcome::Admitted { node } => Wire::Admitted(Admitted { node: node.0 }),
+        Outcome::KeyReserved { key_id } => Wire::KeyReserved(KeyReserved { key_id: *key_id }),
         Outcome::Rejected(error) => Wire::Rejected(json(error)),
     };
     pb::LogOutcome { outcome: Some(wire) }.encode_to_vec()
@@ -121,6 +124,7 @@ pub fn decode_outcome(bytes: &[u8]) -> Result<Outcome, DecodeError> {
         Wire::RolledBack(r) => Outcome::RolledBack { restored: r.restored, number: r.number },
         Wire::Deleted(d) => Outcome::Deleted { volumes: d.volumes },
         Wire::Admitted(a) => Outcome::Admitted { node: NodeId(a.node) },
+        Wire::KeyReserved(k) => Outcome::KeyReserved { key_id: k.key_id },
         Wire::Rejected(bytes) => Outcome::Rejected(from_json("rejected", &bytes)?),
     })
 }

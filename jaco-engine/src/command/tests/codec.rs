@@ -14,9 +14,9 @@ use crate::{
     command::{
         Action, AdmitNode, Command, DecodeError, DeleteDeployment, Envelope, HoldDeployment,
         InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile, RecordAudit,
-        RemoveNode, RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd, RotateKey,
-        ScaleDeployment, SetAvailability, SetSetting, UpdateNode, decode, decode_outcome, encode,
-        encode_outcome,
+        RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd,
+        RotateKey, ScaleDeployment, SetAvailability, SetSetting, UpdateNode, decode,
+        decode_outcome, encode, encode_outcome,
     },
     testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
 };
@@ -119,6 +119,7 @@ fn commands() -> Vec<Command> {
             remove: BTreeSet::from(["zone".into()]),
         }),
         Command::RemoveNode(RemoveNode { node: NodeId(1) }),
+        Command::ReserveKey(ReserveKey),
         Command::RotateKey(RotateKey { key_id: 2, ca_key: sealed(b"key") }),
         Command::IssueToken(IssueToken { token: token("ci", "t"), rotate: true }),
         Command::RevokeToken(RevokeToken { identity: name("ci") }),
@@ -166,9 +167,10 @@ fn commands() -> Vec<Command> {
             Command::LabelNode(_) => 17,
             Command::RemoveNode(_) => 18,
             Command::RotateKey(_) => 19,
+            Command::ReserveKey(_) => 20,
         })
         .collect();
-    assert_eq!(kinds.len(), 20, "one of each command");
+    assert_eq!(kinds.len(), 21, "one of each command");
     all
 }
 
@@ -188,6 +190,7 @@ fn every_outcome_comes_back_as_it_went() {
         Outcome::RolledBack { restored: 1, number: 4 },
         Outcome::Deleted { volumes: vec!["a".into(), "b".into()] },
         Outcome::Admitted { node: NodeId(3) },
+        Outcome::KeyReserved { key_id: 2 },
         Outcome::Rejected(ApiError::new(ErrorCode::Conflict, "no").with("owner", "blog")),
     ] {
         assert_eq!(decode_outcome(&encode_outcome(&outcome)).unwrap(), outcome);

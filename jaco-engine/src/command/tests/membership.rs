@@ -11,7 +11,7 @@ use jaco_api::{
 use super::{audited, refused};
 use crate::{
     command::{
-        AdmitNode, Command, IssueJoinToken, LabelNode, Outcome, RemoveNode, RotateKey,
+        AdmitNode, Command, IssueJoinToken, LabelNode, Outcome, RemoveNode, ReserveKey, RotateKey,
         SetAvailability, UpdateNode,
     },
     testing::builders::{Scenario, Stack, name, node, sealed},
@@ -137,12 +137,16 @@ fn labels_are_set_and_removed_together() {
 }
 
 #[test]
-fn a_data_key_follows_the_present_one() {
+fn a_data_key_follows_the_present_one_and_no_number_is_given_out_twice() {
     let mut s = Scenario::new();
     let sealed = |key_id| jaco_api::model::Sealed { key_id, ..sealed(b"ca") };
     let rotate = |key_id| Command::RotateKey(RotateKey { key_id, ca_key: sealed(key_id) });
-    assert_eq!(s.run(rotate(2)), Outcome::Done);
-    assert_eq!(refused(&s.run(rotate(2))), ErrorCode::Conflict);
+    assert_eq!(refused(&s.run(rotate(2))), ErrorCode::Conflict, "it was not given out");
+    assert_eq!(s.run(Command::ReserveKey(ReserveKey)), Outcome::KeyReserved { key_id: 2 });
+    assert_eq!(s.run(Command::ReserveKey(ReserveKey)), Outcome::KeyReserved { key_id: 3 });
+    assert_eq!(s.run(rotate(3)), Outcome::Done);
+    assert_eq!(refused(&s.run(rotate(2))), ErrorCode::Conflict, "an attempt that was overtaken");
+    assert_eq!(refused(&s.run(rotate(3))), ErrorCode::Conflict);
     let cluster = s.state.cluster().unwrap();
-    assert_eq!((cluster.data_key, cluster.ca_key.key_id), (2, 2));
+    assert_eq!((cluster.data_key, cluster.ca_key.key_id, cluster.last_key), (3, 3, 3));
 }

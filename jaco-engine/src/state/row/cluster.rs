@@ -23,6 +23,7 @@ impl Row for Cluster {
             last_event: self.last_event,
             data_key: self.data_key,
             key_due: self.key_due,
+            last_key: self.last_key,
         }
     }
     fn read(m: pb::ClusterRow) -> Result<Self, InvalidMessage> {
@@ -37,6 +38,7 @@ impl Row for Cluster {
             last_event: m.last_event,
             data_key: m.data_key,
             key_due: m.key_due,
+            last_key: m.last_key.max(m.data_key),
         })
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Worker {
     session: u64,
     fetch: Option<(ImageRef, AbortOnDropHandle<Result<(), RuntimeError>>)>,
     tail: Option<Vec<String>>,
+    /// The container that the engine says it has removed last.
+    removed: Option<String>,
     began: (Instant, Timestamp),
 }
 
@@ -88,8 +90,21 @@ impl Worker {
         began: (Instant, Timestamp),
     ) -> Self {
         let link = engine.link();
-        let (memory, fetch, tail) = (None, None, None);
-        Self { key, orders, bell, engine, board, link, memory, session: 0, fetch, tail, began }
+        let (session, memory, fetch, tail, removed) = (0, None, None, None, None);
+        Self {
+            key,
+            orders,
+            bell,
+            engine,
+            board,
+            link,
+            memory,
+            session,
+            fetch,
+            tail,
+            removed,
+            began,
+        }
     }
 
     /// Works until its replica is not assigned any more and has no container.

@@ -52,6 +52,11 @@ impl Worker {
             (Step::Remove(id), _) => {
                 ignore_missing(runtime.remove(&id).await)?;
                 self.engine.freed.notify_one();
+                if self.removed.as_ref() == Some(&id) {
+                    let (operation, source) = ("removing a container", "it is still there".into());
+                    return Err(RuntimeError::NotUnderstood { operation, source });
+                }
+                self.removed = Some(id);
             }
             // Only a running replica has images, a container to make and one to start.
             (_, Wanted::Gone | Wanted::Killed | Wanted::Unknown) => return Ok(Turn::Wait(None)),

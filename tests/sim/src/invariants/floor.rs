@@ -1,6 +1,6 @@
 //! No step of a rollout leaves fewer running than the service's floor.
 
-use jaco_api::model::{DeploymentName, Intent, RolloutPhase, ServiceName, Slot};
+use jaco_api::model::{DeploymentName, DeploymentPhase, Intent, RolloutPhase, ServiceName, Slot};
 use jaco_engine::{
     command::{Command, Outcome},
     state::State,
@@ -31,6 +31,8 @@ impl Invariant for Floor {
             .rollout
             .as_ref()
             .is_some_and(|r| matches!(r.phase, RolloutPhase::Rolling | RolloutPhase::RollingBack));
+        // One that is stopped or deleted keeps nothing running.
+        let rolls = rolls && row.phase == DeploymentPhase::Running;
         let same = step.after.deployment(name).is_some_and(|d| d.revision == row.revision);
         if !rolls || !same {
             return Ok(());

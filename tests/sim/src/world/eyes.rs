@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jaco_api::model::NodeId;
 use jaco_engine::{
     rpc::Membership,
     testing::engine::{Act, Onlooker},
@@ -45,6 +46,8 @@ pub struct Sighting {
     pub act: Act,
     /// Whether it is done, rather than asked for.
     pub done: bool,
+    /// Which member the node was, as far as that could be told.
+    pub member: Option<NodeId>,
     /// Whether the node had caught up, as far as that could be told.
     pub caught_up: Option<bool>,
     /// Of a start: all that run of the same service now, this one included.
@@ -94,14 +97,15 @@ impl Eyes {
     fn note(&self, host: &str, act: &Act, done: bool) {
         let mut seen = self.lock();
         let member = seen.members.get(host).and_then(Weak::upgrade);
-        let caught_up = member.map(|m| m.raft.status().borrow().caught_up);
+        let caught_up = member.as_ref().map(|m| m.raft.status().borrow().caught_up);
+        let member = member.map(|m| m.id);
         let copies = match act {
             Act::Start(id) if done => seen.copies_of(host, id),
             _ => Vec::new(),
         };
         let at = seen.began.map(|began| began.elapsed()).unwrap_or_default();
         let (host, act) = (host.to_owned(), act.clone());
-        seen.sightings.push(Sighting { at, host, act, done, caught_up, copies });
+        seen.sightings.push(Sighting { at, host, act, done, member, caught_up, copies });
     }
 }
 
