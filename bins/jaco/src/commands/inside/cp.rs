@@ -4,31 +4,28 @@
 //! means what is in it. `-` is a tar archive on standard input or output.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use clap::Args;
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use indicatif::{ProgressBar, ProgressStyle};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jaco_api::model::{PathInfo, PathKind, ReplicaId};
 use jaco_client::{Client, ErrorCode};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
-    sync::mpsc,
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::tree::{self, Outcome};
+use super::{
+    pieces::{Incoming, Outgoing, PIECE, Progress, pieces_of},
+    tree::{self, Outcome},
+};
 use crate::{
     commands::complete,
     error::Error,
     output::{Output, style},
 };
 
-/// Bytes of an archive in one piece, and pieces that wait.
-const PIECE: usize = 64 << 10;
+/// Pieces of an archive that wait.
 const WAITING: usize = 8;
 
 /// Arguments of `jaco cp`.
@@ -308,56 +305,6 @@ async fn send(
     }
 }
 
-/// An archive that comes in pieces, to be read by a thread of its own.
-struct Incoming {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
-    rest: Bytes,
-}
-
-impl Read for Incoming {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.rest = piece?,
-                None => return Ok(0),
-            }
-        }
-        let n = self.rest.len().min(into.len());
-        into[..n].copy_from_slice(&self.rest.split_to(n));
-        Ok(n)
-    }
-}
-
-/// An archive that goes out in pieces, written by a thread of its own.
-struct Outgoing {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-}
-
-impl Write for Outgoing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = Bytes::copy_from_slice(bytes);
-        self.sender.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What comes in at an input, in pieces.
-fn pieces_of(
-    input: impl AsyncRead + Unpin + Send + 'static,
-) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    stream::unfold(input, |mut input| async move {
-        let mut piece = BytesMut::with_capacity(PIECE);
-        match input.read_buf(&mut piece).await {
-            Ok(0) => None,
-            Ok(_) => Some((Ok(piece.freeze()), input)),
-            Err(error) => Some((Err(error), input)),
-        }
-    })
-}
-
 async fn finished(work: JoinHandle<Result<Outcome, Error>>) -> Result<Outcome, Error> {
     let stopped = |e| Error::Local {
         operation: "go on with",
@@ -378,32 +325,6 @@ fn tell(outcome: &Outcome, out: &mut Output) -> Result<(), Error> {
         out.say(&format!("copied {} {entries}, {size}", copied.entries));
         Ok(())
     })
-}
-
-/// How much has gone through, on terminals.
-struct Progress(ProgressBar);
-
-impl Progress {
-    fn new(out: &Output) -> Self {
-        if !out.draws {
-            return Self(ProgressBar::hidden());
-        }
-        let style = ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec}");
-        let bar = ProgressBar::new_spinner();
-        Self(style.map_or(bar.clone(), |style| bar.with_style(style)))
-    }
-    fn counter(&self) -> ProgressBar {
-        self.0.clone()
-    }
-    fn add(&self, bytes: usize) {
-        self.0.inc(bytes as u64);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod cp;
 pub mod exec;
+mod pieces;
 pub mod port_forward;
 mod terminal;
 pub mod tree;
