@@ -124,6 +124,8 @@ codes! {
     PortUnreachable = "port_unreachable", FailedPrecondition, "";
     /// The node that has the replica does not answer the one that was asked.
     NodeUnreachable = "node_unreachable", Unavailable, "`jaco node list` shows how the node is";
+    /// The cluster has no such secret or config.
+    SecretNotFound = "secret_not_found", NotFound, "`jaco secret list` and `jaco config list` show what there is";
     /// There is no such route.
     RouteNotFound = "route_not_found", NotFound, "`jaco get routes` lists them";
     /// There is no such revision, or no earlier one.

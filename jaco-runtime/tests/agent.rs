@@ -350,6 +350,7 @@ fn request(cluster: &str, replica: &str) -> jaco_runtime::container::ContainerRe
         labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         spec: Arc::new(ContainerSpec { image: "app:1".into(), ..Default::default() }),
         networks: Vec::new(),
+        files: Vec::new(),
     }
 }
 

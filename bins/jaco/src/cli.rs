@@ -198,6 +198,12 @@ pub enum Command {
     Stop(commands::deploy::stop::StopArgs),
     /// Start a stopped deployment.
     Start(commands::deploy::start::StartArgs),
+    /// Secrets of the cluster, which compose files use with `external: true`.
+    #[command(subcommand)]
+    Secret(commands::file::Command),
+    /// Configs of the cluster, which compose files use with `external: true`.
+    #[command(subcommand)]
+    Config(commands::file::Command),
     /// Operator tokens.
     #[command(subcommand)]
     Token(commands::token::Command),

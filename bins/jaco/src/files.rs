@@ -22,6 +22,15 @@ pub const COMPOSE_NAMES: [&str; 4] =
 /// # Errors
 /// When it cannot be read, is too large or is no text.
 pub fn read(path: &Path) -> Result<String, FileError> {
+    let bytes = read_bytes(path)?;
+    String::from_utf8(bytes).map_err(|e| FileError::NotUtf8 { at: e.utf8_error().valid_up_to() })
+}
+
+/// The bytes of a file of at most [`LIMIT`] bytes.
+///
+/// # Errors
+/// When it cannot be read or is too large.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = fs::File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(FileError::Directory);
@@ -31,7 +40,7 @@ pub fn read(path: &Path) -> Result<String, FileError> {
     if bytes.len() as u64 > LIMIT {
         return Err(FileError::TooLarge);
     }
-    String::from_utf8(bytes).map_err(|e| FileError::NotUtf8 { at: e.utf8_error().valid_up_to() })
+    Ok(bytes)
 }
 
 /// The text of a manifest file, with its name in the error.
@@ -139,22 +148,30 @@ struct Directories {
 
 impl Files for Directories {
     fn read(&self, path: &str) -> Result<String, FileProblem> {
-        read(Path::new(path)).map_err(|e| match e {
-            FileError::Read { source } if source.kind() == io::ErrorKind::NotFound => {
-                FileProblem::NotFound
-            }
-            FileError::Read { source } => FileProblem::Unreadable(source.to_string()),
-            FileError::NotUtf8 { .. } => FileProblem::NotText,
-            e @ (FileError::Directory | FileError::TooLarge) => {
-                FileProblem::Unreadable(format!("it {e}"))
-            }
-        })
+        read(Path::new(path)).map_err(problem)
+    }
+
+    fn read_bytes(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
+        read_bytes(Path::new(path)).map_err(problem)
     }
 
     fn directory(&self, of: ManifestFile) -> Option<String> {
         match of {
             ManifestFile::Jaco => self.jaco.clone(),
             ManifestFile::Compose => self.compose.clone(),
+        }
+    }
+}
+
+fn problem(error: FileError) -> FileProblem {
+    match error {
+        FileError::Read { source } if source.kind() == io::ErrorKind::NotFound => {
+            FileProblem::NotFound
+        }
+        FileError::Read { source } => FileProblem::Unreadable(source.to_string()),
+        FileError::NotUtf8 { .. } => FileProblem::NotText,
+        e @ (FileError::Directory | FileError::TooLarge) => {
+            FileProblem::Unreadable(format!("it {e}"))
         }
     }
 }

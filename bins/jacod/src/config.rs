@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) socket_group: String,
     /// Where the container engine is reached.
     pub(crate) engine_socket: String,
+    /// Where secrets and configs of containers are kept, in memory.
+    pub(crate) files_dir: PathBuf,
     /// Which log lines are written.
     pub(crate) log_level: LogLevel,
     /// How they are written.
@@ -52,6 +54,7 @@ impl Default for Config {
             unix_socket: "/var/run/jaco/jaco.sock".into(),
             socket_group: "jaco".to_owned(),
             engine_socket: "unix:///var/run/docker.sock".to_owned(),
+            files_dir: "/run/jaco/files".into(),
             log_level: LogLevel::Info,
             log_format: LogFormat::Auto,
         }
@@ -186,6 +189,7 @@ schema! {
         unix_socket: Spanned<String>,
         socket_group: Spanned<String>,
         engine_socket: Spanned<String>,
+        files_dir: Spanned<String>,
         log_level: LogLevel,
         log_format: LogFormat,
     }
@@ -238,6 +242,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         unix_socket: absolute("unix_socket", read.unix_socket, defaults.unix_socket, value)?,
         socket_group: filled("socket_group", read.socket_group, defaults.socket_group, value)?,
         engine_socket: engine(read.engine_socket, defaults.engine_socket, value)?,
+        files_dir: absolute("files_dir", read.files_dir, defaults.files_dir, value)?,
         log_level: read.log_level.unwrap_or(defaults.log_level),
         log_format: read.log_format.unwrap_or(defaults.log_format),
     };

@@ -55,6 +55,7 @@ async fn serve(
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     // The engine may be away now: the node says so and goes on when it is back.
     let engine = DockerRuntime::lazy(&config.engine_socket).map_err(DaemonError::Engine)?;
+    let engine = engine.files_at(&config.files_dir);
     let mut node = Node::builder(node_config(config)?).runtime(engine).start().await?;
     systemd::ready("serving");
     loop {

@@ -105,14 +105,25 @@ fn runtime_on_an_engine() -> Result<()> {
     let rig = Rig::up(&RigOptions::default())?;
     load_images(&rig, &binaries)?;
     let engine = rig.host(0).engine().url();
-    let suites =
-        ["test", "-q", "-p", "jaco-runtime", "--test", "conformance", "--test", "agent_docker"];
+    let suites = [
+        "test",
+        "-q",
+        "-p",
+        "jaco-runtime",
+        "--test",
+        "conformance",
+        "--test",
+        "agent_docker",
+        "--test",
+        "files_docker",
+    ];
     // Built out here, where there is a network to build with; run where the containers' networks are.
     let tested = run(&mut cargo(&[&suites[..], &["--no-run"]].concat())).and_then(|()| {
         let outside = cargo(&suites);
         let mut inside = rig.host(0).command(outside.get_program());
         inside.args(outside.get_args()).current_dir(crate::machine::workspace());
-        run(inside.env("JACO_TEST_DOCKER", &engine))
+        let files = rig.host(0).memory().join("files");
+        run(inside.env("JACO_TEST_DOCKER", &engine).env("JACO_TEST_FILES", files))
     });
     let example = ["run", "-q", "-p", "example-embed-node", "--", "--docker", "shop-app:1"];
     let shown = run(cargo(&example).env("DOCKER_HOST", &engine));

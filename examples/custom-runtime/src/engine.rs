@@ -199,6 +199,9 @@ impl ContainerRuntime for ProcessRuntime {
     }
 
     async fn create(&self, request: &ContainerRequest) -> Result<String, RuntimeError> {
+        if !request.files.is_empty() {
+            return Err(RuntimeError::Unsupported { operation: "keep files in memory" });
+        }
         let mut world = self.world();
         if world.entry(&request.name).is_ok() {
             return Err(RuntimeError::Conflict { message: format!("{} exists", request.name) });

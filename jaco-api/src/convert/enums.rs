@@ -24,6 +24,7 @@ macro_rules! enums {
 }
 
 enums! {
+    FileKind <=> model::FileKind { Secret = Secret, Config = Config } as "kind";
     Role <=> model::Role { Viewer = Viewer, Deployer = Deployer, Admin = Admin } as "role";
     NodeStatus <=> model::NodeStatus {
         Joining = Joining, Ready = Ready, Cordoned = Cordoned, Draining = Draining,

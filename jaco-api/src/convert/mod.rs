@@ -7,6 +7,7 @@ mod deployment;
 mod enums;
 mod error;
 mod exec;
+mod file;
 mod replica;
 mod token;
 mod usage;

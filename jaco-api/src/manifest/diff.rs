@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::{
-    Change, ContainerSpec, Difference, Healthcheck, ManifestDocument, Mode, MountSource, RouteSpec,
-    ServiceSchedule, UpdateOrder,
+    Change, ContainerSpec, Difference, FileSource, Healthcheck, ManifestDocument, Mode,
+    MountSource, RouteSpec, ServiceSchedule, UpdateOrder,
 };
 
 /// What stands for a secret.
@@ -45,7 +45,7 @@ pub fn diff(
 }
 
 /// The document with `•••` in place of every value that may be secret: environment, arguments,
-/// options of drivers.
+/// contents of secrets and configs, options of drivers.
 #[must_use]
 pub fn mask(document: &ManifestDocument) -> ManifestDocument {
     let mut document = document.clone();
@@ -69,6 +69,11 @@ fn mask_spec(spec: &mut ContainerSpec) {
     }
     if let Some(logging) = &mut spec.logging {
         hide(logging.options.values_mut());
+    }
+    for file in &mut spec.files {
+        if let FileSource::Content(content) = &mut file.source {
+            *content = MASK.into();
+        }
     }
     for mount in &mut spec.mounts {
         if let MountSource::Volume { driver_opts, .. } = &mut mount.source {
@@ -133,6 +138,7 @@ fn secret(field: &str) -> bool {
         || field.starts_with("healthcheck.test")
         || field.starts_with("logging.options")
         || field.contains("driver_opts")
+        || field.contains(".source.content")
 }
 
 /// Every field of a value with its text, by path. A service is a pair: its halves are merged.
@@ -152,7 +158,7 @@ fn fields<V: Serialize>(value: Option<&V>) -> Fields {
     }
     // What repeats another field or is derived from one.
     out.retain(|k, _| {
-        !k.starts_with("references.") && !matches!(k.as_str(), "stateful" | "volumes")
+        !k.starts_with("references.") && !matches!(k.as_str(), "stateful" | "volumes" | "files")
     });
     out
 }

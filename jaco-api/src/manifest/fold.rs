@@ -290,7 +290,7 @@ fn binds(service: &mut Node, directory: &str) {
     }
 }
 
-fn absolute(files: &dyn Files, beside: ManifestFile, path: &str) -> String {
+pub(super) fn absolute(files: &dyn Files, beside: ManifestFile, path: &str) -> String {
     match files.directory(beside) {
         Some(directory) if !path.starts_with('/') => join(&directory, path),
         _ => path.to_owned(),

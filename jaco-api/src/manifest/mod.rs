@@ -10,6 +10,7 @@
 //! ```
 
 mod compose;
+mod contents;
 mod diagnose;
 mod diff;
 mod dotenv;
@@ -39,7 +40,7 @@ use report::Report;
 
 use crate::{
     error::ErrorCode,
-    model::{ManifestDocument, NodeName},
+    model::{FileId, ManifestDocument, NodeName},
 };
 
 /// A file as text.
@@ -68,6 +69,14 @@ pub trait Files {
     /// # Errors
     /// [`FileProblem`] says why it cannot be read.
     fn read(&self, path: &str) -> Result<String, FileProblem>;
+
+    /// Reads a file that need not be text.
+    ///
+    /// # Errors
+    /// [`FileProblem`] says why it cannot be read.
+    fn read_bytes(&self, path: &str) -> Result<Vec<u8>, FileProblem> {
+        self.read(path).map(String::into_bytes)
+    }
 
     /// The absolute path of the directory of a manifest file. Without it the paths of bind mounts
     /// must be absolute.
@@ -153,6 +162,7 @@ pub fn resolve(
             None => Some(BTreeMap::new()),
         });
         fold::fold(root, variables.as_ref(), files, report);
+        contents::fold(root, variables.as_ref(), files, report);
         let text = yaml::to_json(root);
         if text.len() > yaml::MOST_BYTES {
             let message = "with its aliases, variables and env files, the file is above 4 MiB";
@@ -217,6 +227,38 @@ pub fn unknown_hosts(jaco: &Source, members: &BTreeSet<NodeName>) -> Vec<Diagnos
         }
     }
     found.finish()
+}
+
+/// Says of secrets and configs that a checked manifest uses where it names them, and that the cluster
+/// does not have them.
+#[must_use]
+pub fn missing_files(compose: &Source, missing: &BTreeSet<FileId>) -> Vec<Diagnostic> {
+    let text = without_bom(&compose.text);
+    let mut found = Report::new(&compose.name, text);
+    let Some(root) = yaml::read(text, &mut Report::new(&compose.name, text)) else {
+        return Vec::new();
+    };
+    for id in missing {
+        let all = format!("{}s", id.kind);
+        let Some(yaml::Value::Map(entries)) = root.get(&all).map(|n| &n.value) else { continue };
+        for entry in entries {
+            let external = entry.value.get("external");
+            let name = entry.value.get("name").or_else(|| external?.get("name"));
+            let name = name.and_then(yaml::Node::as_text).unwrap_or(&entry.key);
+            if external.is_none() || id.name != *name {
+                continue;
+            }
+            found.within(&format!("{all}.{}", entry.key), |report| {
+                let message = format!("the cluster has no {} named `{}`", id.kind, id.name);
+                let hint = format!("set it: `jaco {} set {}`", id.kind, id.name);
+                report.coded(ErrorCode::SecretNotFound, entry.mark, message, Some(hint));
+            });
+        }
+    }
+    let mut found = found.finish();
+    // As with `check`: the lines hold values that nobody wrote there.
+    found.iter_mut().for_each(|problem| problem.source.clear());
+    found
 }
 
 /// Every key of both files and what happens to it: the tables that reading follows.

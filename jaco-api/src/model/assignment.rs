@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterId, ContainerSpec, DeploymentName, Mode, NetworkName, NetworkSpec, NodeName,
-    Observation, ReplicaId, RestartPolicy,
+    ClusterId, ContainerSpec, DeploymentName, FileContent, Mode, NetworkName, NetworkSpec,
+    NodeName, Observation, ReplicaId, RestartPolicy,
 };
 
 /// What is to become of a replica.
@@ -21,6 +21,21 @@ pub enum Intent {
     Run,
     /// Its container is to be stopped and removed.
     Remove,
+}
+
+/// A file that a container is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignedFile {
+    /// Absolute path in the container.
+    pub target: String,
+    /// What is in it.
+    pub content: FileContent,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
 }
 
 /// One replica a node owns.
@@ -36,6 +51,8 @@ pub struct AssignedReplica {
     pub revision: u64,
     /// What its container is created from; absent only with [`Intent::Remove`].
     pub spec: Option<Arc<ContainerSpec>>,
+    /// The secrets and configs its container is given.
+    pub files: Vec<AssignedFile>,
     /// The image to fetch for the next generation while this one keeps running.
     pub prepare: Option<Arc<ContainerSpec>>,
     /// Dependencies that do not hold yet: nothing is created or started before this is empty.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, NetworkName, Span};
+use super::{Digest, FileMount, NetworkName, Span};
 
 /// When the image is fetched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +207,9 @@ pub struct ContainerSpec {
     /// Mounts, in order.
     #[serde(skip_serializing_if = "is_default")]
     pub mounts: Vec<Mount>,
+    /// Secrets and configs, by target.
+    #[serde(skip_serializing_if = "is_default")]
+    pub files: Vec<FileMount>,
     /// Networks; empty with `network_mode` set.
     #[serde(skip_serializing_if = "is_default")]
     pub networks: Vec<Attachment>,
@@ -312,6 +315,6 @@ impl ContainerSpec {
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -151,6 +151,10 @@ name! {
     VolumeName, "volume name", |w, s| compose_name(w, s, 63)
 }
 name! {
+    /// Name of a secret or config of the cluster, as Compose allows it, at most 64 characters.
+    FileName, "name of a secret or config", |w, s| compose_name(w, s, 64)
+}
+name! {
     /// Name of a node: a DNS label of at most 63 characters that is not a number.
     NodeName, "node name", |w, s| {
         dns_label(w, s, 63)?;

@@ -10,6 +10,7 @@ mod audit;
 mod container;
 mod deployment;
 mod exec;
+mod file;
 mod ids;
 mod log;
 mod node;
@@ -24,7 +25,7 @@ mod token;
 mod usage;
 
 pub use actor::{Actor, Principal, Role};
-pub use assignment::{AssignedNetwork, AssignedReplica, Assignment, Intent};
+pub use assignment::{AssignedFile, AssignedNetwork, AssignedReplica, Assignment, Intent};
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
 pub use container::*;
 pub use deployment::{
@@ -32,9 +33,12 @@ pub use deployment::{
     RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
 };
 pub use exec::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
+pub use file::{
+    FileContent, FileId, FileKind, FileMount, FileSource, FileSummary, MOST_FILE_BYTES, NamedFile,
+};
 pub use ids::{
-    ClusterId, DeploymentName, Digest, Identity, InvalidName, NetworkName, NodeId, NodeName,
-    ReplicaId, ServiceName, Slot, VolumeName,
+    ClusterId, DeploymentName, Digest, FileName, Identity, InvalidName, NetworkName, NodeId,
+    NodeName, ReplicaId, ServiceName, Slot, VolumeName,
 };
 pub use log::LogPosition;
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};

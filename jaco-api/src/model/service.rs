@@ -1,10 +1,13 @@
 //! What the scheduler knows of a service. None of it is secret: it is kept in the clear.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeName, ServiceName, Span};
+use super::{FileId, NodeName, ServiceName, Span};
 
 /// How the replicas of a service are spread over nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +200,9 @@ pub struct ServiceSchedule {
     /// True when it has a volume or a bind mount.
     #[serde(default)]
     pub stateful: bool,
+    /// Secrets and configs of the cluster that its containers are given.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub files: BTreeSet<FileId>,
     /// Ports every node publishes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PublishedPort>,

@@ -11,7 +11,7 @@ use jaco_api::{
     },
 };
 
-use super::permit_change;
+use super::{file, permit_change};
 use crate::{
     command::{
         ApplyDeployment, Command, DeleteDeployment, HoldDeployment, RestartDeployment,
@@ -51,7 +51,8 @@ impl Admitted {
 /// members there are. A dry run gets the same verdict.
 ///
 /// # Errors
-/// Every problem of the documents at once; `permission_denied`, `unknown_host`, `privilege_denied`.
+/// Every problem of the documents at once; `permission_denied`, `unknown_host`, `secret_not_found`,
+/// `privilege_denied`.
 pub fn apply(
     state: &State,
     who: &Principal,
@@ -67,7 +68,12 @@ pub fn apply(
         Err(problems) => return Err(refused(problems.into_iter().chain(unknown).collect())),
     };
     let document = checked.document;
+    let missing = file::missing(state, &document, compose);
+    if !missing.is_empty() {
+        return Err(refused(checked.warnings.into_iter().chain(missing).collect()));
+    }
     permit_change(who, &document.deployment)?;
+    file::permit_use(state, &document)?;
     let privileged = privileges(who, &document)?;
     let mut documents = BTreeMap::new();
     let mut services = BTreeMap::new();

@@ -17,7 +17,7 @@ pub fn fence(state: &State, assignment: &mut Assignment) {
 mod tests {
     use std::sync::Arc;
 
-    use jaco_api::model::{ContainerSpec, Digest, NodeId};
+    use jaco_api::model::{ContainerSpec, Digest, FileContent, NamedFile, NodeId};
 
     use super::*;
     use crate::{
@@ -28,6 +28,9 @@ mod tests {
     struct Nothing;
     impl Documents for Nothing {
         fn container(&self, _: &Digest) -> Option<Arc<ContainerSpec>> {
+            None
+        }
+        fn file(&self, _: &NamedFile) -> Option<FileContent> {
             None
         }
     }

@@ -12,8 +12,9 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::model::{
-    AssignedNetwork, AssignedReplica, Assignment, ContainerSpec, Digest, Intent, Mode, NetworkName,
-    NetworkSpec, NodeId, Replica, ReplicaId, RestartPolicy, Volume,
+    AssignedFile, AssignedNetwork, AssignedReplica, Assignment, ContainerSpec, Digest, FileContent,
+    FileSource, Intent, Mode, NamedFile, NetworkName, NetworkSpec, NodeId, Replica, ReplicaId,
+    RestartPolicy, Volume,
 };
 
 pub use fence::fence;
@@ -24,6 +25,8 @@ use crate::state::State;
 pub trait Documents {
     /// The document of this digest; absent when it is not known or cannot be opened.
     fn container(&self, digest: &Digest) -> Option<Arc<ContainerSpec>>;
+    /// The content of a secret or config; absent when it cannot be opened.
+    fn file(&self, file: &NamedFile) -> Option<FileContent>;
 }
 
 /// What `node` must do by this state; absent before the cluster is initialised and when the node
@@ -95,6 +98,10 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         .service_of(replica)
         .map(|s| (s.schedule.restart.clone(), s.schedule.mode))
         .unwrap_or((RestartPolicy::default(), Mode::Service));
+    let (files, missing) = files(state, spec.as_deref(), documents);
+    if replica.intent == Intent::Run {
+        waiting_on.extend(missing);
+    }
     let preparation = replica.preparation.as_ref().filter(|_| replica.intent == Intent::Run);
     AssignedReplica {
         id: replica.id.clone(),
@@ -102,6 +109,7 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         generation: replica.generation,
         revision: replica.revision,
         spec,
+        files,
         prepare: preparation.and_then(|p| documents.container(&p.container)),
         waiting_on,
         restart,
@@ -110,6 +118,35 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         observed: replica.observed.clone(),
         prepared: preparation.and_then(|p| p.result.clone()),
     }
+}
+
+/// The secrets and configs of a container, and what of them is missing, in words.
+fn files(
+    state: &State,
+    spec: Option<&ContainerSpec>,
+    documents: &dyn Documents,
+) -> (Vec<AssignedFile>, Vec<String>) {
+    let (mut files, mut missing) = (Vec::new(), Vec::new());
+    for mount in spec.into_iter().flat_map(|s| &s.files) {
+        let content = match &mount.source {
+            FileSource::Content(content) => Some(content.clone()),
+            FileSource::Named(id) => {
+                let content = state.file(id).and_then(|file| documents.file(file));
+                if content.is_none() {
+                    let why = match state.file(id) {
+                        Some(_) => "this node cannot open",
+                        None => "the cluster does not have",
+                    };
+                    missing.push(format!("{} {}, which {why}", id.kind, id.name));
+                }
+                content
+            }
+        };
+        let target = mount.target.clone();
+        let (uid, gid, mode) = (mount.uid, mount.gid, mount.mode);
+        files.extend(content.map(|content| AssignedFile { target, content, uid, gid, mode }));
+    }
+    (files, missing)
 }
 
 /// A network as the revision in force has it, or the replica's own when that has dropped it.

@@ -1,11 +1,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::model::{
-    Assignment, Attachment, ContainerSpec, DependencyCondition, Digest, Intent, Mode, NetworkName,
-    NodeId, ReplicaState, ServiceSchedule,
+    Assignment, Attachment, ContainerSpec, DependencyCondition, Digest, FileContent, FileMount,
+    FileSource, Intent, Mode, NamedFile, NetworkName, NodeId, ReplicaState, ServiceSchedule,
 };
 
-use super::{Documents, project};
+use super::{Documents, files, project};
+use crate::testing::builders::{Scenario, sealed};
 use crate::testing::world::{World, name, service, stateful};
 
 /// Documents by the digest of the text that stands for their content.
@@ -29,6 +30,9 @@ impl Documents for Opened {
     fn container(&self, digest: &Digest) -> Option<Arc<ContainerSpec>> {
         self.0.get(digest).cloned()
     }
+    fn file(&self, file: &NamedFile) -> Option<FileContent> {
+        Some(FileContent(file.content.bytes.to_vec().into()))
+    }
 }
 
 fn assignment(world: &World, contents: &[&str]) -> Assignment {
@@ -37,6 +41,37 @@ fn assignment(world: &World, contents: &[&str]) -> Assignment {
 
 fn depending(on: &str, condition: DependencyCondition) -> ServiceSchedule {
     ServiceSchedule { depends_on: BTreeMap::from([(name(on), condition)]), ..service(1) }
+}
+
+#[test]
+fn files_come_from_the_document_and_from_the_cluster() {
+    let file = |target: &str, source| FileMount {
+        target: target.to_owned(),
+        source,
+        uid: 1,
+        gid: 2,
+        mode: 0o400,
+    };
+    let named = FileSource::Named(name("secret/db"));
+    let own = FileSource::Content("own".into());
+    let spec = ContainerSpec {
+        files: vec![file("/own", own), file("/run/secrets/db", named)],
+        ..Default::default()
+    };
+    let mut state = Scenario::new();
+    let (given, missing) = files(&state.state, Some(&spec), &Opened::default());
+    assert_eq!(given.iter().map(|f| f.target.as_str()).collect::<Vec<_>>(), ["/own"]);
+    assert_eq!(missing, ["secret db, which the cluster does not have"]);
+
+    state.run(crate::command::Command::SetFile(crate::command::SetFile {
+        id: name("secret/db"),
+        content: sealed(b"x"),
+        size: 1,
+        deployments: Vec::new(),
+    }));
+    let (given, missing) = files(&state.state, Some(&spec), &Opened::default());
+    assert_eq!((given.len(), given[1].uid, given[1].gid, given[1].mode), (2, 1, 2, 0o400));
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

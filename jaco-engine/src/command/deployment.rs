@@ -8,7 +8,7 @@ use jaco_api::model::{
     ServiceSchedule, VolumeName, VolumeSpec,
 };
 
-use super::{Outcome, content, generation, rejection::Rejection};
+use super::{Outcome, content, file, generation, rejection::Rejection};
 use crate::state::{Content, Transaction, payload};
 
 /// New content for a deployment.
@@ -52,6 +52,7 @@ impl ApplyDeployment {
             }
         }
         content::refuse_taken(tx.view(), &self.deployment, &wanted)?;
+        file::refuse_missing(tx.view(), &wanted)?;
         let row = match &present {
             Some(deployment) => Deployment::clone(deployment),
             None => content::first(&self.deployment, tx.at()),

@@ -9,6 +9,7 @@ mod codec;
 mod content;
 mod delete;
 mod deployment;
+mod file;
 mod generation;
 mod hold;
 mod join;
@@ -35,6 +36,7 @@ pub use cluster::InitCluster;
 pub use codec::{DecodeError, decode, decode_outcome, encode, encode_outcome};
 pub use delete::DeleteDeployment;
 pub use deployment::ApplyDeployment;
+pub use file::{DeleteFile, SetFile};
 pub use hold::HoldDeployment;
 pub use join::{AdmitNode, IssueJoinToken};
 pub use key::{ReserveKey, RotateKey};
@@ -89,6 +91,10 @@ pub enum Command {
     RevokeToken(RevokeToken),
     /// One cluster setting.
     SetSetting(SetSetting),
+    /// New content for a secret or config of the cluster.
+    SetFile(SetFile),
+    /// The end of a secret or config of the cluster.
+    DeleteFile(DeleteFile),
     /// New content for a deployment.
     ApplyDeployment(Box<ApplyDeployment>),
     /// The content of an earlier revision again.
@@ -198,6 +204,8 @@ impl Command {
             Self::IssueToken(c) => c.apply(tx),
             Self::RevokeToken(c) => c.apply(tx),
             Self::SetSetting(c) => c.apply(tx),
+            Self::SetFile(c) => c.apply(tx),
+            Self::DeleteFile(c) => c.apply(tx),
             Self::ApplyDeployment(c) => c.apply(tx),
             Self::RollbackDeployment(c) => c.apply(tx),
             Self::DeleteDeployment(c) => c.apply(tx),

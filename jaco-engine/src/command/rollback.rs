@@ -5,7 +5,7 @@ use jaco_api::{
     model::{AuditKind, Deployment, DeploymentName, RevisionOrigin},
 };
 
-use super::{Outcome, content, generation, rejection::Rejection};
+use super::{Outcome, content, file, generation, rejection::Rejection};
 use crate::state::{Content, State, Transaction, payload};
 
 /// The content of an earlier revision again.
@@ -40,6 +40,7 @@ impl RollbackDeployment {
             }
         }
         content::refuse_taken(tx.view(), &self.deployment, &restored)?;
+        file::refuse_missing(tx.view(), &restored)?;
         let row = Deployment::clone(&deployment);
         let number = content::put_in_force(tx, row, restored, RevisionOrigin::Rollback(to));
         generation::renew_failed(tx, &self.deployment, |_| true);

@@ -12,6 +12,7 @@ mod connection;
 mod containers;
 mod deploy;
 mod exec;
+mod files;
 mod gate;
 mod join;
 mod leader;

@@ -6,9 +6,9 @@ use futures::Stream;
 use hyper_util::rt::TokioIo;
 use jaco_api::pb::{
     self, audit_server::AuditServer, cluster_server::ClusterServer, deploy_server::DeployServer,
-    exec_server::ExecServer, join_server::JoinServer, logs_server::LogsServer,
-    nodes_server::NodesServer, relay_server::RelayServer, token_server::TokenServer,
-    watch_server::WatchServer,
+    exec_server::ExecServer, files_server::FilesServer, join_server::JoinServer,
+    logs_server::LogsServer, nodes_server::NodesServer, relay_server::RelayServer,
+    token_server::TokenServer, watch_server::WatchServer,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
@@ -21,7 +21,8 @@ use tonic::{
 };
 
 use super::{
-    Api, audit, cluster, deploy, exec, gate::GateLayer, join, logs, nodes, relay, token, watch,
+    Api, audit, cluster, deploy, exec, files, gate::GateLayer, join, logs, nodes, relay, token,
+    watch,
 };
 use crate::raft::PeerServer;
 
@@ -63,6 +64,7 @@ impl Server {
             .add_service(WatchServer::new(watch::Service(Arc::clone(&api))))
             .add_service(LogsServer::new(logs::Service(Arc::clone(&api))))
             .add_service(ExecServer::new(exec::Service(Arc::clone(&api))))
+            .add_service(FilesServer::new(files::Service(Arc::clone(&api))))
             .add_service(TokenServer::new(token::Service(Arc::clone(&api))))
             .add_service(AuditServer::new(audit::Service(Arc::clone(&api))))
             .add_service(JoinServer::new(join::Service(Arc::clone(&api))))

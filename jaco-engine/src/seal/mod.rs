@@ -13,6 +13,8 @@ use std::path::PathBuf;
 
 /// Context of container documents.
 pub const CONTAINER: &str = "container";
+/// Context of secrets and configs of the cluster.
+pub const FILE: &str = "file";
 /// Context of the CA's private key.
 pub const CA: &str = "ca";
 /// Context of the last output of failed containers.

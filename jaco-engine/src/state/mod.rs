@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use jaco_api::model::{
-    AuditEvent, ClusterId, Deployment, DeploymentName, Digest, Identity, JoinToken, Node, NodeId,
-    NodeName, OperatorToken, Protocol, Replica, ReplicaEvent, ReplicaId, Revision, Sealed,
-    Settings, Timestamp, Volume,
+    AuditEvent, ClusterId, Deployment, DeploymentName, Digest, FileId, Identity, JoinToken,
+    NamedFile, Node, NodeId, NodeName, OperatorToken, Protocol, Replica, ReplicaEvent, ReplicaId,
+    Revision, Sealed, Settings, Timestamp, Volume,
 };
 
 pub(crate) use content::Content;
@@ -87,6 +87,8 @@ pub struct State {
     pub(crate) retired_tokens: Table<Digest, RetiredToken>,
     pub(crate) join_tokens: Table<Digest, JoinToken>,
     pub(crate) documents: Table<Digest, Document>,
+    /// Secrets and configs of the cluster.
+    pub(crate) files: Table<FileId, NamedFile>,
     pub(crate) deployments: Table<DeploymentName, Deployment>,
     pub(crate) revisions: Table<(DeploymentName, u64), Revision>,
     pub(crate) replicas: Table<ReplicaId, Replica>,

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use jaco_api::{
     convert::InvalidMessage,
     model::{
-        AuditEvent, Deployment, JoinToken, Node, OperatorToken, Replica, ReplicaEvent, Revision,
-        Sealed, Settings, Volume,
+        AuditEvent, Deployment, JoinToken, NamedFile, Node, OperatorToken, Replica, ReplicaEvent,
+        Revision, Sealed, Settings, Volume,
     },
     pb,
 };
@@ -78,6 +78,7 @@ fn message(state: &State) -> pb::Snapshot {
         retired_tokens,
         join_tokens,
         documents,
+        files,
         deployments,
         revisions,
         replicas,
@@ -103,6 +104,7 @@ fn message(state: &State) -> pb::Snapshot {
         retired_tokens: retired_tokens.iter().map(|(k, v)| (*k, (**v).clone()).write()).collect(),
         join_tokens: rows(join_tokens),
         documents: documents.iter().map(|(k, v)| (*k, v.sealed.clone()).write()).collect(),
+        files: rows(files),
         deployments: rows(deployments),
         revisions: revisions
             .iter()
@@ -154,6 +156,7 @@ pub fn read(bytes: &[u8]) -> Result<State, SnapshotError> {
             let (digest, sealed) = <(_, Sealed)>::read(d)?;
             Ok((digest, Document { sealed, references: 0 }))
         })?,
+        files: keyed("secret or config", m.files, |f: &NamedFile| f.id.clone())?,
         deployments: keyed("deployment", m.deployments, |d: &Deployment| d.name.clone())?,
         revisions: shared("revision", m.revisions, |r| {
             let (name, revision) = <(_, Arc<Revision>)>::read(r)?;

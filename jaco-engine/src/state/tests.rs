@@ -12,8 +12,8 @@ use super::{
     snapshot::{self, SnapshotError},
 };
 use crate::{
-    command::{Command, HoldDeployment, IssueToken, RecordAudit},
-    testing::builders::{Scenario, Stack, name, token},
+    command::{Command, HoldDeployment, IssueToken, RecordAudit, SetFile},
+    testing::builders::{Scenario, Stack, name, sealed, token},
 };
 
 /// A state with a row in every table.
@@ -36,6 +36,12 @@ fn full() -> State {
         Some("r1"),
         Command::HoldDeployment(HoldDeployment { deployment: name("shop"), stopped: false }),
     );
+    s.run(Command::SetFile(SetFile {
+        id: name("secret/db"),
+        content: sealed(b"content"),
+        size: 7,
+        deployments: vec!["shop".into()],
+    }));
     s.run(Command::RecordAudit(RecordAudit {
         kind: AuditKind::Exec,
         payload: BTreeMap::from([("replica".into(), "shop.web.1".into())]),

@@ -3,9 +3,9 @@
 use std::{ops::Bound, sync::Arc};
 
 use jaco_api::model::{
-    AuditEvent, Deployment, DeploymentName, Digest, Identity, JoinToken, Node, NodeId, NodeName,
-    OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent, ReplicaId, Revision, RouteSpec,
-    Sealed, ServiceName, Settings, Slot, Volume,
+    AuditEvent, Deployment, DeploymentName, Digest, FileId, Identity, JoinToken, NamedFile, Node,
+    NodeId, NodeName, OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent, ReplicaId,
+    Revision, RouteSpec, Sealed, ServiceName, Settings, Slot, Volume,
 };
 
 use super::{Cluster, State};
@@ -55,6 +55,27 @@ impl State {
     #[must_use]
     pub fn load(&self, node: NodeId) -> u32 {
         self.load.get(&node).copied().unwrap_or(0)
+    }
+    /// Secrets and configs of the cluster, by kind and name.
+    pub fn files(&self) -> impl DoubleEndedIterator<Item = &Arc<NamedFile>> {
+        self.files.iter().map(|(_, f)| f)
+    }
+    /// A secret or config of the cluster.
+    #[must_use]
+    pub fn file(&self, id: &FileId) -> Option<&Arc<NamedFile>> {
+        self.files.find(id)
+    }
+    /// The services that use a secret or config by the revisions in force.
+    pub fn users_of(&self, id: &FileId) -> impl Iterator<Item = (&DeploymentName, &ServiceName)> {
+        self.deployments().flat_map(move |deployment| {
+            let services = self.revision_in_force(&deployment.name).map(|r| r.services.iter());
+            let using = move |service: &PlannedService| service.schedule.files.contains(id);
+            services
+                .into_iter()
+                .flatten()
+                .filter(move |(_, service)| using(service))
+                .map(|(name, _)| (&deployment.name, name))
+        })
     }
     /// Operator tokens by holder, revoked ones included.
     pub fn tokens(&self) -> impl DoubleEndedIterator<Item = &Arc<OperatorToken>> {

@@ -98,6 +98,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         depends_on: BTreeMap::new(),
         volumes: Vec::new(),
         stateful: false,
+        files: Default::default(),
         ports: Vec::new(),
         platform: None,
         singleton: false,
@@ -162,6 +163,12 @@ impl Stack {
             service,
             ServiceSchedule { volumes, stateful: true, update, ..schedule(image, 1) },
         )
+    }
+    /// With a service that is given secrets and configs of the cluster.
+    #[must_use]
+    pub fn using(self, service: &str, image: &str, files: &[&str]) -> Self {
+        let files = files.iter().map(|id| name(id)).collect();
+        self.scheduled(service, ServiceSchedule { files, ..schedule(image, 1) })
     }
     /// With a route.
     #[must_use]

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jaco_api::model::AssignedFile;
 use jaco_runtime::{
     ContainerRuntime, RuntimeError,
     container::{
@@ -170,6 +171,9 @@ impl ContainerRuntime for EngineLink {
     }
     async fn start(&self, id: &str) -> Result<(), RuntimeError> {
         self.act(Act::Start(id.to_owned()), (), self.engine.start(id)).await
+    }
+    async fn restore_files(&self, id: &str, files: &[AssignedFile]) -> Result<(), RuntimeError> {
+        self.look(self.engine.restore_files(id, files)).await
     }
     async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
         self.act(Act::Stop(id.to_owned()), (), self.engine.stop(id)).await

@@ -44,6 +44,7 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         depends_on: BTreeMap::new(),
         volumes: Vec::new(),
         stateful: false,
+        files: Default::default(),
         ports: Vec::new(),
         platform: None,
         singleton: false,

@@ -108,6 +108,14 @@ pub enum RuntimeError {
         /// Why not.
         source: Cause,
     },
+    /// Secrets and configs cannot be kept where containers find them.
+    #[error("cannot {operation}: {source}")]
+    Files {
+        /// What was tried.
+        operation: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// This engine cannot do such a thing at all.
     #[error("this container engine cannot {operation}")]
     Unsupported {

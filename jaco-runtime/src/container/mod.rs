@@ -16,7 +16,7 @@ pub use credentials::{Credential, Credentials, NoCredentials, longest_prefix, re
 pub use error::{Cause, RuntimeError};
 pub use exec::{Exec, ExecControl, ExecOutput, ExecStream};
 pub use files::{Connection, Duplex, TarSource, TarStream};
-pub use jaco_api::model::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
+pub use jaco_api::model::{AssignedFile, ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
 pub use labels::{Labels, label};
 pub use types::*;
 
@@ -61,10 +61,21 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     async fn list(&self, labels: &Labels) -> Result<Vec<ContainerSummary>, RuntimeError>;
     /// A container by id or name.
     async fn inspect(&self, id: &str) -> Result<Container, RuntimeError>;
-    /// Makes a container, attached to all its networks, and returns its id. All or nothing.
+    /// Makes a container with its files, attached to all its networks, and returns its id. All or
+    /// nothing. An engine that cannot keep files in memory answers [`RuntimeError::Unsupported`] to a
+    /// request with some.
     async fn create(&self, request: &ContainerRequest) -> Result<String, RuntimeError>;
     /// Starts it; a running one is left as it is.
     async fn start(&self, id: &str) -> Result<(), RuntimeError>;
+    /// Puts those files of a container that does not run in place again which were lost from memory
+    /// since it was made, as they are in a reboot.
+    async fn restore_files(&self, id: &str, files: &[AssignedFile]) -> Result<(), RuntimeError> {
+        let _ = id;
+        match files {
+            [] => Ok(()),
+            _ => Err(RuntimeError::Unsupported { operation: "keep files in memory" }),
+        }
+    }
     /// Stops it with its own signal and grace; returns when it has stopped.
     async fn stop(&self, id: &str) -> Result<(), RuntimeError>;
     /// Removes it with its anonymous volumes; kills it when it runs.

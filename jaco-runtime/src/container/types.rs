@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc};
 
 use futures::Stream;
-use jaco_api::model::{ContainerSpec, Health, Timestamp};
+use jaco_api::model::{AssignedFile, ContainerSpec, Health, Timestamp};
 
 use super::{Labels, RuntimeError};
 
@@ -126,6 +126,8 @@ pub struct ContainerRequest {
     pub spec: Arc<ContainerSpec>,
     /// Networks; the first one provides the default gateway.
     pub networks: Vec<NetworkJoin>,
+    /// Secrets and configs, which it finds as files that were never on a disk.
+    pub files: Vec<AssignedFile>,
 }
 
 /// Shows no values of the environment: they may be secret.

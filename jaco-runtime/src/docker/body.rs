@@ -1,6 +1,6 @@
 //! From a container request to the engine's request body. Pure.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
@@ -10,6 +10,7 @@ use bollard::models::{
 };
 use jaco_api::model::{ContainerSpec, Healthcheck, Mount, MountSource, Span};
 
+use super::memory::Binds;
 use crate::container::{ContainerRequest, NetworkJoin};
 
 /// A list that is left out when empty.
@@ -34,7 +35,7 @@ fn map<'a>(
 }
 
 /// The body that creates a container on its first network; the others are joined afterwards.
-pub(super) fn container(request: &ContainerRequest) -> ContainerCreateBody {
+pub(super) fn container(request: &ContainerRequest, files: &Binds) -> ContainerCreateBody {
     let spec = &*request.spec;
     let environment = spec.environment.iter().map(|(key, value)| match value {
         Some(value) => format!("{key}={value}"),
@@ -57,13 +58,13 @@ pub(super) fn container(request: &ContainerRequest) -> ContainerCreateBody {
         labels: map(&request.labels),
         stop_signal: spec.stop_signal.clone(),
         stop_timeout: Some(signed(spec.grace().0.div_ceil(1000))),
-        host_config: Some(host(request)),
+        host_config: Some(host(request, files)),
         networking_config: networking(request.networks.first()),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host(request: &ContainerRequest) -> HostConfig {
+fn host(request: &ContainerRequest, files: &Binds) -> HostConfig {
     let spec = &*request.spec;
     let resources = &spec.resources;
     let (binds, mounts): (Vec<&Mount>, Vec<&Mount>) = spec.mounts.iter().partition(|m| is_made(m));
@@ -76,7 +77,10 @@ fn host(request: &ContainerRequest) -> HostConfig {
         pids_limit: set(resources.pids),
         cpuset_cpus: Some(resources.cpuset.clone()).filter(|c| !c.is_empty()),
         binds: list(&binds.into_iter().map(bind).collect::<Vec<_>>()),
-        mounts: Some(mounts.into_iter().map(mount).collect::<Vec<_>>()).filter(|m| !m.is_empty()),
+        mounts: Some(
+            mounts.into_iter().map(mount).chain(files.iter().map(file)).collect::<Vec<_>>(),
+        )
+        .filter(|m| !m.is_empty()),
         network_mode: Some(match (&spec.network_mode, request.networks.first()) {
             (Some(mode), _) => mode.clone(),
             (None, Some(first)) => first.network.clone(),
@@ -221,6 +225,17 @@ fn mount(mount: &Mount) -> EngineMount {
             }),
             ..common
         },
+    }
+}
+
+/// A secret or config: nobody writes to it from inside.
+fn file((path, target): (&PathBuf, &String)) -> EngineMount {
+    EngineMount {
+        typ: Some(MountType::BIND),
+        source: Some(path.to_string_lossy().into_owned()),
+        target: Some(target.clone()),
+        read_only: Some(true),
+        ..EngineMount::default()
     }
 }
 

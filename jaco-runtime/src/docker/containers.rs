@@ -68,8 +68,12 @@ impl DockerRuntime {
         if let Some(platform) = &request.spec.platform {
             options = options.platform(platform);
         }
-        let created =
-            client.create_container(Some(options.build()), body::container(request)).await;
+        let files = self.provide_files(&request.name, &request.files).await?;
+        let body = body::container(request, &files);
+        let created = client.create_container(Some(options.build()), body).await;
+        if created.is_err() {
+            self.withdraw_files(&files);
+        }
         let id = match created.engine(self, "create") {
             Ok(created) => created.id,
             Err(RuntimeError::NotFound { message }) => {
@@ -110,7 +114,11 @@ impl DockerRuntime {
 
     pub(super) async fn drop_container(&self, id: &str) -> Result<(), RuntimeError> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        self.client().await?.remove_container(id, Some(options)).await.engine(self, "remove")
+        let homes = self.homes_of(id).await?;
+        let client = self.client().await?;
+        client.remove_container(id, Some(options)).await.engine(self, "remove")?;
+        self.discard_files(&homes);
+        Ok(())
     }
 
     pub(super) async fn read_stats(&self, id: &str) -> Result<Stats, RuntimeError> {

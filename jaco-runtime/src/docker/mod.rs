@@ -13,6 +13,7 @@ mod files;
 mod hijack;
 mod images;
 mod logs;
+mod memory;
 mod networks;
 
 use std::{
@@ -26,10 +27,10 @@ use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 use self::error::Engine as _;
 use crate::container::{
-    Connection, Container, ContainerRequest, ContainerRuntime, ContainerSummary, Credential,
-    EngineVersion, EventStream, Exec, ExecCommand, ImageRef, Labels, LogQuery, LogStream, Network,
-    NetworkRequest, PathInfo, PullProgress, RuntimeError, Stats, TarSource, TarStream, Volume,
-    VolumeRequest,
+    AssignedFile, Connection, Container, ContainerRequest, ContainerRuntime, ContainerSummary,
+    Credential, EngineVersion, EventStream, Exec, ExecCommand, ImageRef, Labels, LogQuery,
+    LogStream, Network, NetworkRequest, PathInfo, PullProgress, RuntimeError, Stats, TarSource,
+    TarStream, Volume, VolumeRequest,
 };
 
 /// Where the engine usually listens.
@@ -46,6 +47,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 pub struct DockerRuntime {
     socket: PathBuf,
     client: Arc<Mutex<Option<Docker>>>,
+    files: memory::MemoryFiles,
 }
 
 impl DockerRuntime {
@@ -90,7 +92,17 @@ impl DockerRuntime {
         if !Path::new(path).is_absolute() {
             return bad("the path of the socket is not absolute");
         }
-        Ok(Self { socket: PathBuf::from(path), client: Arc::default() })
+        let files = memory::MemoryFiles::default();
+        Ok(Self { socket: PathBuf::from(path), client: Arc::default(), files })
+    }
+
+    /// Keeps secrets and configs of containers below this absolute path instead of
+    /// `/run/jaco/files`: it becomes a tmpfs unless it is in one, and the engine sees the same files
+    /// there. Two nodes of one host have two of them.
+    #[must_use]
+    pub fn files_at(mut self, directory: &Path) -> Self {
+        self.files = memory::MemoryFiles::at(directory);
+        self
     }
 
     /// Where the engine listens.
@@ -195,6 +207,9 @@ impl ContainerRuntime for DockerRuntime {
     }
     async fn start(&self, id: &str) -> Result<(), RuntimeError> {
         self.start_container(id).await
+    }
+    async fn restore_files(&self, id: &str, files: &[AssignedFile]) -> Result<(), RuntimeError> {
+        self.replace_files(id, files).await
     }
     async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
         self.stop_container(id).await

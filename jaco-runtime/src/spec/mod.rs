@@ -57,6 +57,7 @@ pub fn container(
         name: container_name(id),
         labels,
         networks: joins(id, &spec.networks),
+        files: replica.files.clone(),
         spec: spec.clone(),
     }
 }

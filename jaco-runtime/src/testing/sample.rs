@@ -48,6 +48,7 @@ pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedRep
         generation,
         revision: 1,
         spec: Some(Arc::new(spec)),
+        files: Vec::new(),
         prepare: None,
         waiting_on: Vec::new(),
         restart: RestartPolicy::default(),

@@ -14,6 +14,11 @@ pub(crate) async fn engine() -> Option<DockerRuntime> {
         return None;
     };
     let engine = DockerRuntime::connect_to(&socket).await.expect("the engine answers");
+    // A directory in memory that the engine sees.
+    let engine = match std::env::var("JACO_TEST_FILES") {
+        Ok(files) => engine.files_at(files.as_ref()),
+        Err(_) => engine,
+    };
     engine.import_image(IMAGE, layer().into()).await.expect("the image is imported");
     Some(engine)
 }

@@ -67,11 +67,13 @@ impl Node {
         let _ = write!(
             text,
             "unix_socket: {directory}/jaco.sock\nlisten_addr: 0.0.0.0:{api}\n\
-             cluster_addr: 0.0.0.0:{raft}\nengine_socket: {engine}\nlog_level: debug\n{further}",
+             cluster_addr: 0.0.0.0:{raft}\nengine_socket: {engine}\nfiles_dir: {files}\n\
+             log_level: debug\n{further}",
             directory = node.directory.display(),
             api = options.ports.0,
             raft = options.ports.1,
             engine = host.engine().url(),
+            files = host.memory().join(name).display(),
             further = options.config
         );
         fs::write(&node.config, text).map_err(HarnessError::file("write", &node.config))?;

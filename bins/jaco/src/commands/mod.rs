@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod complete;
 pub mod deploy;
+pub mod file;
 pub mod inside;
 pub mod local;
 pub mod look;
@@ -11,6 +12,7 @@ mod systemd;
 pub mod target;
 pub mod token;
 
+use jaco_api::model::FileKind;
 use jaco_client::Client;
 
 use crate::{
@@ -51,6 +53,8 @@ pub async fn run(
         Command::Stop(args) => deploy::stop::run(&args, client, out).await,
         Command::Start(args) => deploy::start::run(&args, client, out).await,
         Command::Token(command) => token::run(command, client, out).await,
+        Command::Secret(command) => file::run(FileKind::Secret, command, client, out).await,
+        Command::Config(command) => file::run(FileKind::Config, command, client, out).await,
         Command::Audit(args) => look::audit::run(&args, client, out).await,
         Command::Validate(_)
         | Command::Context(_)

@@ -23,6 +23,7 @@ fn every_key_has_an_effect() {
         "unix_socket: /s",
         "socket_group: g",
         "engine_socket: unix:///e",
+        "files_dir: /f",
         "log_level: debug",
         "log_format: json",
     ];
@@ -39,6 +40,7 @@ fn every_key_has_an_effect() {
     assert_eq!(all.advertise_addr, Some("10.0.0.1".parse().unwrap()));
     assert_eq!(all.unix_socket, Path::new("/s"));
     assert_eq!((all.socket_group.as_str(), all.engine_socket.as_str()), ("g", "unix:///e"));
+    assert_eq!(all.files_dir, Path::new("/f"));
     assert_eq!((all.log_level, all.log_format), (LogLevel::Debug, LogFormat::Json));
 }
 

@@ -6,6 +6,7 @@
 mod attach;
 mod depends;
 mod deploy;
+mod files;
 mod health;
 mod host;
 mod mounts;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use attach::AttachmentDraft;
 pub(super) use depends::{DependencyDraft, LinkDraft};
 pub(super) use deploy::{DeployDraft, constraints, replicas};
+pub(super) use files::{FileDraft, FileUseDraft};
 pub(super) use mounts::MountDraft;
 pub(super) use service::ServiceDraft;
 pub(super) use toplevel::VolumeDraft;
@@ -28,7 +30,7 @@ use super::{
     report::{Mark, Report},
     yaml::Node,
 };
-use crate::model::{NetworkName, NetworkSpec, ServiceName, VolumeName};
+use crate::model::{FileKind, NetworkName, NetworkSpec, ServiceName, VolumeName};
 
 /// Most services of a deployment.
 const MOST_SERVICES: usize = 1_000;
@@ -44,6 +46,8 @@ pub(super) struct ComposeDraft {
     pub(super) networks: BTreeMap<NetworkName, (NetworkSpec, Mark)>,
     /// Volumes.
     pub(super) volumes: BTreeMap<VolumeName, VolumeDraft>,
+    /// Secrets and configs with the place of their key, by kind and key.
+    pub(super) files: BTreeMap<(FileKind, String), (FileDraft, Mark)>,
     /// Every key below `networks` and `volumes`, those that could not be decoded included.
     pub(super) other_names: BTreeSet<(&'static str, String)>,
 }
@@ -78,6 +82,7 @@ pub(super) fn describe() -> Vec<Supported> {
     out.extend(ports::LONG.describe());
     out.extend(mounts::describe());
     out.extend(attach::ATTACHMENT.describe());
+    out.extend(files::describe());
     out.extend(host::LOGGING.describe());
     out.extend(host::ULIMIT.describe());
     out.extend(toplevel::describe());

@@ -240,7 +240,7 @@ fn target(node: &Node, report: &mut Report<'_>) -> Option<String> {
 }
 
 /// A file mode: octal digits, as everybody writes them.
-fn mode(node: &Node, report: &mut Report<'_>) -> Option<u32> {
+pub(super) fn mode(node: &Node, report: &mut Report<'_>) -> Option<u32> {
     node.as_text()
         .map(|t| t.trim_start_matches("0o"))
         .filter(|t| t.bytes().all(|b| b.is_ascii_digit()))

@@ -1,8 +1,8 @@
 //! A service: its draft and the table of its attributes.
 
 use super::{
-    AttachmentDraft, DependencyDraft, DeployDraft, LinkDraft, MountDraft, attach, depends, deploy,
-    health, host, mounts, ports, toplevel::texts, wishes::is_wish,
+    AttachmentDraft, DependencyDraft, DeployDraft, FileUseDraft, LinkDraft, MountDraft, attach,
+    depends, deploy, files, health, host, mounts, ports, toplevel::texts, wishes::is_wish,
 };
 use crate::{
     error::ErrorCode,
@@ -12,7 +12,7 @@ use crate::{
         values,
         yaml::{Node, Value},
     },
-    model::{ContainerSpec, PublishedPort, PullPolicy, Resources, Span},
+    model::{ContainerSpec, FileKind, PublishedPort, PullPolicy, Resources, Span},
 };
 
 /// A service as the file describes it; references to other things are not followed yet.
@@ -28,6 +28,8 @@ pub(in crate::manifest) struct ServiceDraft {
     pub(in crate::manifest) depends_on: Vec<DependencyDraft>,
     pub(in crate::manifest) links: Vec<LinkDraft>,
     pub(in crate::manifest) mounts: Vec<MountDraft>,
+    /// Secrets and configs it names.
+    pub(in crate::manifest) files: Vec<FileUseDraft>,
     pub(in crate::manifest) container_name: Option<String>,
     pub(in crate::manifest) deploy: DeployDraft,
     /// Resource keys of old formats: they count where `deploy.resources` says nothing.
@@ -110,6 +112,8 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
         // Storage.
         accepted("volumes", mounts::decode),
         accepted("tmpfs", mounts::tmpfs),
+        accepted("secrets", |s, n, r| files::uses(&mut s.files, FileKind::Secret, n, r)),
+        accepted("configs", |s, n, r| files::uses(&mut s.files, FileKind::Config, n, r)),
         accepted("read_only", |s, n, r| {
             s.spec.read_only = values::boolean(n, r).unwrap_or_default()
         }),
@@ -205,7 +209,6 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
         planned("blkio_config"),
         planned("cgroup"),
         planned("cgroup_parent"),
-        planned("configs"),
         planned("cpu_period"),
         planned("cpu_quota"),
         planned("cpu_rt_period"),
@@ -224,7 +227,6 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
         planned("pre_stop"),
         planned("pull_refresh_after"),
         planned("runtime"),
-        planned("secrets"),
         planned("storage_opt"),
         planned("use_api_socket"),
         planned("userns_mode"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ComposeDraft, MOST_SERVICES, named, service};
+use super::{ComposeDraft, MOST_SERVICES, files, named, service};
 use crate::{
     manifest::{
         fields::{Schema, Supported, accepted, ignored, planned, rejected},
@@ -10,7 +10,7 @@ use crate::{
         values,
         yaml::{Node, Value},
     },
-    model::{NetworkName, NetworkSpec, ServiceName, VolumeName},
+    model::{FileKind, NetworkName, NetworkSpec, ServiceName, VolumeName},
 };
 
 /// The keys of the file.
@@ -23,8 +23,8 @@ pub(super) static COMPOSE: Schema<ComposeDraft> = Schema {
         accepted("services", services),
         accepted("networks", networks),
         accepted("volumes", volumes),
-        planned("secrets"),
-        planned("configs"),
+        accepted("secrets", |c, n, r| files::decode(c, FileKind::Secret, n, r)),
+        accepted("configs", |c, n, r| files::decode(c, FileKind::Config, n, r)),
         planned("include"),
         planned("models"),
     ],

@@ -3,6 +3,7 @@
 //! Input: the drafts of both files. Output: the [`ManifestDocument`], meaningful only when neither
 //! report holds an error.
 
+mod files;
 mod graph;
 mod networks;
 mod routes;
@@ -135,8 +136,9 @@ impl<'a> Merge<'a, '_, '_> {
             self.attachments(name, draft, &path, &mut spec, &mut document.networks);
             let volumes = self.mounts(name, draft, &path, &mut spec, &mut document.volumes);
             spec.resources = schedule::resources(draft);
-            let schedule =
+            let mut schedule =
                 self.schedule(name, draft, &path, volumes, completed.contains(name.as_str()));
+            self.files(name, draft, &path, &mut spec, &mut schedule);
             self.check_privileges(draft, &path, &spec);
             document.services.insert(name.clone(), (schedule, spec));
         }

@@ -1,6 +1,6 @@
 //! How many replicas, where, and how they are replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Merge, override_of, storage::Storage};
 use crate::{
@@ -62,6 +62,7 @@ impl Merge<'_, '_, '_> {
             depends_on: self.dependencies(draft),
             volumes: storage.volumes,
             stateful: storage.stateful,
+            files: BTreeSet::new(),
             ports: draft.ports.iter().map(|(p, _)| p.clone()).collect(),
             platform: draft.spec.platform.clone(),
             singleton,

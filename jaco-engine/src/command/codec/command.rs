@@ -8,10 +8,10 @@ use jaco_api::{
 
 use crate::{
     command::{
-        AdmitNode, ApplyDeployment, Command, DeleteDeployment, HoldDeployment, InitCluster,
-        IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, RemoveNode, ReserveKey,
-        RestartDeployment, RevokeToken, RollbackDeployment, RotateKey, ScaleDeployment,
-        SetAvailability, SetSetting, UpdateNode,
+        AdmitNode, ApplyDeployment, Command, DeleteDeployment, DeleteFile, HoldDeployment,
+        InitCluster, IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, RemoveNode,
+        ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RotateKey, ScaleDeployment,
+        SetAvailability, SetFile, SetSetting, UpdateNode,
     },
     state::row::{Row, named_keys, required, text_keys},
 };
@@ -41,6 +41,8 @@ impl Row for Command {
             Self::SetSetting(c) => {
                 Wire::SetSetting(pb::SetSetting { key: c.key.clone(), value: c.value.clone() })
             }
+            Self::SetFile(c) => Wire::SetFile(c.write()),
+            Self::DeleteFile(c) => Wire::DeleteFile(pb::DeleteFile { id: c.id.to_string() }),
             Self::ApplyDeployment(c) => Wire::ApplyDeployment(c.write()),
             Self::RollbackDeployment(c) => Wire::RollbackDeployment(pb::RollbackDeployment {
                 deployment: c.deployment.to_string(),
@@ -96,6 +98,8 @@ impl Row for Command {
                 Self::RevokeToken(RevokeToken { identity: parse("identity", &m.identity)? })
             }
             Wire::SetSetting(m) => Self::SetSetting(SetSetting { key: m.key, value: m.value }),
+            Wire::SetFile(m) => Self::SetFile(SetFile::read(m)?),
+            Wire::DeleteFile(m) => Self::DeleteFile(DeleteFile { id: parse("id", &m.id)? }),
             Wire::ApplyDeployment(m) => Self::ApplyDeployment(Box::new(ApplyDeployment::read(m)?)),
             Wire::RollbackDeployment(m) => Self::RollbackDeployment(RollbackDeployment {
                 deployment: parse("deployment", &m.deployment)?,

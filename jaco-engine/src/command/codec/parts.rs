@@ -10,7 +10,8 @@ use jaco_api::{
 
 use crate::{
     command::{
-        AdmitNode, ApplyDeployment, InitCluster, LabelNode, RotateKey, SetAvailability, UpdateNode,
+        AdmitNode, ApplyDeployment, InitCluster, LabelNode, RotateKey, SetAvailability, SetFile,
+        UpdateNode,
     },
     state::{
         Content,
@@ -125,6 +126,26 @@ impl Row for RotateKey {
     fn read(m: pb::RotateKey) -> Result<Self, InvalidMessage> {
         let ca_key = Sealed::read(required("ca_key", m.ca_key)?)?;
         Ok(Self { key_id: m.key_id, ca_key })
+    }
+}
+
+impl Row for SetFile {
+    type Message = pb::SetFile;
+    fn write(&self) -> pb::SetFile {
+        pb::SetFile {
+            id: self.id.to_string(),
+            content: Some(self.content.write()),
+            size: self.size,
+            deployments: self.deployments.clone(),
+        }
+    }
+    fn read(m: pb::SetFile) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            id: parse("id", &m.id)?,
+            content: Sealed::read(required("content", m.content)?)?,
+            size: m.size,
+            deployments: m.deployments,
+        })
     }
 }
 

@@ -12,11 +12,11 @@ use prost::Message as _;
 
 use crate::{
     command::{
-        Action, AdmitNode, Command, DecodeError, DeleteDeployment, Envelope, HoldDeployment,
-        InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile, RecordAudit,
-        RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd,
-        RotateKey, ScaleDeployment, SetAvailability, SetSetting, UpdateNode, decode,
-        decode_outcome, encode, encode_outcome,
+        Action, AdmitNode, Command, DecodeError, DeleteDeployment, DeleteFile, Envelope,
+        HoldDeployment, InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile,
+        RecordAudit, RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment,
+        RolloutEnd, RotateKey, ScaleDeployment, SetAvailability, SetFile, SetSetting, UpdateNode,
+        decode, decode_outcome, encode, encode_outcome,
     },
     testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
 };
@@ -124,6 +124,13 @@ fn commands() -> Vec<Command> {
         Command::IssueToken(IssueToken { token: token("ci", "t"), rotate: true }),
         Command::RevokeToken(RevokeToken { identity: name("ci") }),
         Command::SetSetting(SetSetting { key: "k".into(), value: "v".into() }),
+        Command::SetFile(SetFile {
+            id: name("secret/db"),
+            content: sealed(b"content"),
+            size: 7,
+            deployments: vec!["shop".into()],
+        }),
+        Command::DeleteFile(DeleteFile { id: name("config/app.toml") }),
         Command::ApplyDeployment(Box::new(stack)),
         Command::RollbackDeployment(RollbackDeployment { deployment: deployment(), to: Some(3) }),
         Command::RollbackDeployment(RollbackDeployment { deployment: deployment(), to: None }),
@@ -168,9 +175,11 @@ fn commands() -> Vec<Command> {
             Command::RemoveNode(_) => 18,
             Command::RotateKey(_) => 19,
             Command::ReserveKey(_) => 20,
+            Command::SetFile(_) => 21,
+            Command::DeleteFile(_) => 22,
         })
         .collect();
-    assert_eq!(kinds.len(), 21, "one of each command");
+    assert_eq!(kinds.len(), 23, "one of each command");
     all
 }
 

@@ -1,5 +1,6 @@
 mod codec;
 mod deployment;
+mod files;
 mod membership;
 mod properties;
 mod reconcile;

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod deployment;
+mod file;
 mod replica;
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};

@@ -16,8 +16,8 @@ use std::{
 };
 
 use jaco_api::model::{
-    Actor, Deployment, DeploymentName, Digest, JoinToken, Node, NodeId, OperatorToken, Sealed,
-    Settings, Timestamp,
+    Actor, Deployment, DeploymentName, Digest, FileId, JoinToken, NamedFile, Node, NodeId,
+    OperatorToken, Sealed, Settings, Timestamp,
 };
 
 use super::{Cluster, RetiredToken, State, Table};
@@ -97,6 +97,15 @@ impl<'a> Transaction<'a> {
         for name in names {
             self.trim_revisions(&name);
         }
+    }
+
+    /// Adds or replaces a secret or config.
+    pub(crate) fn put_file(&mut self, file: NamedFile) {
+        self.state.files.put(file.id.clone(), Arc::new(file));
+    }
+    /// Takes a secret or config out.
+    pub(crate) fn remove_file(&mut self, id: &FileId) {
+        self.state.files.remove(id);
     }
 
     /// The number of the next member; it is not given out again.

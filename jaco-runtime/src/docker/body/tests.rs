@@ -13,8 +13,9 @@ fn body(spec: ContainerSpec) -> Value {
         labels: [("jaco.service".to_owned(), "web".to_owned())].into(),
         spec: Arc::new(spec),
         networks: networks.into(),
+        files: Vec::new(),
     };
-    serde_json::to_value(container(&request)).unwrap()
+    serde_json::to_value(container(&request, &Binds::new())).unwrap()
 }
 
 /// Every field of a container reaches the engine.

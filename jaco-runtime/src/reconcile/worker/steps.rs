@@ -133,7 +133,12 @@ impl Worker {
             true => self.engine.ensure_networks(order.cluster, replica, spec).await,
             false => Ok(()),
         };
-        let started = match networks {
+        // In a reboot it has lost its files as well.
+        let ready = match networks {
+            Ok(()) if again => self.engine.runtime.restore_files(id, &replica.files).await,
+            other => other,
+        };
+        let started = match ready {
             Ok(()) => self.engine.runtime.start(id).await,
             Err(error) => Err(error),
         };

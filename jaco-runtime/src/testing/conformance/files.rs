@@ -4,17 +4,20 @@ use std::{io::Read as _, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use jaco_api::model::ContainerSpec;
+use jaco_api::model::{AssignedFile, ContainerSpec, FileContent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Bench, PATIENCE};
-use crate::container::{ContainerRuntime, NetworkJoin, PathKind, RuntimeError, TarSource};
+use crate::container::{
+    ContainerRequest, ContainerRuntime, NetworkJoin, PathKind, RuntimeError, TarSource,
+};
 
 pub(super) async fn all(engine: &dyn ContainerRuntime, image: &str) {
     let bench = |case| Bench { engine, image, case };
     files_go_in_and_come_out_as_they_were(bench("files")).await;
     what_is_not_there_is_told_apart(bench("no-files")).await;
     an_archive_that_breaks_off_is_an_error(bench("broken")).await;
+    secrets_and_configs_are_found_as_they_were_given(bench("secrets")).await;
     a_port_is_reached_over_the_containers_network(bench("ports")).await;
 }
 
@@ -106,6 +109,44 @@ async fn files_go_in_and_come_out_as_they_were(b: Bench<'_>) {
     assert_eq!((run.kind, info("/app/sub").await.kind), (PathKind::File, PathKind::Directory));
     assert_eq!(info("/app/link").await.kind, PathKind::Link("/app/sub/long".to_owned()));
     assert_eq!(info("/").await.kind, PathKind::Directory);
+    b.engine.remove(&id).await.expect("remove");
+}
+
+async fn secrets_and_configs_are_found_as_they_were_given(b: Bench<'_>) {
+    let file = |target: &str, content: &[u8], uid, gid, mode| AssignedFile {
+        target: target.to_owned(),
+        content: FileContent(content.into()),
+        uid,
+        gid,
+        mode,
+    };
+    let request = ContainerRequest {
+        files: vec![
+            file("/etc/app.toml", b"", 0, 0, 0o444),
+            file("/run/secrets/key", &[0xff, 0, b'\n'], 101, 102, 0o440),
+        ],
+        ..b.request("c", "sleep 1000")
+    };
+    let id = b.engine.create(&request).await.expect("create");
+    for round in ["made", "stopped"] {
+        b.engine.restore_files(&id, &request.files).await.expect("restore");
+        b.engine.start(&id).await.expect("start");
+        for given in &request.files {
+            let tar = b.copied_out(&id, &given.target).await;
+            let mut archive = tar::Archive::new(tar.as_slice());
+            let mut entry =
+                archive.entries().expect("an archive").next().expect("one").expect("it");
+            let header = entry.header();
+            let owner = (header.uid().expect("a user"), header.gid().expect("a group"));
+            assert_eq!(owner, (given.uid.into(), given.gid.into()), "{round}: {}", given.target);
+            let mode = header.mode().expect("a mode") & 0o777;
+            assert_eq!(mode, given.mode, "{round}: {}", given.target);
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).expect("content");
+            assert_eq!(content, &*given.content.0, "{round}: {}", given.target);
+        }
+        b.engine.stop(&id).await.expect("stop");
+    }
     b.engine.remove(&id).await.expect("remove");
 }
 

@@ -83,7 +83,13 @@ impl Bench<'_> {
             ..ContainerSpec::default()
         };
         let (name, labels) = (self.name(part), self.labels());
-        ContainerRequest { name, labels, spec: Arc::new(spec), networks: Vec::new() }
+        ContainerRequest {
+            name,
+            labels,
+            spec: Arc::new(spec),
+            networks: Vec::new(),
+            files: Vec::new(),
+        }
     }
     async fn run(&self, request: &ContainerRequest) -> String {
         let id = self.engine.create(request).await.expect("create");

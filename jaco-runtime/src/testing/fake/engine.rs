@@ -14,10 +14,10 @@ use super::{
     world::{Fake, matches},
 };
 use crate::container::{
-    Connection, Container, ContainerRequest, ContainerRuntime, ContainerStatus, ContainerSummary,
-    Credential, EngineEvent, EngineVersion, EventAction, EventStream, Exec, ExecCommand, ImageRef,
-    Labels, LogQuery, LogStream, Network, NetworkRequest, PathInfo, PullProgress, RuntimeError,
-    Stats, TarSource, TarStream, Volume, VolumeRequest,
+    AssignedFile, Connection, Container, ContainerRequest, ContainerRuntime, ContainerStatus,
+    ContainerSummary, Credential, EngineEvent, EngineVersion, EventAction, EventStream, Exec,
+    ExecCommand, ImageRef, Labels, LogQuery, LogStream, Network, NetworkRequest, PathInfo,
+    PullProgress, RuntimeError, Stats, TarSource, TarStream, Volume, VolumeRequest,
 };
 
 /// Size of the pieces an archive comes in.
@@ -222,6 +222,11 @@ impl ContainerRuntime for FakeRuntime {
             tokio::spawn(self.clone().play(id, run, program));
         }
         Ok(())
+    }
+
+    /// They never get lost.
+    async fn restore_files(&self, id: &str, _: &[AssignedFile]) -> Result<(), RuntimeError> {
+        self.lock().container(id).map(drop)
     }
 
     async fn stop(&self, id: &str) -> Result<(), RuntimeError> {

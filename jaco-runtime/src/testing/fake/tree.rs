@@ -14,6 +14,8 @@ pub(super) struct Tree(BTreeMap<String, Entry>);
 #[derive(Debug, Clone)]
 struct Entry {
     mode: u32,
+    /// User and group.
+    owner: (u32, u32),
     content: Content,
 }
 
@@ -52,7 +54,7 @@ fn missing(path: &str) -> RuntimeError {
 
 impl Default for Tree {
     fn default() -> Self {
-        let directory = || Entry { mode: 0o755, content: Content::Directory };
+        let directory = || Entry { mode: 0o755, owner: (0, 0), content: Content::Directory };
         Self(["/", "/tmp"].map(|path| (path.to_owned(), directory())).into())
     }
 }
@@ -115,7 +117,7 @@ impl Tree {
     ) -> Result<(), RuntimeError> {
         let at = self.resolve(path, true).ok_or_else(|| missing(path))?;
         self.directory(parent(&at))?;
-        let fresh = || Entry { mode: 0o644, content: Content::File(Vec::new()) };
+        let fresh = || Entry { mode: 0o644, owner: (0, 0), content: Content::File(Vec::new()) };
         match &mut self.0.entry(at).or_insert_with(fresh).content {
             Content::File(old) => {
                 if !append {
@@ -128,12 +130,20 @@ impl Tree {
         }
     }
 
+    /// Puts a file in place with its user, group and mode, and makes its directories.
+    pub(super) fn put(&mut self, path: &str, bytes: &[u8], (uid, gid, mode): (u32, u32, u32)) {
+        let path = normal("/", path);
+        self.make_directory(parent(&path));
+        let content = Content::File(bytes.to_vec());
+        self.0.insert(path, Entry { mode, owner: (uid, gid), content });
+    }
+
     /// Makes a directory and those above it.
     pub(super) fn make_directory(&mut self, path: &str) {
         let path = normal("/", path);
         let ends = path.char_indices().skip(1).filter(|(_, c)| *c == '/').map(|(i, _)| i);
         for end in ends.chain([path.len()]).collect::<Vec<_>>() {
-            let directory = Entry { mode: 0o755, content: Content::Directory };
+            let directory = Entry { mode: 0o755, owner: (0, 0), content: Content::Directory };
             self.0.entry(path[..end].to_owned()).or_insert(directory);
         }
     }
@@ -200,10 +210,15 @@ impl Tree {
                 return Err(RuntimeError::Refused { status: 400, message });
             }
             self.make_directory(parent(&at));
-            self.0.insert(at, Entry { mode, content });
+            let owner = (id(entry.header().uid()), id(entry.header().gid()));
+            self.0.insert(at, Entry { mode, owner, content });
         }
         Ok(())
     }
+}
+
+fn id(read: std::io::Result<u64>) -> u32 {
+    read.ok().and_then(|id| id.try_into().ok()).unwrap_or(0)
 }
 
 fn no_file(path: &str) -> RuntimeError {
@@ -222,6 +237,8 @@ fn append(
 ) -> Result<(), std::io::Error> {
     let mut header = tar::Header::new_gnu();
     header.set_mode(entry.mode);
+    header.set_uid(entry.owner.0.into());
+    header.set_gid(entry.owner.1.into());
     header.set_size(0);
     match &entry.content {
         Content::Directory => {
@@ -250,7 +267,7 @@ mod tests {
         tree.write("/srv/www/deep/page", b"hello", false).unwrap();
         tree.0.insert(
             "/srv/www/home".into(),
-            Entry { mode: 0o777, content: Content::Link("deep/page".into()) },
+            Entry { mode: 0o777, owner: (0, 0), content: Content::Link("deep/page".into()) },
         );
         let tar = tree.pack("/srv/www").unwrap();
         tree.unpack("/tmp", &tar).unwrap();

@@ -162,6 +162,9 @@ impl Fake {
             tree: Tree::default(),
             usage: Usage { memory_bytes: 1 << 20, ..Usage::default() },
         };
+        for file in &request.files {
+            fake.tree.put(&file.target, &file.content.0, (file.uid, file.gid, file.mode));
+        }
         fake.program = match (&image.script, fake.argv().as_slice()) {
             (Some(script), []) => Program::script(script),
             (_, argv) => Program::of(argv),

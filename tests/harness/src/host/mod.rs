@@ -44,6 +44,10 @@ impl Host {
         inside(&["route", "add", "default", "via", &record.gateway.to_string()])?;
         fs::create_dir_all(&record.directory)
             .map_err(HarnessError::file("create", &record.directory))?;
+        // Like /run of a host, and made before the engine sees its own mounts alone.
+        let memory = record.memory();
+        fs::create_dir_all(&memory).map_err(HarnessError::file("create", &memory))?;
+        run("mount", &["-t".as_ref(), "tmpfs".as_ref(), "jaco-rig".as_ref(), memory.as_os_str()])?;
         Ok(Self::open(record))
     }
 
@@ -80,6 +84,12 @@ impl Host {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.record.directory
+    }
+
+    /// A directory in memory that its engine sees as well.
+    #[must_use]
+    pub fn memory(&self) -> PathBuf {
+        self.record.memory()
     }
 
     /// Its engine.

@@ -38,6 +38,10 @@ impl HostRecord {
         self.directory.join("docker.sock")
     }
 
+    pub(super) fn memory(&self) -> PathBuf {
+        self.directory.join("run")
+    }
+
     pub(super) fn pid_file(&self) -> PathBuf {
         self.directory.join("docker.pid")
     }

@@ -263,6 +263,7 @@ impl Pair {
             labels: labels.map(|(k, v)| (k.to_owned(), v)).into(),
             spec: Arc::new(spec),
             networks: vec![NetworkJoin { network: "front".to_owned(), aliases: Vec::new() }],
+            files: Vec::new(),
         };
         let container = engine.create(&request).await.unwrap();
         engine.start(&container).await.unwrap();

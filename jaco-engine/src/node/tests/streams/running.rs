@@ -207,6 +207,7 @@ async fn another_members_word_is_needed_and_only_for_the_named_replica() {
         labels: Default::default(),
         spec: Arc::new(foreign),
         networks: Vec::new(),
+        files: Vec::new(),
     };
     let foreign = pair.engines["node-b"].foreign(request).await.unwrap();
     assert_eq!(
