@@ -5,6 +5,7 @@
 //! model of scheduling.
 
 mod containers;
+mod files;
 mod members;
 mod serve;
 mod services;
@@ -51,6 +52,8 @@ pub struct Tables {
     pub audit: Vec<AuditEvent>,
     /// Tokens.
     pub tokens: Vec<OperatorToken>,
+    /// Secrets and configs, by kind and name.
+    pub files: BTreeMap<(i32, String), pb::FileSummary>,
     /// Settings.
     pub settings: BTreeMap<String, String>,
     /// Errors that the next calls are answered with.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use fleet::{
     anywhere, catching_up, draining, instruments, joining, leadership, membership, minority, power,
-    singleton, spread, strangers, updates, wire,
+    secrecy, singleton, spread, strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -72,6 +72,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     minority::one_of_three_goes_on_and_changes_nothing,
     minority::one_of_two_goes_on_and_changes_nothing,
     singleton::a_singleton_never_runs_twice,
+    secrecy::a_secret_is_where_it_must_be_and_nowhere_else,
     updates::a_rolling_update_fails_no_request,
     updates::a_stop_first_update_keeps_its_floor,
     updates::a_version_that_does_not_work_takes_nothing_away,

@@ -10,6 +10,7 @@ mod lives;
 pub(crate) mod membership;
 pub(crate) mod minority;
 pub(crate) mod power;
+pub(crate) mod secrecy;
 mod serving;
 pub(crate) mod singleton;
 pub(crate) mod spread;
