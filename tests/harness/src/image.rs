@@ -1,6 +1,7 @@
 //! Images without a registry: a tree packed into a tar file that `docker import` takes.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -30,18 +31,38 @@ pub fn shop_image(binary: &Path, directory: &Path) -> Result<PathBuf> {
 /// # Errors
 /// There is no static busybox, or the tar file cannot be written.
 pub fn busybox_image(directory: &Path) -> Result<PathBuf> {
+    let applets = APPLETS.iter().map(|applet| (format!("/bin/{applet}"), "busybox".to_owned()));
+    busybox_image_with(directory, &BTreeMap::new(), &applets.collect())
+}
+
+/// Packs the machine's static busybox into `directory`, as `/bin/busybox` alone, with these executable
+/// files and links, both by absolute path, and returns the tar file.
+///
+/// # Errors
+/// There is no static busybox, or the tar file cannot be written.
+pub fn busybox_image_with(
+    directory: &Path,
+    files: &BTreeMap<String, String>,
+    links: &BTreeMap<String, String>,
+) -> Result<PathBuf> {
     let candidates = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new);
     let missing = || HarnessError::Missing { program: "busybox (static)".to_owned() };
     let busybox = candidates.into_iter().find(|path| path.exists()).ok_or_else(missing)?;
     let path = directory.join("busybox.tar");
     pack(&path, |tar| {
         tar.append_path_with_name(busybox, "bin/busybox")?;
-        for applet in APPLETS {
+        for (file, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            tar.append_data(&mut header, file.trim_start_matches('/'), content.as_bytes())?;
+        }
+        for (link, target) in links {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Symlink);
             header.set_size(0);
             header.set_mode(0o777);
-            tar.append_link(&mut header, format!("bin/{applet}"), "busybox")?;
+            tar.append_link(&mut header, link.trim_start_matches('/'), target)?;
         }
         tar.append_data(&mut folder(), "tmp/", std::io::empty())
     })?;

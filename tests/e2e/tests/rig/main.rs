@@ -3,6 +3,7 @@
 
 mod access;
 mod bad_input;
+mod corpus;
 mod crash;
 mod faults;
 mod fleet;
@@ -49,6 +50,7 @@ const ONE_HOST: &[Scenario<Bench>] = scenarios![
     faults::a_container_that_eats_memory_is_reported_as_such,
     faults::a_container_that_is_never_healthy_is_given_up,
     faults::a_flapping_health_check_is_seen,
+    corpus::forty_manifests_run,
     bad_input::bad_manifests_are_refused_without_change,
     bad_input::a_daemon_that_cannot_start_says_why,
     bad_input::a_full_disk_is_survived,
