@@ -3,6 +3,7 @@
 mod accepted;
 mod differences;
 mod documented;
+mod folding;
 mod properties;
 mod refused;
 mod stable;

@@ -76,7 +76,7 @@ fn files_that_are_no_yaml() {
         ("recursive alias", NAME, "services: &a {web: *a}\n"),
         ("merge of a text", NAME, "services: {web: {<<: text, image: a}}\n"),
         ("a list as key", NAME, "services: {[a, b]: c}\n"),
-        ("tag", NAME, "services: !reset null\n"),
+        ("tag", NAME, "services: !secret null\n"),
         ("a text", "deployment", "services"),
         ("a list", "- deployment", "- services"),
         (
@@ -235,7 +235,7 @@ fn the_top_of_a_compose_file() {
         ),
         (
             "not built yet",
-            "services: {web: {image: a, devices: [], secrets: [a], ipc: host, extends: {service: x}}}\nsecrets: {}\nconfigs: {}\ninclude: []\n"
+            "services: {web: {image: a, devices: [], secrets: [a], ipc: host}}\nsecrets: {}\nconfigs: {}\n"
         ),
         (
             "networks",

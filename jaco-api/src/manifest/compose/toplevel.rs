@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ComposeDraft, MOST_SERVICES, named, service};
+use super::{ComposeDraft, MOST_SERVICES, named, service, unresolved};
 use crate::{
     manifest::{
         fields::{Schema, Supported, accepted, ignored, planned, rejected},
@@ -25,7 +25,7 @@ pub(super) static COMPOSE: Schema<ComposeDraft> = Schema {
         accepted("volumes", volumes),
         planned("secrets"),
         planned("configs"),
-        planned("include"),
+        accepted("include", |_, n, r| unresolved(n, r)),
         planned("models"),
     ],
 };
