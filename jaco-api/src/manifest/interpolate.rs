@@ -167,7 +167,9 @@ impl Scan<'_, '_> {
                 let message = format!("unknown operator after `${{{name}`");
                 let mut problem = self.problem::<String>(start, message);
                 if let Err(p) = &mut problem {
-                    p.hint = Some("there are :- - :? ? :+ +".to_owned());
+                    p.hint = Some(format!(
+                        "a default is written `${{{name}:-default}}`; there are :- - :? ? :+ +"
+                    ));
                 }
                 return problem;
             }

@@ -221,6 +221,19 @@ fn paths_are_relative_to_the_file_they_are_written_in() {
 }
 
 #[test]
+fn a_slash_at_the_end_of_a_path_means_nothing() {
+    let binds = |source: &str| {
+        let text = format!(
+            "services:\n  web: {{image: i, labels: {{jaco.io/allow-privileged: 'true'}}, volumes: ['{source}:/a']}}\n"
+        );
+        service(&[], &text, "web")
+    };
+    assert_eq!(binds("/var/lib/"), binds("/var/lib"));
+    assert_eq!(binds("./x/"), binds("/srv/app/x"));
+    assert!(format!("{:?}", binds("/").mounts).contains("path: \"/\""));
+}
+
+#[test]
 fn label_files_lie_below_labels() {
     let files = [("a.labels", "# c\na=1\nb=\"two words\"\n"), ("b.labels", "a=2\n")];
     for (form, a) in [("a.labels", "1"), ("[a.labels, b.labels]", "2")] {

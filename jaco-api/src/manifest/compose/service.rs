@@ -144,7 +144,7 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
         }),
         accepted("cap_add", |s, n, r| {
             s.spec.cap_add = host::capabilities(n, r);
-            s.privileged_at.push(n.mark);
+            s.privileged_at.push(host::dangerous(n));
         }),
         accepted("cap_drop", |s, n, r| s.spec.cap_drop = host::capabilities(n, r)),
         // Limits.

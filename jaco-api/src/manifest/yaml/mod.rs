@@ -4,6 +4,7 @@
 
 mod json;
 mod read;
+mod syntax;
 
 pub(super) use json::to_json;
 pub(super) use read::{MOST_BYTES, MOST_NODES, Tags, read, read_file};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::{Entry, Merging, Node, Scalar, Value};
+use super::{Entry, Merging, Node, Scalar, Value, syntax::explain};
 use crate::{
     error::ErrorCode,
     manifest::report::{Mark, Report, cut},
@@ -100,7 +100,7 @@ pub(in crate::manifest) fn read_file(
         let (event, span) = match next {
             Ok(next) => next,
             Err(error) => {
-                builder.refuse_syntax(&error);
+                builder.refuse_syntax(&error, text);
                 return None;
             }
         };
@@ -170,7 +170,7 @@ impl Builder<'_, '_> {
         Mark { file: self.file, ..mark(span) }
     }
 
-    fn refuse_syntax(&mut self, error: &granit_parser::ScanError) {
+    fn refuse_syntax(&mut self, error: &granit_parser::ScanError, text: &str) {
         let at = error.marker();
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mark = Mark {
@@ -183,7 +183,8 @@ impl Builder<'_, '_> {
         if let granit_parser::ErrorKind::RecursionLimitExceeded = error.kind() {
             return self.too_deep(mark);
         }
-        self.report.coded(ErrorCode::ParseFailed, mark, cut(&error.info()), None);
+        let problem = explain(error, text, mark, self.report);
+        self.report.coded(ErrorCode::ParseFailed, problem.mark, problem.message, problem.hint);
     }
 
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
