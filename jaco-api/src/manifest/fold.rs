@@ -128,9 +128,16 @@ impl Folding<'_> {
         scope: &Scope,
         report: &mut Report<'_>,
     ) -> Node {
+        for service in services {
+            self.service(file, service, scope, report);
+        }
+        // Nothing else asks for them: they are moved, not copied.
         let built = services.iter().map(|service| {
-            let value = self.service(file, service, scope, report);
-            Entry { key: service.key.clone(), mark: service.mark, value: Node::clone(&value.node) }
+            let Entry { key, mark, .. } = service;
+            let built = self.built.remove(&(file.index, scope.number, key.clone()));
+            let value =
+                built.map_or_else(|| service.value.clone(), |b| Rc::unwrap_or_clone(b.node));
+            Entry { key: key.clone(), mark: *mark, value }
         });
         Node { value: Value::Map(built.collect()), mark: node.mark, merging: node.merging }
     }

@@ -5,9 +5,11 @@
 mod json;
 mod read;
 mod syntax;
+mod tags;
 
 pub(super) use json::to_json;
-pub(super) use read::{MOST_BYTES, MOST_NODES, Tags, read, read_file};
+pub(super) use read::{MOST_BYTES, MOST_NODES, read, read_file};
+pub(super) use tags::Tags;
 
 use super::report::Mark;
 

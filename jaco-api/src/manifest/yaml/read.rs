@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::{Entry, Merging, Node, Scalar, Value, syntax::explain};
+use super::{Entry, Merging, Node, Scalar, Value, syntax::explain, tags::Tags};
 use crate::{
     error::ErrorCode,
     manifest::report::{Mark, Report, cut},
@@ -22,15 +22,6 @@ struct Anchored {
     node: Node,
     height: usize,
     size: usize,
-}
-
-/// Which tags of Compose may stand before values, besides those of YAML itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::manifest) enum Tags {
-    /// None.
-    Plain,
-    /// `!reset` and `!override`.
-    Merging,
 }
 
 /// A list or mapping whose end has not been seen.
@@ -195,7 +186,7 @@ impl Builder<'_, '_> {
                 if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
                     mark.length = 1;
                 }
-                let merging = self.merging(tag.as_deref());
+                let merging = self.tags.merging(tag.as_deref());
                 let plain = match merging {
                     Merging::Usual => self.plain(style, tag.as_deref(), &mark)?,
                     _ => style == ScalarStyle::Plain,
@@ -228,15 +219,6 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// What a tag says about merging.
-    fn merging(&self, tag: Option<&Tag>) -> Merging {
-        match (self.tags, tag.map(Tag::original).as_deref()) {
-            (Tags::Merging, Some("!reset")) => Merging::Reset,
-            (Tags::Merging, Some("!override")) => Merging::Override,
-            _ => Merging::Usual,
-        }
-    }
-
     fn refuse_tag<T>(&mut self, tag: &Tag, mark: &Mark) -> Result<T, Stop> {
         let message = format!("the tag `{}` is not supported", cut(&tag.original()));
         self.report.coded(ErrorCode::ParseFailed, *mark, message, None);
@@ -251,7 +233,7 @@ impl Builder<'_, '_> {
         anchor: usize,
         tag: Option<&Tag>,
     ) -> Result<(), Stop> {
-        let merging = self.merging(tag);
+        let merging = self.tags.merging(tag);
         if let Some(tag) = tag
             && merging == Merging::Usual
             && !matches!(tag.core_suffix(), Some("map" | "seq"))
