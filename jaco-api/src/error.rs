@@ -104,6 +104,8 @@ codes! {
     LegacyComposeField = "legacy_compose_field", InvalidArgument, "";
     /// The document still carries an env_file, which only the client can read.
     EnvFileUnresolved = "env_file_unresolved", InvalidArgument, "apply with `jaco apply`, which folds env files into the environment";
+    /// The document still carries `extends`, `include` or `label_file`, which only the client can follow.
+    ManifestUnresolved = "manifest_unresolved", InvalidArgument, "apply with `jaco apply`, which puts everything into one document";
     /// More replicas are wanted than hosts are pinned.
     ReplicasExceedPinnedHosts = "replicas_exceed_pinned_hosts", InvalidArgument, "";
     /// No node can take the replica.

@@ -20,6 +20,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("mount", "mount"),
     ("tcpdump", "tcpdump"),
     ("faketime", "faketime"),
+    ("docker-compose", "docker-compose"),
 ];
 
 /// Packages whose programs are missing.

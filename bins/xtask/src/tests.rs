@@ -54,6 +54,9 @@ impl Test {
         let mut steps = Vec::new();
         if !self.only_rig {
             step(&mut steps, "Unit, property and in-process tests", workspace_tests);
+            if !has("docker-compose") {
+                say::loud("SKIPPED comparing manifests with docker-compose: `cargo xtask setup`");
+            }
             step(&mut steps, "Documentation tests", || {
                 run(&mut cargo(&["test", "-q", "--workspace", "--doc"]))
             });

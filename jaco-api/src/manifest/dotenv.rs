@@ -1,7 +1,7 @@
 //! Dotenv files as Compose reads them.
 //!
-//! `KEY=value`, `export KEY=value`, `KEY: value`; single quotes are literal, double quotes know
-//! escapes, both may span lines; ` #` begins a comment; unquoted and double-quoted values are
+//! `KEY=value`, `export KEY=value`, `KEY: value`; single quotes are literal but for `\'`, double
+//! quotes know escapes, both may span lines; a `#` after a space begins a comment; unquoted and double-quoted values are
 //! interpolated from what is known before and from the file so far; `KEY` alone takes the value
 //! of the surrounding variables, if there is one.
 
@@ -136,24 +136,23 @@ fn entry(text: &str) -> Result<(&str, Option<&str>), String> {
 
 /// The value, what follows it, and whether it is literal.
 fn scalar(text: &str) -> Result<(String, &str, bool), String> {
+    let given = text;
     let text = text.trim_start_matches([' ', '\t']);
     match text.chars().next() {
         Some('\'') => {
-            let body = &text[1..];
-            let end = body.find('\'').ok_or("a single quote is not closed")?;
-            Ok((body[..end].to_owned(), tail(&body[end + 1..])?, true))
+            let (value, rest) = single_quoted(&text[1..])?;
+            Ok((value, tail(rest)?, true))
         }
         Some('"') => {
             let (value, rest) = double_quoted(&text[1..])?;
             Ok((value, tail(rest)?, false))
         }
         _ => {
-            let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
-            let line = line.trim_end_matches('\r');
-            let comment =
-                line.match_indices('#').find(|(i, _)| *i == 0 || line[..*i].ends_with([' ', '\t']));
+            // What follows the `=` at once is part of the value, even a `#`.
+            let (line, rest) = given.split_once('\n').unwrap_or((given, ""));
+            let comment = line.match_indices('#').find(|(i, _)| line[..*i].ends_with([' ', '\t']));
             let value = comment.map_or(line, |(i, _)| &line[..i]);
-            Ok((value.trim_end().to_owned(), rest, false))
+            Ok((value.trim().to_owned(), rest, false))
         }
     }
 }
@@ -168,6 +167,24 @@ fn tail(text: &str) -> Result<&str, String> {
     Err(format!("`{}` follows the closing quote", super::report::cut(line)))
 }
 
+/// Everything stands for itself, but for a quote after a backslash.
+fn single_quoted(text: &str) -> Result<(String, &str), String> {
+    let mut out = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\'' => return Ok((out, &text[at + 1..])),
+            '\\' => match chars.next() {
+                Some((_, '\'')) => out.push('\''),
+                Some((_, c)) => out.extend(['\\', c]),
+                None => break,
+            },
+            c => out.push(c),
+        }
+    }
+    Err("a single quote is not closed".to_owned())
+}
+
 fn double_quoted(text: &str) -> Result<(String, &str), String> {
     let mut out = String::new();
     let mut chars = text.char_indices();
@@ -178,7 +195,12 @@ fn double_quoted(text: &str) -> Result<(String, &str), String> {
                 Some('n') => out.push('\n'),
                 Some('r') => out.push('\r'),
                 Some('t') => out.push('\t'),
-                Some(c @ ('"' | '\\' | '\'')) => out.push(c),
+                Some('a') => out.push('\x07'),
+                Some('b') => out.push('\x08'),
+                Some('f') => out.push('\x0c'),
+                Some('v') => out.push('\x0b'),
+                Some('0') => out.push(octal(&mut chars)),
+                Some(c @ ('"' | '\\')) => out.push(c),
                 // Stays a dollar sign through the interpolation that follows.
                 Some('$') => out.push_str("$$"),
                 Some(c) => out.extend(['\\', c]),
@@ -188,6 +210,20 @@ fn double_quoted(text: &str) -> Result<(String, &str), String> {
         }
     }
     Err("a double quote is not closed".to_owned())
+}
+
+/// The character of up to three octal digits after `\0`.
+fn octal(chars: &mut std::str::CharIndices<'_>) -> char {
+    let mut code = 0;
+    for _ in 0..3 {
+        let next = chars.as_str().chars().next();
+        let Some(digit) = next.and_then(|c| c.to_digit(8)).filter(|d| code * 8 + d < 256) else {
+            break;
+        };
+        code = code * 8 + digit;
+        chars.next();
+    }
+    char::from_u32(code).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -211,7 +247,20 @@ mod tests {
             ("A = 1 ", "1"),
             ("A=a # comment", "a"),
             ("A=a#b", "a#b"),
-            ("A=# comment", ""),
+            ("A=# no comment", "# no comment"),
+            ("A= # comment", ""),
+            ("A=#s3cret", "#s3cret"),
+            ("A=\t#comment", ""),
+            ("A='it\\'s' # c", "it's"),
+            ("A='a\\nb\\\\'", "a\\nb\\\\"),
+            ("A='two\n$lines'", "two\n$lines"),
+            ("A=\"tab\\tbell\\a\\v\\f\\b\"", "tab\tbell\x07\x0b\x0c\x08"),
+            ("A=\"\\033[1m \\0\"", "\x1b[1m \0"),
+            ("A=\"it\\'s \\x\"", "it\\'s \\x"),
+            ("A=\"${HOST:-${NOPE:-x}} # c\"", "h1 # c"),
+            ("A=\"a\\\\b\"", "a\\b"),
+            ("A=plain \"quotes\" inside", "plain \"quotes\" inside"),
+            ("export\tA=1", "1"),
             ("A='a $HOST # b' # c", "a $HOST # b"),
             ("A=\"a\\nb $HOST\"", "a\nb h1"),
             ("A=\"\\$HOST\"", "$HOST"),

@@ -1,21 +1,37 @@
-//! What only the client can do: variables, env files and relative paths.
+//! What only the client can do: further files, variables, env files and relative paths.
 //!
 //! Changes the tree of the compose file so that nothing of it depends on the client any more.
-//! Runs exactly once; the daemon takes `$` as it stands.
+//! Runs exactly once; the daemon takes `$` as it stands and refuses what names a file.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod contents;
+mod env_files;
+mod extends;
+mod include;
+mod load;
+mod overlay;
+mod paths;
+mod variables;
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use load::{File, Folding};
 
 use super::{
     Files, ManifestFile, dotenv,
-    interpolate::{Variables, interpolate},
     report::{Mark, Report, cut},
-    yaml::{Entry, Node, Scalar, Value},
+    yaml::{Entry, Node, Value},
 };
 
-/// Most bytes that variables may add to a file.
-const MOST_BYTES: usize = 4 << 20;
-
 type Known = BTreeMap<String, String>;
+
+/// What holds for a whole file of services: which variables are known, and how it was reached.
+struct Scope {
+    /// Which of the scopes this is.
+    number: usize,
+    known: Option<Rc<Known>>,
+    /// The files that include each other down to this one.
+    way: Vec<String>,
+}
 
 /// The variables of the file that `environment` of jaco.yaml names; `None` when it cannot be read.
 pub(super) fn environment(
@@ -25,7 +41,14 @@ pub(super) fn environment(
     report: &mut Report<'_>,
 ) -> Option<Known> {
     report.within("environment", |report| {
-        let text = read(files, ManifestFile::Jaco, path, mark, report)?;
+        let directory = files.directory(ManifestFile::Jaco).unwrap_or_default();
+        let text = match files.read(&paths::resolve(&directory, path)) {
+            Ok(text) => text,
+            Err(problem) => {
+                report.error(mark, format!("the file `{}` {problem}", cut(path)));
+                return None;
+            }
+        };
         match dotenv::read(&text, &Known::new()) {
             Ok(entries) => Some(entries.into_iter().filter_map(|(k, v)| Some((k, v?))).collect()),
             Err(problem) => {
@@ -36,305 +59,109 @@ pub(super) fn environment(
     })
 }
 
-/// Interpolates every value, folds env files and makes paths absolute. Where the variables are not
-/// known (and that is reported), values that need them are not looked at any further.
+/// Puts in what other files hold, fills variables and makes paths absolute. Without `known` values
+/// that need a variable are not looked at any further.
 pub(super) fn fold(
     root: &mut Node,
-    known: Option<&Known>,
+    known: Option<Known>,
     files: &dyn Files,
     report: &mut Report<'_>,
 ) {
-    let mut budget = MOST_BYTES;
-    variables(root, known, &mut budget, report);
-    let nothing = Known::new();
-    let known = known.unwrap_or(&nothing);
-    let directory = files.directory(ManifestFile::Compose);
-    let Some(Value::Map(services)) = root.get_mut("services").map(|n| &mut n.value) else { return };
-    for service in services {
-        let path = format!("services.{}", service.key);
-        report.within(&path, |report| env_files(&mut service.value, known, files, report));
-        env_names(&mut service.value, known);
-        if let Some(directory) = &directory {
-            binds(&mut service.value, directory);
-        }
-    }
+    let mut folding = Folding::new(files, report.file());
+    let start = Node::null(root.mark);
+    let file =
+        File { index: 0, path: folding.main(), root: Rc::new(std::mem::replace(root, start)) };
+    let scope = Scope { number: 0, known: known.map(Rc::new), way: vec![file.path.clone()] };
+    *root = folding.model(&[file], &scope, report);
 }
 
-fn variables(node: &mut Node, known: Option<&Known>, budget: &mut usize, report: &mut Report<'_>) {
-    let mark = node.mark;
-    match &mut node.value {
-        Value::Scalar(scalar) => scalar_variables(scalar, mark, known, budget, report),
-        Value::List(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                report.item(index, |report| variables(item, known, budget, report));
-            }
+impl Folding<'_> {
+    /// The services and everything else of one file, or of several that lie over each other,
+    /// with all that they include.
+    fn model(&mut self, files: &[File], scope: &Scope, report: &mut Report<'_>) -> Node {
+        let mut model: Option<Node> = None;
+        for file in files {
+            let next = self.one_file_model(file, scope, report);
+            model = Some(match model {
+                None => next,
+                Some(base) => overlay::files(overlay::without_tags(base), next, report),
+            });
         }
-        Value::Map(entries) => {
-            for Entry { key, value, .. } in entries {
-                report.within(key, |report| variables(value, known, budget, report));
-            }
+        let mut model = overlay::without_tags(model.unwrap_or_else(|| Node::null(Mark::default())));
+        let included = model.take("include");
+        self.finish(&mut model, scope, report);
+        if let Some(included) = included {
+            self.include(&mut model, &included.value, scope, report);
         }
+        model
     }
-}
 
-fn scalar_variables(
-    scalar: &mut Scalar,
-    mark: Mark,
-    known: Option<&Known>,
-    budget: &mut usize,
-    report: &mut Report<'_>,
-) {
-    if !scalar.text.contains('$') {
-        return;
-    }
-    let Some(known) = known else { return report.settle(mark) };
-    match interpolate(&scalar.text, known, *budget) {
-        Ok(done) => {
-            for name in done.unset {
-                let at = find(report, mark, &scalar.text, &format!("{{{name}"))
-                    .or_else(|| find(report, mark, &scalar.text, &name))
-                    .unwrap_or(mark);
-                let message = format!("the variable `{name}` is not set; it stands for nothing");
-                let hint = "give it a value in the file that `environment` of jaco.yaml names, \
-                            or a default: `${NAME:-default}`";
-                report.warn(at, message, Some(hint.to_owned()));
-            }
-            *budget = budget.saturating_sub(done.text.len());
-            // A value that came from a variable is a text, never a null.
-            *scalar = Scalar { text: done.text, plain: false };
-        }
-        Err(problem) => {
-            let snippet = scalar.text.get(problem.start..problem.end).unwrap_or_default();
-            let at = find(report, mark, &scalar.text[..problem.start], snippet).unwrap_or(mark);
-            match problem.hint {
-                Some(hint) => report.error_hint(at, problem.message, hint),
-                None => report.error(at, problem.message),
-            }
-            report.settle(mark);
-        }
-    }
-}
-
-/// The place of `snippet` in the source of a scalar: after as many of its kind as the text before
-/// it holds. `None` when the scalar's escapes hide it.
-fn find(report: &Report<'_>, mark: Mark, before: &str, snippet: &str) -> Option<Mark> {
-    if snippet.is_empty() || report.full() {
-        return None;
-    }
-    let source = report.slice(mark);
-    let skip = before.matches(snippet).count();
-    let (at, _) =
-        source.match_indices(snippet).nth(skip).or_else(|| source.match_indices(snippet).next())?;
-    let start = mark.start as usize + at;
-    Some(report.mark_at(start, start + snippet.len()))
-}
-
-/// Puts the variables of `env_file` into `environment`, which wins.
-fn env_files(service: &mut Node, known: &Known, files: &dyn Files, report: &mut Report<'_>) {
-    let Value::Map(entries) = &mut service.value else { return };
-    let Some(position) = entries.iter().position(|e| e.key == "env_file") else { return };
-    let entry = entries.remove(position);
-    if entry.value.is_null() {
-        return;
-    }
-    let mut folded: BTreeMap<String, Node> = BTreeMap::new();
-    report.within("env_file", |report| {
-        for file in env_file_list(&entry.value, report) {
-            for (key, value) in one_file(&file, known, files, report) {
-                let value = match value {
-                    Some(text) => Node::text(file.mark, text),
-                    None => Node::null(file.mark),
-                };
-                folded.insert(key, value);
-            }
-        }
-    });
-    let folded = folded.into_iter().map(|(key, value)| Entry { key, mark: value.mark, value });
-    let explicit = entries.iter().position(|e| e.key == "environment");
-    let Some(position) = explicit else {
-        let value = Node { mark: entry.mark, value: Value::Map(folded.collect()) };
-        entries.push(Entry { key: "environment".to_owned(), mark: entry.mark, value });
-        return;
-    };
-    let target = &mut entries[position].value;
-    match &mut target.value {
-        Value::Map(own) => {
-            let names: BTreeSet<String> = own.iter().map(|e| e.key.clone()).collect();
-            own.extend(folded.filter(|f| !names.contains(&f.key)));
-        }
-        Value::List(own) => {
-            let name = |n: &Node| n.as_text().and_then(|t| t.split('=').next()).map(str::to_owned);
-            let names: BTreeSet<String> = own.iter().filter_map(name).collect();
-            let folded = folded.filter(|f| !names.contains(&f.key));
-            own.extend(folded.map(|f| match f.value.as_text() {
-                Some(text) => Node::text(f.mark, format!("{}={text}", f.key)),
-                None => Node::text(f.mark, f.key),
-            }));
-        }
-        Value::Scalar(s) if s.is_null() => target.value = Value::Map(folded.collect()),
-        Value::Scalar(_) => {}
-    }
-}
-
-struct EnvFile {
-    path: String,
-    mark: Mark,
-    required: bool,
-    raw: bool,
-}
-
-fn env_file_list(node: &Node, report: &mut Report<'_>) -> Vec<EnvFile> {
-    use super::{
-        fields::{Schema, accepted},
-        values,
-    };
-    static LONG: Schema<EnvFile> = Schema {
-        what: "an env file",
-        extensions: true,
-        attributes: &[
-            accepted("path", |f, n, r| f.path = values::some_text(n, r).unwrap_or_default()),
-            accepted("required", |f, n, r| f.required = values::boolean(n, r).unwrap_or(true)),
-            accepted("format", |f, n, r| {
-                f.raw = values::one_of(n, &[("raw", true)], r).unwrap_or_default();
-            }),
-        ],
-    };
-    let mut out = Vec::new();
-    let mut one = |item: &Node, report: &mut Report<'_>| {
-        let mut file = EnvFile { path: String::new(), mark: item.mark, required: true, raw: false };
-        match &item.value {
-            Value::Map(_) => {
-                LONG.decode(item, &mut file, report);
-                if item.get("path").is_none_or(Node::is_null) {
-                    report.error(item.mark, "the env file has no `path`");
+    /// One file with its variables filled and its services extended.
+    fn one_file_model(&mut self, file: &File, scope: &Scope, report: &mut Report<'_>) -> Node {
+        let Node { mark, merging, .. } = *file.root;
+        let Value::Map(entries) = &file.root.value else {
+            let mut root = Node::clone(&file.root);
+            self.variables(&mut root, scope, report);
+            return root;
+        };
+        let mut out = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let value = match &entry.value.value {
+                Value::Map(services) if entry.key == "services" => {
+                    self.services(file, services, &entry.value, scope, report)
                 }
-            }
-            _ => file.path = values::text(item, report).unwrap_or_default().to_owned(),
-        }
-        if !file.path.is_empty() {
-            out.push(file);
-        }
-    };
-    match &node.value {
-        Value::List(_) => values::items(node, report, one),
-        _ => one(node, report),
-    }
-    out
-}
-
-fn one_file(
-    file: &EnvFile,
-    known: &Known,
-    files: &dyn Files,
-    report: &mut Report<'_>,
-) -> dotenv::Entries {
-    let path = absolute(files, ManifestFile::Compose, &file.path);
-    if !file.required && matches!(files.read(&path), Err(super::FileProblem::NotFound)) {
-        return dotenv::Entries::new();
-    }
-    let Some(text) = read(files, ManifestFile::Compose, &file.path, file.mark, report) else {
-        return dotenv::Entries::new();
-    };
-    let entries = if file.raw { dotenv::read_raw(&text) } else { dotenv::read(&text, known) };
-    entries.unwrap_or_else(|problem| {
-        let message = format!("{}:{}: {}", cut(&file.path), problem.line, problem.message);
-        report.error(file.mark, message);
-        dotenv::Entries::new()
-    })
-}
-
-/// A name without a value in `environment` takes the value of the variable, if there is one.
-fn env_names(service: &mut Node, known: &Known) {
-    let Some(environment) = service.get_mut("environment") else { return };
-    match &mut environment.value {
-        Value::Map(entries) => {
-            for entry in entries.iter_mut().filter(|e| e.value.is_null()) {
-                if let Some(value) = known.value(&entry.key) {
-                    entry.value = Node::text(entry.value.mark, value);
+                _ => {
+                    let mut value = entry.value.clone();
+                    report.within(&entry.key, |report| self.variables(&mut value, scope, report));
+                    value
                 }
+            };
+            out.push(Entry { key: entry.key.clone(), mark: entry.mark, value });
+        }
+        Node { mark, value: Value::Map(out), merging }
+    }
+
+    fn services(
+        &mut self,
+        file: &File,
+        services: &[Entry],
+        node: &Node,
+        scope: &Scope,
+        report: &mut Report<'_>,
+    ) -> Node {
+        for service in services {
+            self.service(file, service, scope, report);
+        }
+        // Nothing else asks for them: they are moved, not copied.
+        let built = services.iter().map(|service| {
+            let Entry { key, mark, .. } = service;
+            let built = self.built.remove(&(file.index, scope.number, key.clone()));
+            let value =
+                built.map_or_else(|| service.value.clone(), |b| Rc::unwrap_or_clone(b.node));
+            Entry { key: key.clone(), mark: *mark, value }
+        });
+        Node { value: Value::Map(built.collect()), mark: node.mark, merging: node.merging }
+    }
+
+    fn variables(&mut self, node: &mut Node, scope: &Scope, report: &mut Report<'_>) {
+        variables::variables(node, scope.known.as_deref(), &mut self.text_left, report);
+    }
+
+    /// Env files, label files and paths, once nothing else can change them.
+    fn finish(&mut self, model: &mut Node, scope: &Scope, report: &mut Report<'_>) {
+        let nothing = Known::new();
+        let known = scope.known.as_deref().unwrap_or(&nothing);
+        if let Some(Value::Map(services)) = model.get_mut("services").map(|n| &mut n.value) {
+            for Entry { key, value, .. } in services {
+                report.within(&format!("services.{key}"), |report| {
+                    self.fold_files(value, &env_files::ENV_FILE, known, report);
+                    self.fold_files(value, &env_files::LABEL_FILE, known, report);
+                });
+                env_files::env_names(value, known);
+                self.absolute_binds(value);
             }
         }
-        Value::List(items) => {
-            for item in items {
-                let value = item.as_text().and_then(|n| Some(format!("{n}={}", known.value(n)?)));
-                if let Some(text) = value {
-                    *item = Node::text(item.mark, text);
-                }
-            }
-        }
-        Value::Scalar(_) => {}
-    }
-}
-
-/// Makes the relative sources of bind mounts absolute.
-fn binds(service: &mut Node, directory: &str) {
-    let Some(Value::List(items)) = service.get_mut("volumes").map(|n| &mut n.value) else { return };
-    for item in items {
-        let bind = item.get("type").and_then(Node::as_text) == Some("bind");
-        if let Value::Scalar(scalar) = &mut item.value {
-            if scalar.text.starts_with('.') {
-                let (source, rest) = match scalar.text.split_once(':') {
-                    Some((source, rest)) => (source, format!(":{rest}")),
-                    None => continue,
-                };
-                scalar.text = format!("{}{rest}", join(directory, source));
-                scalar.plain = false;
-            }
-        } else if bind
-            && let Some(Value::Scalar(source)) = item.get_mut("source").map(|n| &mut n.value)
-            && !source.text.starts_with(['/', '~'])
-            && !source.text.is_empty()
-        {
-            *source = Scalar { text: join(directory, &source.text), plain: false };
-        }
-    }
-}
-
-pub(super) fn absolute(files: &dyn Files, beside: ManifestFile, path: &str) -> String {
-    match files.directory(beside) {
-        Some(directory) if !path.starts_with('/') => join(&directory, path),
-        _ => path.to_owned(),
-    }
-}
-
-fn read(
-    files: &dyn Files,
-    beside: ManifestFile,
-    path: &str,
-    mark: Mark,
-    report: &mut Report<'_>,
-) -> Option<String> {
-    match files.read(&absolute(files, beside, path)) {
-        Ok(text) => Some(text),
-        Err(problem) => {
-            report.error(mark, format!("the file `{}` {problem}", cut(path)));
-            None
-        }
-    }
-}
-
-/// `path` seen from `directory`, without `.` and `..`.
-fn join(directory: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in directory.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::join;
-
-    #[test]
-    fn paths_are_joined_without_dots() {
-        assert_eq!(join("/srv/app", "./data"), "/srv/app/data");
-        assert_eq!(join("/srv/app/", "../x/./y"), "/srv/x/y");
-        assert_eq!(join("/", "../../x"), "/x");
-        assert_eq!(join("/srv", "."), "/srv");
+        self.contents(model, scope.known.as_deref(), report);
+        self.absolute_devices(model);
     }
 }

@@ -167,7 +167,9 @@ impl Scan<'_, '_> {
                 let message = format!("unknown operator after `${{{name}`");
                 let mut problem = self.problem::<String>(start, message);
                 if let Err(p) = &mut problem {
-                    p.hint = Some("there are :- - :? ? :+ +".to_owned());
+                    p.hint = Some(format!(
+                        "a default is written `${{{name}:-default}}`; there are :- - :? ? :+ +"
+                    ));
                 }
                 return problem;
             }
@@ -235,6 +237,11 @@ mod tests {
             ("ünï ${A} ${NOPE:-ö}", "ünï one ö"),
             ("} {", "} {"),
             ("${NOPE:-a b:c/d?e}", "a b:c/d?e"),
+            ("${NOPE:-${NOPE2:-x}}/${EMPTY:-${NOPE-y}}", "x/y"),
+            ("${A:+${A}-${NOPE:-z}}", "one-z"),
+            ("${NOPE:-$A}$$${A}", "one$one"),
+            ("psql -U $$USER -d $${DB:-x}", "psql -U $USER -d ${DB:-x}"),
+            ("${a_1:-l}${_:-u}", "lu"),
         ] {
             assert_eq!(run(text).as_deref(), Ok(expected), "{text}");
         }

@@ -10,7 +10,6 @@
 //! ```
 
 mod compose;
-mod contents;
 mod diagnose;
 mod diff;
 mod dotenv;
@@ -113,7 +112,7 @@ pub struct Resolved {
     pub document: ManifestDocument,
     /// The `jaco.yaml` to send.
     pub jaco: String,
-    /// The compose file to send: variables filled, env files folded, no aliases.
+    /// The compose file to send: other files put in, variables filled, no aliases.
     pub compose: String,
     /// What is accepted but probably not meant.
     pub warnings: Vec<Diagnostic>,
@@ -155,17 +154,16 @@ pub fn resolve(
     files: &dyn Files,
 ) -> Result<Resolved, Vec<Diagnostic>> {
     let mut folded = None;
-    let checked = run(jaco, compose, |draft, root, jaco_report, report| {
+    let checked = run(jaco, compose, yaml::Tags::Merging, |draft, root, jaco_report, report| {
         // Without a jaco.yaml that can be read nobody knows the variables.
         let variables = draft.and_then(|draft| match &draft.environment {
             Some((path, mark)) => fold::environment(path, *mark, files, jaco_report),
             None => Some(BTreeMap::new()),
         });
-        fold::fold(root, variables.as_ref(), files, report);
-        contents::fold(root, variables.as_ref(), files, report);
+        fold::fold(root, variables, files, report);
         let text = yaml::to_json(root);
         if text.len() > yaml::MOST_BYTES {
-            let message = "with its aliases, variables and env files, the file is above 4 MiB";
+            let message = "with its aliases, variables and other files, the file is above 4 MiB";
             report.coded(ErrorCode::ParseFailed, root.mark, message, None);
         }
         folded = Some(text);
@@ -178,13 +176,13 @@ pub fn resolve(
     })
 }
 
-/// Checks a manifest that was resolved before, on the daemon. A `$` is a `$`; `env_file` is
-/// refused. Problems of the compose file come without its lines: they hold values of variables.
+/// Checks a manifest that was resolved before, on the daemon. A `$` is a `$`; what names a file of
+/// the client (`env_file`, `label_file`, `extends`, `include`) is refused. Problems of the compose file come without its lines: they hold values of variables.
 ///
 /// # Errors
 /// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
 pub fn check(jaco: &Source, compose: &Source) -> Result<Checked, Vec<Diagnostic>> {
-    let mut result = run(jaco, compose, |_, _, _, _| {});
+    let mut result = run(jaco, compose, yaml::Tags::Plain, |_, _, _, _| {});
     let found = match &mut result {
         Ok(checked) => &mut checked.warnings,
         Err(problems) => problems,
@@ -275,6 +273,7 @@ fn without_bom(text: &str) -> &str {
 fn run(
     jaco: &Source,
     compose: &Source,
+    tags: yaml::Tags,
     fold: impl FnOnce(Option<&jaco::JacoDraft>, &mut yaml::Node, &mut Report<'_>, &mut Report<'_>),
 ) -> Result<Checked, Vec<Diagnostic>> {
     let (jaco_text, compose_text) = (without_bom(&jaco.text), without_bom(&compose.text));
@@ -282,7 +281,7 @@ fn run(
     let mut compose_report = Report::new(&compose.name, compose_text);
     let jaco_draft =
         yaml::read(jaco_text, &mut jaco_report).map(|root| jaco::decode(&root, &mut jaco_report));
-    let compose_root = yaml::read(compose_text, &mut compose_report);
+    let compose_root = yaml::read_file(0, compose_text, tags, &mut compose_report);
     let compose_draft = compose_root.map(|mut root| {
         fold(jaco_draft.as_ref(), &mut root, &mut jaco_report, &mut compose_report);
         compose::decode(&root, &mut compose_report)

@@ -23,6 +23,11 @@ const DANGEROUS: [&str; 14] = [
     "SYS_RAWIO",
 ];
 
+/// Whether a capability leads out of a container.
+pub(super) fn is_dangerous(capability: &str) -> bool {
+    DANGEROUS.contains(&capability)
+}
+
 /// Why this container equals access to its host; empty when it does not.
 ///
 /// A container with reasons is admitted only with the label `jaco.io/allow-privileged: "true"` on

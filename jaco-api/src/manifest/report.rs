@@ -2,8 +2,10 @@
 //!
 //! Input: marks of the tree. Output: [`Diagnostic`]s with file, line, path and source line. It
 //! bounds what it collects, so that a hostile file cannot make the answer larger than itself.
+//! A compose file brings further files with it; a mark says which of them it is in.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
 };
@@ -31,13 +33,23 @@ pub(super) struct Mark {
     pub(super) start: u32,
     /// Byte after the last.
     pub(super) end: u32,
+    /// Which file of the report: 0 is the file itself, the others are those it names.
+    pub(super) file: u16,
 }
 
-/// The problems of one file so far.
+/// A file that marks may be in.
+struct Text<'s> {
+    name: Cow<'s, str>,
+    text: Cow<'s, str>,
+    /// Where its lines begin.
+    lines: Vec<u32>,
+}
+
+/// The problems of one file, and of those it names, so far.
 pub(super) struct Report<'s> {
     name: &'s str,
-    text: &'s str,
-    lines: Vec<u32>,
+    texts: Vec<Text<'s>>,
+    partial: bool,
     path: String,
     /// Where the last part of the path begins: a key may hold dots itself.
     part: usize,
@@ -45,11 +57,14 @@ pub(super) struct Report<'s> {
     left_out: usize,
     notices: BTreeMap<&'static str, (usize, u32)>,
     ports_left: u32,
-    settled: BTreeSet<u32>,
+    settled: BTreeSet<(u16, u32)>,
+    /// What was said of each place: a value that is used twice is wrong once.
+    said: BTreeSet<(Mark, String)>,
 }
 
-impl<'s> Report<'s> {
-    pub(super) fn new(name: &'s str, text: &'s str) -> Self {
+impl<'s> Text<'s> {
+    fn new(name: impl Into<Cow<'s, str>>, text: impl Into<Cow<'s, str>>) -> Self {
+        let text = text.into();
         let mut lines = vec![0];
         let bytes = text.as_bytes();
         for (i, byte) in bytes.iter().enumerate() {
@@ -58,10 +73,16 @@ impl<'s> Report<'s> {
                 lines.push(u32::try_from(i + 1).unwrap_or(u32::MAX));
             }
         }
+        Self { name: name.into(), text, lines }
+    }
+}
+
+impl<'s> Report<'s> {
+    pub(super) fn new(name: &'s str, text: &'s str) -> Self {
         Self {
             name,
-            text,
-            lines,
+            texts: vec![Text::new(name, text)],
+            partial: false,
             path: String::new(),
             part: 0,
             found: Vec::new(),
@@ -69,6 +90,7 @@ impl<'s> Report<'s> {
             notices: BTreeMap::new(),
             ports_left: MOST_PORTS,
             settled: BTreeSet::new(),
+            said: BTreeSet::new(),
         }
     }
 
@@ -77,17 +99,43 @@ impl<'s> Report<'s> {
         self.name
     }
 
-    /// The bytes between two offsets; empty when they are not in the text.
-    pub(super) fn slice(&self, mark: Mark) -> &'s str {
-        self.text.get(mark.start as usize..mark.end as usize).unwrap_or("")
+    /// Adds a file that marks may be in, and says how marks name it.
+    pub(super) fn add_file(&mut self, name: String, text: String) -> u16 {
+        let index = u16::try_from(self.texts.len()).unwrap_or(u16::MAX);
+        self.texts.push(Text::new(name, text));
+        index
     }
 
-    /// A mark for these bytes of the text.
-    pub(super) fn mark_at(&self, start: usize, end: usize) -> Mark {
-        let index = self.lines.partition_point(|l| *l as usize <= start).max(1) - 1;
-        let from = self.lines[index] as usize;
-        let column = self.text.get(from..start).map_or(0, |s| s.chars().count());
-        let length = self.text.get(start..end).map_or(1, |s| s.chars().count());
+    /// The name of the file that a mark is in.
+    pub(super) fn file_of(&self, mark: Mark) -> &str {
+        self.texts.get(usize::from(mark.file)).map_or(self.name, |t| &t.name)
+    }
+
+    /// A part of the file could not be had: what is not defined may be defined there.
+    pub(super) fn lacks_a_part(&mut self) {
+        self.partial = true;
+    }
+
+    /// Whether all of the file was read.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.partial
+    }
+
+    /// The bytes between two offsets; empty when they are not in the text.
+    pub(super) fn slice(&self, mark: Mark) -> &str {
+        let text = self.texts.get(usize::from(mark.file)).map_or("", |t| &*t.text);
+        text.get(mark.start as usize..mark.end as usize).unwrap_or("")
+    }
+
+    /// A mark for these bytes of the text of a file.
+    pub(super) fn mark_at(&self, file: u16, start: usize, end: usize) -> Mark {
+        let Some(Text { text, lines, .. }) = self.texts.get(usize::from(file)) else {
+            return Mark::default();
+        };
+        let index = lines.partition_point(|l| *l as usize <= start).max(1) - 1;
+        let from = lines[index] as usize;
+        let column = text.get(from..start).map_or(0, |s| s.chars().count());
+        let length = text.get(start..end).map_or(1, |s| s.chars().count());
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Mark {
             line: narrow(index + 1),
@@ -95,6 +143,7 @@ impl<'s> Report<'s> {
             length: narrow(length.max(1)),
             start: narrow(start),
             end: narrow(end),
+            file,
         }
     }
 
@@ -109,6 +158,14 @@ impl<'s> Report<'s> {
         let result = f(self);
         self.path.truncate(length);
         self.part = part;
+        result
+    }
+
+    /// Runs `f` with an empty path: what it finds is in another file, or about all of it.
+    pub(super) fn at_root<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let (path, part) = (std::mem::take(&mut self.path), std::mem::take(&mut self.part));
+        let result = f(self);
+        (self.path, self.part) = (path, part);
         result
     }
 
@@ -164,6 +221,9 @@ impl<'s> Report<'s> {
 
     /// Says once per file that an attribute has no effect, and counts further places.
     pub(super) fn notice(&mut self, mark: Mark, attribute: &'static str, reason: &str) {
+        if !self.full() && !self.said.insert((mark, attribute.to_owned())) {
+            return;
+        }
         if let Some((index, count)) = self.notices.get_mut(attribute) {
             *count += 1;
             let (index, count) = (*index, *count);
@@ -188,7 +248,7 @@ impl<'s> Report<'s> {
 
     /// Everything is said about this value: further problems of it are consequences.
     pub(super) fn settle(&mut self, mark: Mark) {
-        self.settled.insert(mark.start);
+        self.settled.insert((mark.file, mark.start));
     }
 
     /// Whether further problems are only counted: what they would say need not be worked out.
@@ -203,9 +263,12 @@ impl<'s> Report<'s> {
 
     /// Everything found, ordered by position.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        // The file itself first, then those it names in the order they were read.
+        let places: BTreeMap<&str, usize> =
+            self.texts.iter().enumerate().rev().map(|(i, t)| (&*t.name, i)).collect();
         self.found.sort_by(|a, b| {
-            (a.line, a.column, a.severity, &a.message)
-                .cmp(&(b.line, b.column, b.severity, &b.message))
+            let key = |d: &Diagnostic| (places.get(d.file.as_str()).copied(), d.line, d.column);
+            (key(a), a.severity, &a.message).cmp(&(key(b), b.severity, &b.message))
         });
         self.found.dedup();
         if self.left_out > 0
@@ -225,7 +288,10 @@ impl<'s> Report<'s> {
         message: String,
         hint: Option<String>,
     ) {
-        if self.settled.contains(&mark.start) {
+        if self.settled.contains(&(mark.file, mark.start)) {
+            return;
+        }
+        if !self.full() && !self.said.insert((mark, message.clone())) {
             return;
         }
         if self.found.len() >= MOST {
@@ -241,7 +307,7 @@ impl<'s> Report<'s> {
         self.found.push(Diagnostic {
             severity,
             code,
-            file: self.name.to_owned(),
+            file: self.file_of(mark).to_owned(),
             line: mark.line.max(1),
             column: mark.column.max(1),
             length: mark.length.max(1),
@@ -254,10 +320,13 @@ impl<'s> Report<'s> {
 
     /// The line of the mark; empty when it is too long to quote.
     fn line(&self, mark: Mark) -> String {
+        let Some(Text { text, lines, .. }) = self.texts.get(usize::from(mark.file)) else {
+            return String::new();
+        };
         let index = mark.line.max(1) as usize - 1;
-        let Some(start) = self.lines.get(index) else { return String::new() };
-        let end = self.lines.get(index + 1).map_or(self.text.len(), |l| *l as usize);
-        let line = self.text.get(*start as usize..end).unwrap_or("");
+        let Some(start) = lines.get(index) else { return String::new() };
+        let end = lines.get(index + 1).map_or(text.len(), |l| *l as usize);
+        let line = text.get(*start as usize..end).unwrap_or("");
         let line = line.trim_end_matches(['\n', '\r']);
         if line.len() > LONGEST_LINE { String::new() } else { line.to_owned() }
     }

@@ -13,7 +13,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .into_iter()
         .filter(|k| k.len().abs_diff(word.len()) <= limit)
         .map(|k| (distance(&word.to_lowercase(), &k.to_lowercase()), k))
-        .filter(|(d, _)| *d <= limit)
+        .filter(|(d, _)| *d <= limit && *d < length)
         .min()
         .map(|(_, k)| k)
 }
@@ -69,6 +69,7 @@ mod tests {
         assert_eq!(nearest("port", known), Some("ports"));
         assert_eq!(nearest("Image", known), Some("image"));
         assert_eq!(nearest("volumes", known), None);
+        assert_eq!(nearest("a", ["b"]), None);
         assert_eq!(nearest("", known), None);
     }
 }

@@ -123,7 +123,7 @@ fn what_the_daemon_cannot_read_is_refused() {
         let text = format!("services: {{a: {{image: b}}}}\nsecrets: {{s: {source}}}\n");
         let found = check(&jaco(NAME), &compose(&text)).expect_err("it is not resolved");
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].message.contains("only the client can read"), "{found:?}");
+        assert!(found[0].message.contains("only the client can follow"), "{found:?}");
     }
 }
 

@@ -4,6 +4,7 @@ mod accepted;
 mod differences;
 mod documented;
 mod files;
+mod folding;
 mod properties;
 mod refused;
 mod stable;

@@ -64,6 +64,17 @@ fn files_that_are_no_yaml() {
         ("tab as indentation", NAME, "services:\n\tweb: {}\n"),
         ("not closed", NAME, "services: {web: [\n"),
         ("not closed quote", NAME, "services: \"web\n"),
+        ("a quote that reaches too far", NAME, "services:\n  web: \"a\n  api: \"b\"\n"),
+        ("text after a quote", NAME, "services:\n  web: {image: 'a' b}\n"),
+        ("an item at the wrong depth", NAME, "services:\n  web:\n    image: a\n   tty: true\n"),
+        ("a list at the wrong depth", NAME, "x-a:\n  - a\n - b\n"),
+        ("no colon", NAME, "services:\n  web\n  api: {}\n"),
+        ("no space after the colon", NAME, "services:\n  web:\n    image:nginx\n    tty: true\n"),
+        ("a second colon", NAME, "services:\n  web:\n    image: nginx: 1\n"),
+        ("a key below a value", NAME, "services:\n  web:\n    image: nginx\n      tty: true\n"),
+        ("no comma", NAME, "services: {web: {expose: [1 2, \"3\" \"4\"]}}\n"),
+        ("no brace", NAME, "services: {web: {image: a]}\n"),
+        ("an anchor with a typo", NAME, "x-a: &common {}\nservices: {web: {<<: *comon}}\n"),
         ("several documents", NAME, "services: {}\n---\nservices: {}\n"),
         (
             "duplicate keys",
@@ -76,7 +87,7 @@ fn files_that_are_no_yaml() {
         ("recursive alias", NAME, "services: &a {web: *a}\n"),
         ("merge of a text", NAME, "services: {web: {<<: text, image: a}}\n"),
         ("a list as key", NAME, "services: {[a, b]: c}\n"),
-        ("tag", NAME, "services: !reset null\n"),
+        ("tag", NAME, "services: !secret null\n"),
         ("a text", "deployment", "services"),
         ("a list", "- deployment", "- services"),
         (
@@ -235,7 +246,7 @@ fn the_top_of_a_compose_file() {
         ),
         (
             "not built yet",
-            "services: {web: {image: a, devices: [], secrets: [a], ipc: host, extends: {service: x}}}\nsecrets: {}\nconfigs: {}\ninclude: []\n"
+            "services: {web: {image: a, devices: [], secrets: [a], ipc: host}}\nsecrets: {}\nconfigs: {}\n"
         ),
         (
             "networks",

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{ComposeDraft, mounts, named};
+use super::{ComposeDraft, mounts, named, unresolved};
 use crate::{
     manifest::{
         fields::{Schema, Supported, accepted, ignored, rejected},
@@ -45,8 +45,8 @@ static FILE: Schema<FileDraft> = Schema {
     what: "a secret or config",
     extensions: true,
     attributes: &[
-        accepted("file", unresolved),
-        accepted("environment", unresolved),
+        accepted("file", beside),
+        accepted("environment", beside),
         accepted("content", content),
         accepted("external", external),
         accepted("name", |f, n, r| f.name = name(n, r)),
@@ -139,13 +139,10 @@ pub(super) fn uses(
     out.append(&mut own);
 }
 
-/// What only the client can read.
-fn unresolved(draft: &mut FileDraft, node: &Node, report: &mut Report<'_>) {
+/// What the client puts the content in place of.
+fn beside(draft: &mut FileDraft, node: &Node, report: &mut Report<'_>) {
     draft.given = Some(node.mark);
-    let message = format!("the document still carries {}, which only the client can read", {
-        report.subject()
-    });
-    report.error_hint(node.mark, message, "apply with `jaco apply`, which puts the content in");
+    unresolved(node, report);
 }
 
 /// A text, or `{base64: …}` for what is none.

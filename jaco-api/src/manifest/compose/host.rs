@@ -6,7 +6,8 @@ use super::{named, toplevel::texts};
 use crate::{
     manifest::{
         fields::{Schema, accepted},
-        report::{Report, cut},
+        privilege::is_dangerous,
+        report::{Mark, Report, cut},
         values,
         yaml::{Node, Value},
     },
@@ -95,11 +96,16 @@ pub(super) fn extra_hosts(node: &Node, report: &mut Report<'_>) -> BTreeMap<Stri
 /// Decodes `dns`.
 pub(super) fn dns(node: &Node, report: &mut Report<'_>) -> Vec<IpAddr> {
     let mut out = Vec::new();
-    for text in values::string_or_list(node, report).unwrap_or_default() {
+    let mut one = |item: &Node, report: &mut Report<'_>| {
+        let Some(text) = values::text(item, report) else { return };
         match text.parse() {
             Ok(address) => out.push(address),
-            Err(_) => report.error(node.mark, format!("`{}` is no IP address", cut(&text))),
+            Err(_) => report.error(item.mark, format!("`{}` is no IP address", cut(text))),
         }
+    };
+    match node.value {
+        Value::List(_) => values::items(node, report, one),
+        _ => one(node, report),
     }
     out
 }
@@ -115,15 +121,21 @@ pub(super) fn name(node: &Node, report: &mut Report<'_>) -> Option<String> {
 
 /// Capabilities in upper case and without `CAP_`, as a set.
 pub(super) fn capabilities(node: &Node, report: &mut Report<'_>) -> Vec<String> {
-    let mut out: Vec<String> = values::string_list(node, report)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|c| {
-            let upper = c.to_ascii_uppercase();
-            upper.strip_prefix("CAP_").map(str::to_owned).unwrap_or(upper)
-        })
-        .collect();
+    let names = values::string_list(node, report).unwrap_or_default();
+    let mut out: Vec<String> = names.iter().map(|name| capability(name)).collect();
     out.sort_unstable();
     out.dedup();
     out
+}
+
+/// The first capability of a list that leads out of a container, or the list.
+pub(super) fn dangerous(node: &Node) -> Mark {
+    let Value::List(items) = &node.value else { return node.mark };
+    let leads_out = |n: &&Node| n.as_text().is_some_and(|t| is_dangerous(&capability(t)));
+    items.iter().find(leads_out).map_or(node.mark, |item| item.mark)
+}
+
+fn capability(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    upper.strip_prefix("CAP_").map(str::to_owned).unwrap_or(upper)
 }

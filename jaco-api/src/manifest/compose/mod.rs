@@ -30,7 +30,10 @@ use super::{
     report::{Mark, Report},
     yaml::Node,
 };
-use crate::model::{FileKind, NetworkName, NetworkSpec, ServiceName, VolumeName};
+use crate::{
+    error::ErrorCode,
+    model::{FileKind, NetworkName, NetworkSpec, ServiceName, VolumeName},
+};
 
 /// Most services of a deployment.
 const MOST_SERVICES: usize = 1_000;
@@ -50,11 +53,13 @@ pub(super) struct ComposeDraft {
     pub(super) files: BTreeMap<(FileKind, String), (FileDraft, Mark)>,
     /// Every key below `networks` and `volumes`, those that could not be decoded included.
     pub(super) other_names: BTreeSet<(&'static str, String)>,
+    /// Whether an included file could not be had: it may define what is missing.
+    pub(super) partial: bool,
 }
 
 /// Decodes a compose file and reports every problem of it.
 pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
-    let mut draft = ComposeDraft::default();
+    let mut draft = ComposeDraft { partial: !report.is_whole(), ..ComposeDraft::default() };
     if root.is_null() {
         report.error_hint(
             root.mark,
@@ -65,6 +70,7 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
     }
     toplevel::COMPOSE.decode(root, &mut draft, report);
     if let super::yaml::Value::Map(_) = root.value
+        && !draft.partial
         && root.get("services").is_none_or(Node::is_null)
     {
         report.error(root.mark, "the compose file has no `services`");
@@ -87,6 +93,15 @@ pub(super) fn describe() -> Vec<Supported> {
     out.extend(host::ULIMIT.describe());
     out.extend(toplevel::describe());
     out
+}
+
+/// An attribute that names a file of the client, which has put the file in its place.
+fn unresolved(node: &Node, report: &mut Report<'_>) {
+    let message = format!(
+        "the document still carries {}, which only the client can follow",
+        report.subject()
+    );
+    report.coded(ErrorCode::ManifestUnresolved, node.mark, message, None);
 }
 
 /// Calls `f` for every entry of a mapping of names.

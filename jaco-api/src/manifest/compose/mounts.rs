@@ -205,6 +205,10 @@ fn finish(long: Long, node: &Node, report: &mut Report<'_>) -> Option<MountDraft
                 return None;
             }
             let create = long.create.unwrap_or(true);
+            let path = match path.trim_end_matches('/') {
+                "" => "/".to_owned(),
+                trimmed => trimmed.to_owned(),
+            };
             MountSource::Bind { path, create, propagation: long.propagation }
         }
         (Kind::Bind, None) => {

@@ -65,7 +65,8 @@ pub(super) fn decode(node: &Node, report: &mut Report<'_>) -> Vec<(PublishedPort
 
 impl Ord for Mark {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.line, self.column).cmp(&(other.line, other.column))
+        let key = |mark: &Self| (mark.file, mark.line, mark.column);
+        key(self).cmp(&key(other))
     }
 }
 

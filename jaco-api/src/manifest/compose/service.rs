@@ -2,7 +2,8 @@
 
 use super::{
     AttachmentDraft, DependencyDraft, DeployDraft, FileUseDraft, LinkDraft, MountDraft, attach,
-    depends, deploy, files, health, host, mounts, ports, toplevel::texts, wishes::is_wish,
+    depends, deploy, files, health, host, mounts, ports, toplevel::texts, unresolved,
+    wishes::is_wish,
 };
 use crate::{
     error::ErrorCode,
@@ -76,6 +77,8 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
             let message = "the document still carries `env_file`, which only the client can read";
             r.coded(ErrorCode::EnvFileUnresolved, n.mark, message, None);
         }),
+        accepted("extends", |_, n, r| unresolved(n, r)),
+        accepted("label_file", |_, n, r| unresolved(n, r)),
         accepted("user", |s, n, r| s.spec.user = values::some_text(n, r)),
         accepted("group_add", |s, n, r| s.spec.group_add = sorted(n, r)),
         accepted("working_dir", |s, n, r| s.spec.working_dir = values::some_text(n, r)),
@@ -146,7 +149,7 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
         }),
         accepted("cap_add", |s, n, r| {
             s.spec.cap_add = host::capabilities(n, r);
-            s.privileged_at.push(n.mark);
+            s.privileged_at.push(host::dangerous(n));
         }),
         accepted("cap_drop", |s, n, r| s.spec.cap_drop = host::capabilities(n, r)),
         // Limits.
@@ -215,10 +218,8 @@ pub(super) static SERVICE: Schema<ServiceDraft> = Schema {
         planned("cpu_rt_runtime"),
         planned("device_cgroup_rules"),
         planned("devices"),
-        planned("extends"),
         planned("gpus"),
         planned("ipc"),
-        planned("label_file"),
         planned("mem_swappiness"),
         planned("models"),
         planned("oom_kill_disable"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ComposeDraft, MOST_SERVICES, files, named, service};
+use super::{ComposeDraft, MOST_SERVICES, files, named, service, unresolved};
 use crate::{
     manifest::{
         fields::{Schema, Supported, accepted, ignored, planned, rejected},
@@ -25,7 +25,7 @@ pub(super) static COMPOSE: Schema<ComposeDraft> = Schema {
         accepted("volumes", volumes),
         accepted("secrets", |c, n, r| files::decode(c, FileKind::Secret, n, r)),
         accepted("configs", |c, n, r| files::decode(c, FileKind::Config, n, r)),
-        planned("include"),
+        accepted("include", |_, n, r| unresolved(n, r)),
         planned("models"),
     ],
 };

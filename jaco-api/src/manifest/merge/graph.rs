@@ -121,6 +121,8 @@ impl<'a> Merge<'a, '_, '_> {
     /// Reports each circle once, at the edge that closes it.
     fn check_circles(&mut self, edges: &BTreeMap<&str, Vec<(&str, Mark)>>) {
         let mut done: BTreeSet<&str> = BTreeSet::new();
+        // Services that share what they wait for are in one circle too many.
+        let mut closed: BTreeSet<Mark> = BTreeSet::new();
         for start in edges.keys() {
             // The way from `start` to the present service, with the next edge to try of each.
             let mut way: Vec<(&str, usize)> = vec![(start, 0)];
@@ -139,6 +141,9 @@ impl<'a> Merge<'a, '_, '_> {
                     continue;
                 }
                 if !on_way.insert(target) {
+                    if !closed.insert(mark) {
+                        continue;
+                    }
                     let from = way.iter().position(|(s, _)| *s == target).unwrap_or(0);
                     let mut names: Vec<String> =
                         way[from..].iter().take(8).map(|(s, _)| cut(s)).collect();

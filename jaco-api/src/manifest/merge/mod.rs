@@ -181,6 +181,9 @@ fn unknown_service(
     file: &str,
     report: &mut Report<'_>,
 ) {
+    if compose.partial {
+        return;
+    }
     let known = compose.service_names.iter().map(String::as_str);
     let hint = suggest::hint(report, name, &format!("the services of {file}"), known);
     let message = format!("the service `{}` is not defined in {file}", cut(name));

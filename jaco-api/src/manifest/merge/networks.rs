@@ -86,7 +86,7 @@ pub(super) fn declared(compose: &ComposeDraft) -> BTreeMap<NetworkName, (Network
 }
 
 fn unknown(compose: &ComposeDraft, name: &str, mark: Mark, report: &mut Report<'_>) {
-    if compose.other_names.contains(&("network", name.to_owned())) {
+    if compose.partial || compose.other_names.contains(&("network", name.to_owned())) {
         return;
     }
     let known = compose.networks.keys().map(NetworkName::as_str);

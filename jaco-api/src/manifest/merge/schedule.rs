@@ -193,7 +193,8 @@ impl Merge<'_, '_, '_> {
 
     /// One port of the hosts leads to one service.
     pub(super) fn check_published(&mut self) {
-        let mut owners: BTreeMap<(u16, crate::model::Protocol), &ServiceName> = BTreeMap::new();
+        let mut owners: BTreeMap<(u16, crate::model::Protocol), (&ServiceName, Mark)> =
+            BTreeMap::new();
         let compose = self.compose;
         for (name, draft) in &compose.services {
             if !self.enabled.contains(name.as_str()) {
@@ -201,13 +202,18 @@ impl Merge<'_, '_, '_> {
             }
             for (port, mark) in &draft.ports {
                 let Some(published) = port.published else { continue };
-                let Some(owner) = owners.insert((published, port.protocol), name) else {
+                let key = (published, port.protocol);
+                let Some((owner, first)) = owners.insert(key, (name, *mark)) else {
                     continue;
                 };
+                // Within a service the ports are in order of their numbers, not of their lines.
+                let (first, mark) = (first.min(*mark), first.max(*mark));
                 self.report.within(&format!("services.{name}.ports"), |report| {
-                    let message = format!("port {published} is published by `{owner}` already");
+                    let there = format!("{}:{}", report.file_of(first), first.line);
+                    let message =
+                        format!("port {published} is published by `{owner}` already, at {there}");
                     let hint = Some("choose another port".to_owned());
-                    report.coded(ErrorCode::PortConflict, *mark, message, hint);
+                    report.coded(ErrorCode::PortConflict, mark, message, hint);
                 });
             }
         }

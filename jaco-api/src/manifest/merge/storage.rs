@@ -70,7 +70,7 @@ impl Merge<'_, '_, '_> {
     }
 
     fn unknown_volume(&mut self, key: &str, mark: Mark, path: &str) {
-        if self.compose.other_names.contains(&("volume", key.to_owned())) {
+        if self.compose.partial || self.compose.other_names.contains(&("volume", key.to_owned())) {
             return;
         }
         let known = self.volumes.keys().map(VolumeName::as_str);

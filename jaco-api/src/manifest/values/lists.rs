@@ -13,7 +13,10 @@ pub(in crate::manifest) fn items(
 ) {
     let Value::List(items) = &node.value else {
         let message = format!("{} must be a list, not {}", report.subject(), node.kind());
-        return report.error(node.mark, message);
+        return match node.value {
+            Value::Map(_) => report.error_hint(node.mark, message, "begin each entry with `- `"),
+            _ => report.error(node.mark, message),
+        };
     };
     for (index, item) in items.iter().enumerate() {
         report.item(index, |report| f(item, report));

@@ -4,9 +4,12 @@
 
 mod json;
 mod read;
+mod syntax;
+mod tags;
 
 pub(super) use json::to_json;
-pub(super) use read::{MOST_BYTES, read};
+pub(super) use read::{MOST_BYTES, MOST_NODES, read, read_file};
+pub(super) use tags::Tags;
 
 use super::report::Mark;
 
@@ -15,6 +18,19 @@ use super::report::Mark;
 pub(super) struct Node {
     pub(super) mark: Mark,
     pub(super) value: Value,
+    pub(super) merging: Merging,
+}
+
+/// What becomes of the value it is merged over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Merging {
+    /// Both are merged.
+    #[default]
+    Usual,
+    /// `!reset`: neither is there.
+    Reset,
+    /// `!override`: it is replaced.
+    Override,
 }
 
 /// What a value is.
@@ -52,14 +68,19 @@ impl Scalar {
 }
 
 impl Node {
+    /// A value without a tag.
+    pub(super) fn new(mark: Mark, value: Value) -> Self {
+        Self { mark, value, merging: Merging::Usual }
+    }
+
     /// A quoted text.
     pub(super) fn text(mark: Mark, text: impl Into<String>) -> Self {
-        Self { mark, value: Value::Scalar(Scalar { text: text.into(), plain: false }) }
+        Self::new(mark, Value::Scalar(Scalar { text: text.into(), plain: false }))
     }
 
     /// A null.
     pub(super) fn null(mark: Mark) -> Self {
-        Self { mark, value: Value::Scalar(Scalar { text: String::new(), plain: true }) }
+        Self::new(mark, Value::Scalar(Scalar { text: String::new(), plain: true }))
     }
 
     /// Whether it stands for nothing.
@@ -91,6 +112,22 @@ impl Node {
             Value::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| &e.value),
             _ => None,
         }
+    }
+
+    /// How many values it holds, itself included.
+    pub(super) fn size(&self) -> usize {
+        match &self.value {
+            Value::Scalar(_) => 1,
+            Value::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|e| e.value.size()).sum::<usize>(),
+        }
+    }
+
+    /// Takes a key out of a mapping.
+    pub(super) fn take(&mut self, key: &str) -> Option<Entry> {
+        let Value::Map(entries) = &mut self.value else { return None };
+        let position = entries.iter().position(|e| e.key == key)?;
+        Some(entries.remove(position))
     }
 
     /// The value of a key, to change it.

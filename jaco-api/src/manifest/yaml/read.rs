@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::{Entry, Node, Scalar, Value};
+use super::{Entry, Merging, Node, Scalar, Value, syntax::explain, tags::Tags};
 use crate::{
     error::ErrorCode,
     manifest::report::{Mark, Report, cut},
@@ -13,7 +13,7 @@ use crate::{
 /// Largest file that is read.
 pub(in crate::manifest) const MOST_BYTES: usize = 4 << 20;
 /// Most values of a document, those behind aliases counted at every use.
-const MOST_NODES: usize = 500_000;
+pub(in crate::manifest) const MOST_NODES: usize = 500_000;
 /// Deepest nesting.
 const DEEPEST: usize = 64;
 
@@ -27,6 +27,7 @@ struct Anchored {
 /// A list or mapping whose end has not been seen.
 struct Open {
     mark: Mark,
+    merging: Merging,
     anchor: usize,
     value: Value,
     /// The key that waits for its value.
@@ -46,6 +47,9 @@ enum Key {
 
 struct Builder<'r, 's> {
     report: &'r mut Report<'s>,
+    /// Which file of the report is read.
+    file: u16,
+    tags: Tags,
     stack: Vec<Open>,
     anchors: BTreeMap<usize, Anchored>,
     nodes: usize,
@@ -55,29 +59,46 @@ struct Builder<'r, 's> {
 /// The reading was given up; the problem is reported.
 struct Stop;
 
-/// Reads the one document of a file. `None` when it cannot be read; the reason is reported.
-/// An empty file reads as null.
+/// Reads the one document of the file that a report is about. `None` when it cannot be read; the
+/// reason is reported. An empty file reads as null.
 pub(in crate::manifest) fn read(text: &str, report: &mut Report<'_>) -> Option<Node> {
-    if !readable(text, report) {
+    read_file(0, text, Tags::Plain, report)
+}
+
+/// The same for any file of the report.
+pub(in crate::manifest) fn read_file(
+    file: u16,
+    text: &str,
+    tags: Tags,
+    report: &mut Report<'_>,
+) -> Option<Node> {
+    if !readable(file, text, report) {
         return None;
     }
     let mut options = granit_parser::Options::default();
     options.emit_comments = false;
-    let mut builder =
-        Builder { report, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, root: None };
+    let mut builder = Builder {
+        report,
+        file,
+        tags,
+        stack: Vec::new(),
+        anchors: BTreeMap::new(),
+        nodes: 0,
+        root: None,
+    };
     let mut documents = 0;
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = match next {
             Ok(next) => next,
             Err(error) => {
-                builder.refuse_syntax(&error);
+                builder.refuse_syntax(&error, text);
                 return None;
             }
         };
         if let Event::DocumentStart(..) = event {
             documents += 1;
             if documents > 1 {
-                let mark = mark(&span);
+                let mark = builder.mark(&span);
                 builder.report.coded(
                     ErrorCode::ParseFailed,
                     mark,
@@ -91,12 +112,13 @@ pub(in crate::manifest) fn read(text: &str, report: &mut Report<'_>) -> Option<N
             return None;
         }
     }
-    Some(builder.root.unwrap_or_else(|| Node::null(Mark { line: 1, column: 1, ..Mark::default() })))
+    let start = Mark { line: 1, column: 1, file, ..Mark::default() };
+    Some(builder.root.unwrap_or_else(|| Node::null(start)))
 }
 
 /// Whether the text can be YAML at all.
-fn readable(text: &str, report: &mut Report<'_>) -> bool {
-    let start = Mark { line: 1, column: 1, length: 1, start: 0, end: 0 };
+fn readable(file: u16, text: &str, report: &mut Report<'_>) -> bool {
+    let start = Mark { line: 1, column: 1, length: 1, start: 0, end: 0, file };
     if text.len() > MOST_BYTES {
         let message = format!("the file has {} bytes; the most are 4 MiB", text.len());
         report.coded(ErrorCode::ParseFailed, start, message, None);
@@ -104,7 +126,7 @@ fn readable(text: &str, report: &mut Report<'_>) -> bool {
     }
     let control = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || c == '\x7f';
     if let Some(at) = text.find(control) {
-        let mark = report.mark_at(at, at + 1);
+        let mark = report.mark_at(file, at, at + 1);
         report.coded(
             ErrorCode::ParseFailed,
             mark,
@@ -130,35 +152,47 @@ fn mark(span: &Span) -> Mark {
         length: narrow(length.max(1)),
         start: narrow(range.start),
         end: narrow(range.end),
+        file: 0,
     }
 }
 
 impl Builder<'_, '_> {
-    fn refuse_syntax(&mut self, error: &granit_parser::ScanError) {
+    fn mark(&self, span: &Span) -> Mark {
+        Mark { file: self.file, ..mark(span) }
+    }
+
+    fn refuse_syntax(&mut self, error: &granit_parser::ScanError, text: &str) {
         let at = error.marker();
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mark = Mark {
             line: narrow(at.line()),
             column: narrow(at.col() + 1),
             length: 1,
+            file: self.file,
             ..Mark::default()
         };
         if let granit_parser::ErrorKind::RecursionLimitExceeded = error.kind() {
             return self.too_deep(mark);
         }
-        self.report.coded(ErrorCode::ParseFailed, mark, cut(&error.info()), None);
+        let problem = explain(error, text, mark, self.report);
+        self.report.coded(ErrorCode::ParseFailed, problem.mark, problem.message, problem.hint);
     }
 
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
-        let mut mark = mark(span);
+        let mut mark = self.mark(span);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let text = text.into_owned();
                 if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
                     mark.length = 1;
                 }
-                let plain = self.plain(style, tag.as_deref(), &mark)?;
-                let node = Node { mark, value: Value::Scalar(Scalar { text, plain }) };
+                let merging = self.tags.merging(tag.as_deref());
+                let plain = match merging {
+                    Merging::Usual => self.plain(style, tag.as_deref(), &mark)?,
+                    _ => style == ScalarStyle::Plain,
+                };
+                let value = Value::Scalar(Scalar { text, plain });
+                let node = Node { mark, value, merging };
                 self.nodes += 1;
                 self.finish(node, anchor, 0, 1)
             }
@@ -199,7 +233,9 @@ impl Builder<'_, '_> {
         anchor: usize,
         tag: Option<&Tag>,
     ) -> Result<(), Stop> {
+        let merging = self.tags.merging(tag);
         if let Some(tag) = tag
+            && merging == Merging::Usual
             && !matches!(tag.core_suffix(), Some("map" | "seq"))
         {
             return self.refuse_tag(tag, &mark);
@@ -214,6 +250,7 @@ impl Builder<'_, '_> {
         }
         self.stack.push(Open {
             mark,
+            merging,
             anchor,
             value,
             key: None,
@@ -235,7 +272,7 @@ impl Builder<'_, '_> {
         if !open.merges.is_empty() {
             self.merge(&mut open);
         }
-        let node = Node { mark: open.mark, value: open.value };
+        let node = Node { mark: open.mark, value: open.value, merging: open.merging };
         self.finish(node, open.anchor, open.height + 1, open.size)
     }
 
