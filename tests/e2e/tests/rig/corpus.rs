@@ -2,7 +2,7 @@
 //!
 //! No registry is needed: every image is replaced by one that runs for ever where a service is meant,
 //! ends well where a job is, and is healthy. What a small machine cannot give is taken away: reserved
-//! and limited processors, and hosts by name.
+//! and limited processors, hosts by name, and rights beyond those of a container.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +20,10 @@ use serde_json::Value;
 /// Deployments at a time.
 const AT_ONCE: usize = 10;
 
+/// What not every machine may give its containers; that it reaches the engine is tested elsewhere.
+const TOO_MUCH: [&str; 7] =
+    ["cpus", "cpuset", "platform", "ulimits", "cap_add", "privileged", "oom_score_adj"];
+
 /// A manifest, ready to be applied.
 struct Ready {
     name: String,
@@ -32,7 +36,7 @@ pub(crate) fn forty_manifests_run(bench: &mut Bench) -> Outcome {
     let node = bench.node().name().to_owned();
     let mut all = Vec::new();
     for folder in folders()? {
-        all.push(prepare(bench, &folder, &node)?);
+        all.push(prepare(bench, &folder)?);
     }
     assert!(all.len() >= 40, "{} manifests", all.len());
     let images = bench.scratch()?.join("images");
@@ -58,7 +62,7 @@ fn folders() -> Outcome<Vec<PathBuf>> {
 }
 
 /// Validates a copy of the manifest as it is, then writes `stand-in.json` beside it.
-fn prepare(bench: &Bench, folder: &Path, node: &str) -> Outcome<Ready> {
+fn prepare(bench: &Bench, folder: &Path) -> Outcome<Ready> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let directory = bench.scratch()?.join(&name);
     copy(folder, &directory)?;
@@ -66,10 +70,7 @@ fn prepare(bench: &Bench, folder: &Path, node: &str) -> Outcome<Ready> {
     let (jaco_path, compose_path) = (jaco.display().to_string(), compose.display().to_string());
     bench.cli().run(&["validate", "--jaco", &jaco_path, "--compose", &compose_path])?;
 
-    let mut text = fs::read_to_string(&jaco)?;
-    for (there, here) in [("[edge-1, edge-2]", node), ("[db-1]", node), ("[mx-1]", node)] {
-        text = text.replace(there, &format!("[{here}]"));
-    }
+    let text = anywhere(&fs::read_to_string(&jaco)?);
     fs::write(&jaco, &text)?;
     let source = |name: &str, text: String| Source { name: name.to_owned(), text };
     let compose = source("compose.yml", fs::read_to_string(&compose)?);
@@ -86,17 +87,37 @@ fn prepare(bench: &Bench, folder: &Path, node: &str) -> Outcome<Ready> {
         service["image"] = image.into();
         service["pull_policy"] = "never".into();
         let limits = service.as_object_mut().ok_or("a service is a mapping")?;
-        for key in ["cpus", "platform", "cpuset"] {
+        // Some look once an hour.
+        if let Some(check) = limits.get_mut("healthcheck").and_then(Value::as_object_mut) {
+            check.insert("interval".to_owned(), "3s".into());
+        }
+        for key in TOO_MUCH {
             limits.remove(key);
         }
         if let Some(deploy) = limits.get_mut("deploy").and_then(Value::as_object_mut) {
             deploy.remove("resources");
+            if let Some(placement) = deploy.get_mut("placement").and_then(Value::as_object_mut) {
+                placement.remove("max_replicas_per_node");
+            }
         }
     }
-    // It is resolved already: a dollar in it is a dollar.
-    let written = serde_json::to_string(&compose)?.replace('$', "$$");
+    // It is resolved already: a dollar in it is a dollar. Not every root is mounted to be shared.
+    let written = serde_json::to_string(&compose)?.replace('$', "$$").replace(",rslave", "");
     fs::write(directory.join("stand-in.json"), written)?;
     Ok(Ready { name, directory, document })
+}
+
+/// A jaco.yaml without hosts by name.
+fn anywhere(jaco: &str) -> String {
+    let lines = jaco.lines().filter(|line| !line.trim_start().starts_with("hosts: ["));
+    let lines = lines.map(|line| match line.split_once(", hosts: [") {
+        Some((before, rest)) => {
+            let after = rest.split_once(']').map_or("", |(_, after)| after);
+            format!("{}{after}\n", before.replace("placement: hosts", "placement: spread"))
+        }
+        None => format!("{}\n", line.replace("placement: hosts", "placement: spread")),
+    });
+    lines.collect()
 }
 
 fn copy(from: &Path, to: &Path) -> Outcome {
