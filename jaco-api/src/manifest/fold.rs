@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Files, ManifestFile, dotenv,
+    fields::{Schema, accepted},
     interpolate::{Variables, interpolate},
     report::{Mark, Report, cut},
+    values,
     yaml::{Entry, Node, Scalar, Value},
 };
 
@@ -176,35 +178,41 @@ fn env_files(service: &mut Node, known: &Known, files: &dyn Files, report: &mut 
     }
 }
 
-struct EnvFile {
+/// An env file while it is read.
+pub(super) struct EnvFile {
     path: String,
     mark: Mark,
     required: bool,
     raw: bool,
 }
 
+/// The long form of `env_file`.
+pub(super) static ENV_FILE: Schema<EnvFile> = Schema {
+    what: "an env file",
+    at: &["services.*.env_file"],
+    extensions: true,
+    attributes: &[
+        accepted("path", "The file, relative to the compose file.", |f, n, r| {
+            f.path = values::some_text(n, r).unwrap_or_default();
+        }),
+        accepted("required", "false when the file may be missing; default true.", |f, n, r| {
+            f.required = values::boolean(n, r).unwrap_or(true);
+        }),
+        accepted(
+            "format",
+            "`raw` takes values as they stand, without quotes or variables.",
+            |f, n, r| f.raw = values::one_of(n, &[("raw", true)], r).unwrap_or_default(),
+        ),
+    ],
+};
+
 fn env_file_list(node: &Node, report: &mut Report<'_>) -> Vec<EnvFile> {
-    use super::{
-        fields::{Schema, accepted},
-        values,
-    };
-    static LONG: Schema<EnvFile> = Schema {
-        what: "an env file",
-        extensions: true,
-        attributes: &[
-            accepted("path", |f, n, r| f.path = values::some_text(n, r).unwrap_or_default()),
-            accepted("required", |f, n, r| f.required = values::boolean(n, r).unwrap_or(true)),
-            accepted("format", |f, n, r| {
-                f.raw = values::one_of(n, &[("raw", true)], r).unwrap_or_default();
-            }),
-        ],
-    };
     let mut out = Vec::new();
     let mut one = |item: &Node, report: &mut Report<'_>| {
         let mut file = EnvFile { path: String::new(), mark: item.mark, required: true, raw: false };
         match &item.value {
             Value::Map(_) => {
-                LONG.decode(item, &mut file, report);
+                ENV_FILE.decode(item, &mut file, report);
                 if item.get("path").is_none_or(Node::is_null) {
                     report.error(item.mark, "the env file has no `path`");
                 }

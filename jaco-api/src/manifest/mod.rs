@@ -32,7 +32,7 @@ use std::{
 
 pub use diagnose::{Diagnostic, Severity};
 pub use diff::{diff, mask};
-pub use fields::Supported;
+pub use fields::{Supported, Treatment};
 pub use privilege::privileges;
 pub use render::render;
 use report::Report;
@@ -222,7 +222,12 @@ pub fn unknown_hosts(jaco: &Source, members: &BTreeSet<NodeName>) -> Vec<Diagnos
 /// Every key of both files and what happens to it: the tables that reading follows.
 #[must_use]
 pub fn supported() -> Vec<Supported> {
-    jaco::describe().into_iter().chain(compose::describe()).collect()
+    jaco::describe().into_iter().chain(of_compose()).collect()
+}
+
+/// Every key of a compose file.
+fn of_compose() -> Vec<Supported> {
+    compose::describe().into_iter().chain(fold::ENV_FILE.describe()).collect()
 }
 
 fn without_bom(text: &str) -> &str {

@@ -11,6 +11,7 @@ mod container;
 mod deployment;
 mod exec;
 mod ids;
+mod isolation;
 mod log;
 mod node;
 mod observation;
@@ -36,6 +37,7 @@ pub use ids::{
     ClusterId, DeploymentName, Digest, Identity, InvalidName, NetworkName, NodeId, NodeName,
     ReplicaId, ServiceName, Slot, VolumeName,
 };
+pub use isolation::*;
 pub use log::LogPosition;
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};

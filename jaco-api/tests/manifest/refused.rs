@@ -235,7 +235,7 @@ fn the_top_of_a_compose_file() {
         ),
         (
             "not built yet",
-            "services: {web: {image: a, devices: [], secrets: [a], ipc: host, extends: {service: x}}}\nsecrets: {}\nconfigs: {}\ninclude: []\n"
+            "services: {web: {image: a, secrets: [a], extends: {service: x}}}\nsecrets: {}\nconfigs: {}\ninclude: []\n"
         ),
         (
             "networks",

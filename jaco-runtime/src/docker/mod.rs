@@ -13,6 +13,7 @@ mod files;
 mod hijack;
 mod images;
 mod logs;
+mod needs;
 mod networks;
 
 use std::{

@@ -6,12 +6,19 @@
 mod attach;
 mod depends;
 mod deploy;
+mod devices;
 mod health;
 mod host;
+mod image;
+mod limits;
 mod mounts;
+mod namespaces;
 mod ports;
+mod rollout;
 mod service;
+mod tmpfs;
 mod toplevel;
+mod undecoded;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +27,7 @@ pub(super) use attach::AttachmentDraft;
 pub(super) use depends::{DependencyDraft, LinkDraft};
 pub(super) use deploy::{DeployDraft, constraints, replicas};
 pub(super) use mounts::MountDraft;
+pub(super) use rollout::UpdateDraft;
 pub(super) use service::ServiceDraft;
 pub(super) use toplevel::VolumeDraft;
 
@@ -68,7 +76,7 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
     draft
 }
 
-/// Every key of a compose file.
+/// Every key of a compose file but those that only the client reads.
 pub(super) fn describe() -> Vec<Supported> {
     let mut out: Vec<Supported> = toplevel::COMPOSE.describe().collect();
     out.extend(service::SERVICE.describe());
@@ -80,7 +88,10 @@ pub(super) fn describe() -> Vec<Supported> {
     out.extend(attach::ATTACHMENT.describe());
     out.extend(host::LOGGING.describe());
     out.extend(host::ULIMIT.describe());
+    out.extend(devices::describe());
+    out.extend(limits::describe());
     out.extend(toplevel::describe());
+    out.extend(undecoded::describe());
     out
 }
 
