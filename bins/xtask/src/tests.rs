@@ -105,8 +105,8 @@ fn runtime_on_an_engine() -> Result<()> {
     let rig = Rig::up(&RigOptions::default())?;
     load_images(&rig, &binaries)?;
     let engine = rig.host(0).engine().url();
-    let suites =
-        ["test", "-q", "-p", "jaco-runtime", "--test", "conformance", "--test", "agent_docker"];
+    let tests = ["--test", "conformance", "--test", "agent_docker", "--test", "attributes"];
+    let suites = [&["test", "-q", "-p", "jaco-runtime"][..], &tests].concat();
     // Built out here, where there is a network to build with; run where the containers' networks are.
     let tested = run(&mut cargo(&[&suites[..], &["--no-run"]].concat())).and_then(|()| {
         let outside = cargo(&suites);
