@@ -5,10 +5,9 @@
 #![cfg(feature = "docker")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../docker/mod.rs"]
 mod docker;
-#[path = "attributes/elsewhere.rs"]
 mod elsewhere;
-#[path = "attributes/rows.rs"]
 mod rows;
 
 use std::{collections::BTreeSet, path::Path, process::Command, sync::Arc};
@@ -23,7 +22,7 @@ use jaco_runtime::{
     spec,
     testing::sample,
 };
-use rows::{Cannot, ROWS, Row};
+use rows::{Cannot, Row, rows};
 use serde_json::Value;
 
 /// The document of a row: a service with what it says, and the label that allows everything.
@@ -49,7 +48,7 @@ fn document(row: &Row) -> ManifestDocument {
 #[test]
 fn every_accepted_attribute_is_shown_by_a_test() {
     let of_jaco = ["jaco.yaml", "a service of jaco.yaml", "a route"];
-    let shown: BTreeSet<&str> = ROWS.iter().flat_map(|r| r.of).copied().collect();
+    let shown: BTreeSet<&str> = rows().flat_map(|r| r.of).copied().collect();
     let elsewhere: BTreeSet<&str> = elsewhere::ALL.iter().flat_map(|e| e.of).copied().collect();
     let covers = |all: &BTreeSet<&str>, path: &str| {
         all.iter().any(|s| s.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with('.')))
@@ -87,13 +86,13 @@ fn the_tests_that_are_named_exist() {
 async fn the_engine_shows_what_the_file_says() {
     let Some(engine) = docker::engine().await else { return };
     let mut wrong = Vec::new();
-    for (number, row) in ROWS.iter().enumerate() {
+    for (number, row) in rows().enumerate() {
         let found = show(&engine, row, number).await;
         wrong.extend(found.into_iter().map(|problem| format!("{:?}: {problem}", row.of)));
     }
     clear(&engine).await;
-    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
-    eprintln!("{} rows", ROWS.len());
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows().count(), wrong.join("\n"));
+    eprintln!("{} rows", rows().count());
 }
 
 /// Makes the container of a row and looks at it; says what differs.
