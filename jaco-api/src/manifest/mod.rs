@@ -13,6 +13,7 @@ mod compose;
 mod diagnose;
 mod diff;
 mod dotenv;
+mod explain;
 mod fields;
 mod fold;
 mod interpolate;
@@ -32,6 +33,7 @@ use std::{
 
 pub use diagnose::{Diagnostic, Severity};
 pub use diff::{diff, mask};
+pub use explain::{Explanation, UnknownField, explain};
 pub use fields::{Supported, Treatment};
 pub use privilege::privileges;
 pub use render::render;
@@ -52,7 +54,8 @@ pub struct Source {
 }
 
 /// One of the two files of a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ManifestFile {
     /// `jaco.yaml`.
     Jaco,

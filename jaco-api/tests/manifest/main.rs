@@ -4,6 +4,7 @@ mod accepted;
 mod attributes;
 mod differences;
 mod documented;
+mod explained;
 mod properties;
 mod refused;
 mod stable;
