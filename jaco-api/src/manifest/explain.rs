@@ -69,7 +69,7 @@ fn explanation(
     table: &[Supported],
 ) -> Explanation {
     let below = |at: &&str| at.strip_suffix(".*").unwrap_or(at) == path;
-    let keys = table.iter().filter(|k| k.at.iter().any(|at| below(&at))).map(|k| k.name).collect();
+    let keys = table.iter().filter(|k| k.at.iter().any(below)).map(|k| k.name).collect();
     Explanation { file, path, about: key.about, treatment: key.support, keys }
 }
 
