@@ -154,6 +154,7 @@ async fn an_unhealthy_container_is_degraded_restarted_and_given_up_after_three()
         interval: Some(Span::secs(1)),
         timeout: None,
         start_period: None,
+        start_interval: None,
         retries: Some(2),
     });
     let mut node = Node::start(&engine, one(spec));
@@ -179,6 +180,7 @@ async fn with_a_check_running_means_healthy() {
             interval: Some(Span::secs(20)),
             timeout: None,
             start_period: None,
+            start_interval: None,
             retries: None,
         },
     );
@@ -316,6 +318,8 @@ async fn a_removed_replica_goes_with_its_network_and_the_volumes_that_were_to_go
             driver: String::new(),
             driver_opts: Default::default(),
             nocopy: false,
+            subpath: None,
+            labels: Default::default(),
         },
         target: "/data".into(),
         read_only: false,
@@ -582,6 +586,7 @@ async fn a_check_that_flaps_is_given_up_after_three_and_one_that_holds_is_not() 
         interval: Some(Span::secs(1)),
         timeout: None,
         start_period: None,
+        start_interval: None,
         retries: None,
     };
     for (healthy_for, expected) in [(5, ReplicaState::Failed), (15, ReplicaState::Running)] {

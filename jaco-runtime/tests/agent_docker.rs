@@ -102,6 +102,7 @@ async fn crashes_and_failing_checks_end_as_they_should() {
         interval: Some(Span::secs(1)),
         timeout: Some(Span::secs(2)),
         start_period: None,
+        start_interval: None,
         retries: Some(1),
     });
     let mut greedy = service("head -c 100000000 /dev/zero | tail");
@@ -158,6 +159,8 @@ async fn services_find_each_other_by_name_and_a_replacement_keeps_the_volume() {
             driver: String::new(),
             driver_opts: BTreeMap::new(),
             nocopy: false,
+            subpath: None,
+            labels: Default::default(),
         },
         target: "/data".into(),
         read_only: false,

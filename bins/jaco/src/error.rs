@@ -59,6 +59,9 @@ pub enum Error {
         /// The directory that was searched.
         dir: PathBuf,
     },
+    /// An attribute that neither file has.
+    #[error(transparent)]
+    UnknownField(#[from] jaco_api::manifest::UnknownField),
     /// A name that cannot be one.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -273,6 +276,7 @@ impl Error {
                 }
                 Self::File { .. } | Self::NoCompose { .. } => ErrorCode::ParseFailed,
                 Self::Name(_)
+                | Self::UnknownField(_)
                 | Self::ScaleTarget(_)
                 | Self::TwoDeployments(..)
                 | Self::Time(_)
@@ -313,6 +317,9 @@ impl Error {
     fn hint(&self) -> Option<&str> {
         match self {
             Self::Client(e) => e.hint(),
+            Self::UnknownField(e) => {
+                e.hint.as_deref().or(Some("docs/manifests/keys.md names every key"))
+            }
             Self::TokenMissing => Some("pass --token or set JACO_TOKEN"),
             Self::CaMissing { .. } => {
                 Some("copy it from a node (/var/lib/jaco/node/ca.crt), or pass --ca-fingerprint")

@@ -108,18 +108,9 @@ fn runtime_on_an_engine() -> Result<()> {
     let rig = Rig::up(&RigOptions::default())?;
     load_images(&rig, &binaries)?;
     let engine = rig.host(0).engine().url();
-    let suites = [
-        "test",
-        "-q",
-        "-p",
-        "jaco-runtime",
-        "--test",
-        "conformance",
-        "--test",
-        "agent_docker",
-        "--test",
-        "files_docker",
-    ];
+    let tests = ["conformance", "agent_docker", "files_docker", "attributes"];
+    let tests = tests.iter().flat_map(|test| ["--test", test]);
+    let suites: Vec<&str> = ["test", "-q", "-p", "jaco-runtime"].into_iter().chain(tests).collect();
     // Built out here, where there is a network to build with; run where the containers' networks are.
     let tested = run(&mut cargo(&[&suites[..], &["--no-run"]].concat())).and_then(|()| {
         let outside = cargo(&suites);

@@ -80,6 +80,9 @@ fn mask_spec(spec: &mut ContainerSpec) {
             hide(driver_opts.values_mut());
         }
     }
+    for attachment in &mut spec.networks {
+        hide(attachment.driver_opts.values_mut());
+    }
 }
 
 fn hide<'t>(texts: impl Iterator<Item = &'t mut String>) {

@@ -18,6 +18,7 @@ use load::{File, Folding};
 
 use super::{
     Files, ManifestFile, dotenv,
+    fields::Supported,
     report::{Mark, Report, cut},
     yaml::{Entry, Node, Value},
 };
@@ -57,6 +58,12 @@ pub(super) fn environment(
             }
         }
     })
+}
+
+/// Every key of the mappings that are read here.
+pub(super) fn describe() -> impl Iterator<Item = Supported> {
+    let mappings = extends::LONG.describe().chain(include::LONG.describe());
+    mappings.chain(env_files::LONG.describe())
 }
 
 /// Puts in what other files hold, fills variables and makes paths absolute. Without `known` values

@@ -57,19 +57,28 @@ pub(super) struct RouteDraft {
 
 static JACO: Schema<JacoDraft> = Schema {
     what: "jaco.yaml",
+    at: &[""],
     extensions: false,
     attributes: &[
-        accepted("deployment", |j, n, r| {
-            let Some(text) = values::text(n, r) else { return };
-            match DeploymentName::new(text) {
-                Ok(name) => j.deployment = Some(name),
-                Err(error) => r.error(n.mark, error.to_string()),
-            }
-        }),
-        accepted("environment", |j, n, r| {
-            j.environment = values::some_text(n, r).map(|p| (p, n.mark));
-        }),
-        accepted("services", |j, n, r| {
+        accepted(
+            "deployment",
+            "Name of the deployment, unique in the cluster: a DNS label of at most 40 characters. Needed.",
+            |j, n, r| {
+                let Some(text) = values::text(n, r) else { return };
+                match DeploymentName::new(text) {
+                    Ok(name) => j.deployment = Some(name),
+                    Err(error) => r.error(n.mark, error.to_string()),
+                }
+            },
+        ),
+        accepted(
+            "environment",
+            "Dotenv file, relative to jaco.yaml, whose variables fill `${VAR}` in the compose file. The process environment never does.",
+            |j, n, r| {
+                j.environment = values::some_text(n, r).map(|p| (p, n.mark));
+            },
+        ),
+        accepted("services", "What compose cannot say of services.", |j, n, r| {
             values::items(n, r, |item, r| {
                 let mut service = OverrideDraft::default();
                 SERVICE.decode(item, &mut service, r);
@@ -79,7 +88,7 @@ static JACO: Schema<JacoDraft> = Schema {
                 j.services.push(service);
             });
         }),
-        accepted("routes", |j, n, r| {
+        accepted("routes", "How visitors reach services.", |j, n, r| {
             values::items(n, r, |item, r| {
                 let mut route = RouteDraft { mark: item.mark, ..RouteDraft::default() };
                 ROUTE.decode(item, &mut route, r);
@@ -92,32 +101,55 @@ static JACO: Schema<JacoDraft> = Schema {
                 j.routes.push(route);
             });
         }),
-        accepted("acme", |j, n, r| {
-            let words = [("on", false), ("off", true), ("true", false), ("false", true)];
-            j.acme_off = values::one_of(n, &words, r).unwrap_or_default();
-        }),
-        planned("acme_email"),
+        accepted(
+            "acme",
+            "`off`: routes without `tls` are plain HTTP. Default `on`: certificates are obtained.",
+            |j, n, r| {
+                let words = [("on", false), ("off", true), ("true", false), ("false", true)];
+                j.acme_off = values::one_of(n, &words, r).unwrap_or_default();
+            },
+        ),
+        planned("acme_email", "Address that certificates are obtained with."),
     ],
 };
 
 static SERVICE: Schema<OverrideDraft> = Schema {
     what: "a service of jaco.yaml",
+    at: &["services"],
     extensions: false,
     attributes: &[
-        accepted("name", |s, n, r| s.name = values::some_text(n, r).map(|t| (t, n.mark))),
-        accepted("replicas", |s, n, r| s.replicas = compose::replicas(n, r)),
-        accepted("placement", |s, n, r| {
-            let words = [
-                ("spread", Kind::Spread),
-                ("pack", Kind::Pack),
-                ("hosts", Kind::Hosts),
-                ("global", Kind::Global),
-            ];
-            s.placement = values::one_of(n, &words, r).map(|p| (p, n.mark));
+        accepted(
+            "name",
+            "The service of the compose file. Naming one of a profile also switches it on. Needed.",
+            |s, n, r| s.name = values::some_text(n, r).map(|t| (t, n.mark)),
+        ),
+        accepted(
+            "replicas",
+            "How many; wins over `deploy.replicas`. 0 keeps everything and runs nothing.",
+            |s, n, r| s.replicas = compose::replicas(n, r),
+        ),
+        accepted(
+            "placement",
+            "`spread` evenly, `pack` on few hosts, only on `hosts`, or `global`: one on every eligible node.",
+            |s, n, r| {
+                let words = [
+                    ("spread", Kind::Spread),
+                    ("pack", Kind::Pack),
+                    ("hosts", Kind::Hosts),
+                    ("global", Kind::Global),
+                ];
+                s.placement = values::one_of(n, &words, r).map(|p| (p, n.mark));
+            },
+        ),
+        accepted("hosts", "Names of nodes, for `placement: hosts`.", |s, n, r| {
+            s.hosts = Some((hosts(n, r), n.mark))
         }),
-        accepted("hosts", |s, n, r| s.hosts = Some((hosts(n, r), n.mark))),
-        accepted("constraints", |s, n, r| s.constraints = Some(compose::constraints(n, r))),
-        accepted("networks", |s, n, r| {
+        accepted(
+            "constraints",
+            "Replace `deploy.placement.constraints` of the compose file.",
+            |s, n, r| s.constraints = Some(compose::constraints(n, r)),
+        ),
+        accepted("networks", "Replaces the networks of the compose file.", |s, n, r| {
             let mut out: Vec<(String, Mark)> = Vec::new();
             let mut names = BTreeSet::new();
             values::items(n, r, |item, r| {
@@ -129,38 +161,49 @@ static SERVICE: Schema<OverrideDraft> = Schema {
             });
             s.networks = Some(out);
         }),
-        planned("autoscale"),
+        planned("autoscale", "Between which numbers of replicas, and by what."),
     ],
 };
 
 static ROUTE: Schema<RouteDraft> = Schema {
     what: "a route",
+    at: &["routes"],
     extensions: false,
     attributes: &[
-        accepted("domain", |o, n, r| {
+        accepted("domain", "The domain. Without it, or with `*`: every domain.", |o, n, r| {
             o.domain = domain(n, r).map(|d| (d, n.mark));
             o.broken |= o.domain.is_none();
         }),
-        accepted("service", |o, n, r| o.service = values::some_text(n, r).map(|s| (s, n.mark))),
-        accepted("port", |o, n, r| {
+        accepted("service", "The service of the compose file. Needed.", |o, n, r| {
+            o.service = values::some_text(n, r).map(|s| (s, n.mark))
+        }),
+        accepted("port", "Port in the container. Needed.", |o, n, r| {
             o.port = values::integer(n, 1..=65_535, r).and_then(|p| u16::try_from(p).ok());
         }),
-        accepted("path", |o, n, r| {
-            o.path = path(n, r);
-            o.broken |= o.path.is_none();
-        }),
-        accepted("tls", |o, n, r| o.tls = tls(n, r).map(|t| (t, n.mark))),
-        planned("strip_path"),
-        planned("redirect_to"),
-        planned("headers"),
-        planned("timeout"),
-        planned("max_body"),
-        planned("sticky"),
-        planned("basic_auth"),
-        planned("rate_limit"),
-        planned("allow"),
-        planned("deny"),
-        planned("compress"),
+        accepted(
+            "path",
+            "Prefix of the path on segment borders; default `/`. The longest prefix wins.",
+            |o, n, r| {
+                o.path = path(n, r);
+                o.broken |= o.path.is_none();
+            },
+        ),
+        accepted(
+            "tls",
+            "`auto` (a certificate is obtained), `off`, or the name of an imported certificate.",
+            |o, n, r| o.tls = tls(n, r).map(|t| (t, n.mark)),
+        ),
+        planned("strip_path", "Takes the prefix away before the request goes on."),
+        planned("redirect_to", "Answers with a redirect."),
+        planned("headers", "Headers that are set."),
+        planned("timeout", "Most time until the service answers."),
+        planned("max_body", "Largest body of a request."),
+        planned("sticky", "Keeps visitors on one replica."),
+        planned("basic_auth", "Asks for a name and a password."),
+        planned("rate_limit", "Most requests of one visitor."),
+        planned("allow", "Addresses that may come."),
+        planned("deny", "Addresses that may not come."),
+        planned("compress", "Compresses answers."),
     ],
 };
 

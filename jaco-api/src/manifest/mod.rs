@@ -13,6 +13,7 @@ mod compose;
 mod diagnose;
 mod diff;
 mod dotenv;
+mod explain;
 mod fields;
 mod fold;
 mod interpolate;
@@ -32,7 +33,8 @@ use std::{
 
 pub use diagnose::{Diagnostic, Severity};
 pub use diff::{diff, mask};
-pub use fields::Supported;
+pub use explain::{Explanation, UnknownField, explain};
+pub use fields::{Supported, Treatment};
 pub use privilege::privileges;
 pub use render::render;
 use report::Report;
@@ -52,7 +54,8 @@ pub struct Source {
 }
 
 /// One of the two files of a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ManifestFile {
     /// `jaco.yaml`.
     Jaco,
@@ -262,7 +265,12 @@ pub fn missing_files(compose: &Source, missing: &BTreeSet<FileId>) -> Vec<Diagno
 /// Every key of both files and what happens to it: the tables that reading follows.
 #[must_use]
 pub fn supported() -> Vec<Supported> {
-    jaco::describe().into_iter().chain(compose::describe()).collect()
+    jaco::describe().into_iter().chain(of_compose()).collect()
+}
+
+/// Every key of a compose file.
+fn of_compose() -> Vec<Supported> {
+    compose::describe().into_iter().chain(fold::describe()).collect()
 }
 
 fn without_bom(text: &str) -> &str {

@@ -1,6 +1,6 @@
 //! Which wishes of a container equal access to its host.
 
-use crate::model::{ContainerSpec, MountSource};
+use crate::model::{CgroupMode, ContainerSpec, DeviceRequest, IpcMode, MountSource};
 
 /// The service label that says somebody meant it.
 pub(super) const LABEL: &str = "jaco.io/allow-privileged";
@@ -28,6 +28,22 @@ pub(super) fn is_dangerous(capability: &str) -> bool {
     DANGEROUS.contains(&capability)
 }
 
+/// Kernel parameters that a container has of its own; every other one is the host's.
+pub(super) fn is_own_sysctl(name: &str) -> bool {
+    const OWN: [&str; 6] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.hostname",
+        "kernel.domainname",
+    ];
+    // The kernel takes `/` for `.` as well.
+    let name = name.replace('/', ".");
+    OWN.contains(&name.as_str())
+        || ["net.", "fs.mqueue.", "kernel.shm"].iter().any(|own| name.starts_with(own))
+}
+
 /// Why this container equals access to its host; empty when it does not.
 ///
 /// A container with reasons is admitted only with the label `jaco.io/allow-privileged: "true"` on
@@ -47,6 +63,20 @@ pub fn privileges(spec: &ContainerSpec) -> Vec<String> {
     if !capabilities.is_empty() {
         reasons.push(format!("cap_add {}", capabilities.join(", ")));
     }
+    namespaces(spec, &mut reasons);
+    devices(spec, &mut reasons);
+    if let Some(parent) = &spec.cgroup_parent {
+        reasons.push(format!("cgroup_parent {parent}"));
+    }
+    // Which runtime isolates how well is known to who configures the engines.
+    if let Some(runtime) = &spec.runtime {
+        reasons.push(format!("runtime {runtime}"));
+    }
+    let sysctls: Vec<&str> =
+        spec.sysctls.keys().map(String::as_str).filter(|name| !is_own_sysctl(name)).collect();
+    if !sysctls.is_empty() {
+        reasons.push(format!("sysctls {}", sysctls.join(", ")));
+    }
     for mount in &spec.mounts {
         match &mount.source {
             MountSource::Bind { path, .. } => reasons.push(format!("bind mount of {path}")),
@@ -58,4 +88,28 @@ pub fn privileges(spec: &ContainerSpec) -> Vec<String> {
         }
     }
     reasons
+}
+
+/// Namespaces of the host instead of its own.
+fn namespaces(spec: &ContainerSpec, reasons: &mut Vec<String>) {
+    let shared = [
+        ("pid", spec.pid.is_some()),
+        ("ipc", spec.ipc == Some(IpcMode::Host)),
+        ("uts", spec.uts.is_some()),
+        ("userns_mode", spec.userns.is_some()),
+        ("cgroup", spec.cgroup == Some(CgroupMode::Host)),
+    ];
+    reasons.extend(shared.iter().filter(|(_, host)| *host).map(|(key, _)| format!("{key} host")));
+}
+
+/// Devices of the host. One that is asked for by what it can do, as GPUs are, is lent by a driver
+/// that the operator has installed for that, and is none.
+fn devices(spec: &ContainerSpec, reasons: &mut Vec<String>) {
+    let by_path = spec.devices.iter().map(|d| d.source.as_str());
+    let by_name = spec.device_requests.iter().filter(|r| r.driver == DeviceRequest::CDI);
+    let named = by_name.flat_map(|r| r.device_ids.iter().map(String::as_str));
+    reasons.extend(by_path.chain(named).map(|device| format!("device {device}")));
+    if !spec.device_cgroup_rules.is_empty() {
+        reasons.push(format!("device_cgroup_rules {}", spec.device_cgroup_rules.join(", ")));
+    }
 }

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, FileMount, NetworkName, Span};
+use super::{
+    BlockIo, CgroupMode, Device, DeviceRequest, Digest, FileMount, HostNamespace, IpcMode,
+    NetworkName, Span,
+};
 
 /// When the image is fetched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,12 @@ pub enum MountSource {
         /// True when the image's content must not be copied into an empty volume.
         #[serde(default, skip_serializing_if = "is_default")]
         nocopy: bool,
+        /// The directory of the volume that is mounted, relative to its top; absent means all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subpath: Option<String>,
+        /// Labels it is made with.
+        #[serde(default, skip_serializing_if = "is_default")]
+        labels: BTreeMap<String, String>,
     },
     /// A path of the host.
     Bind {
@@ -54,6 +63,12 @@ pub enum MountSource {
         /// Mount propagation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         propagation: Option<String>,
+        /// Which label of SELinux its files get.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        selinux: Option<Relabel>,
+        /// What happens to file systems that are mounted below it; absent means the engine's way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recursive: Option<Recursion>,
     },
     /// Memory.
     Tmpfs {
@@ -63,7 +78,40 @@ pub enum MountSource {
         /// File mode; 0 means the engine's.
         #[serde(default, skip_serializing_if = "is_default")]
         mode: u32,
+        /// Further options of the mount, for example `uid=1000`.
+        #[serde(default, skip_serializing_if = "is_default")]
+        options: Vec<String>,
     },
+    /// The content of an image; nothing can be written to it.
+    Image {
+        /// Image reference.
+        name: String,
+        /// The directory of the image that is mounted; absent means all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subpath: Option<String>,
+    },
+}
+
+/// Who may use the files of a bind mount on a host with SELinux.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relabel {
+    /// Every container.
+    Shared,
+    /// This container alone.
+    Private,
+}
+
+/// What happens to file systems that are mounted below the path of a bind mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recursion {
+    /// They are not there.
+    Disabled,
+    /// They can be written to, even when the mount itself cannot.
+    Writable,
+    /// They cannot be written to, or the container is not made.
+    Readonly,
 }
 
 /// One mount of a container.
@@ -89,6 +137,30 @@ pub struct Attachment {
     /// Order of attachment; the highest provides the default gateway.
     #[serde(default, skip_serializing_if = "is_default")]
     pub priority: i32,
+    /// The highest provides the default gateway, whatever the order.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gw_priority: i32,
+    /// Name of the interface in the container; absent means the engine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface_name: Option<String>,
+    /// Options of the network driver.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+}
+
+impl Attachment {
+    /// To this network, with nothing else said.
+    #[must_use]
+    pub fn to(network: NetworkName) -> Self {
+        Self {
+            network,
+            aliases: Vec::new(),
+            priority: 0,
+            gw_priority: 0,
+            interface_name: None,
+            driver_opts: BTreeMap::new(),
+        }
+    }
 }
 
 /// The command that tells whether a container is healthy.
@@ -110,6 +182,9 @@ pub enum Healthcheck {
         /// Failures do not count for so long.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start_period: Option<Span>,
+        /// Pause between checks in that time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start_interval: Option<Span>,
         /// Consecutive failures that make it unhealthy.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retries: Option<u32>,
@@ -150,6 +225,27 @@ pub struct Resources {
     /// Processors it may run on, for example `0-2`.
     #[serde(skip_serializing_if = "is_default")]
     pub cpuset: String,
+    /// Length of the scheduler's period in microseconds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cpu_period_us: i64,
+    /// Processor time in each period in microseconds; -1 is unlimited.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cpu_quota_us: i64,
+    /// Length of the real-time scheduler's period in microseconds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cpu_rt_period_us: i64,
+    /// Real-time processor time in each of its periods in microseconds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cpu_rt_runtime_us: i64,
+    /// How readily its memory is swapped out, from 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_swappiness: Option<u8>,
+    /// True when it waits for memory at its limit instead of being killed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub oom_kill_disable: bool,
+    /// Weights and limits of disks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub block_io: BlockIo,
 }
 
 /// How the engine keeps a container's output.
@@ -276,6 +372,39 @@ pub struct ContainerSpec {
     /// Security options of the engine.
     #[serde(skip_serializing_if = "is_default")]
     pub security_opt: Vec<String>,
+    /// Devices of the host.
+    #[serde(skip_serializing_if = "is_default")]
+    pub devices: Vec<Device>,
+    /// Rules of the devices it may use beyond those.
+    #[serde(skip_serializing_if = "is_default")]
+    pub device_cgroup_rules: Vec<String>,
+    /// Devices that a driver of the engine chooses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub device_requests: Vec<DeviceRequest>,
+    /// Its processes see those of the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<HostNamespace>,
+    /// Its shared memory and message queues; absent means the engine's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipc: Option<IpcMode>,
+    /// Its host name is the host's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uts: Option<HostNamespace>,
+    /// Its users are those of the host, even when the engine maps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userns: Option<HostNamespace>,
+    /// The control groups it sees; absent means the engine's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<CgroupMode>,
+    /// The control group it is put under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup_parent: Option<String>,
+    /// The program that runs it; absent means the engine's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// Options of the engine's storage driver.
+    #[serde(skip_serializing_if = "is_default")]
+    pub storage_opt: BTreeMap<String, String>,
     /// Adjustment of the out-of-memory score.
     #[serde(skip_serializing_if = "is_default")]
     pub oom_score_adj: i32,

@@ -12,6 +12,7 @@ mod deployment;
 mod exec;
 mod file;
 mod ids;
+mod isolation;
 mod log;
 mod node;
 mod observation;
@@ -40,6 +41,7 @@ pub use ids::{
     ClusterId, DeploymentName, Digest, FileName, Identity, InvalidName, NetworkName, NodeId,
     NodeName, ReplicaId, ServiceName, Slot, VolumeName,
 };
+pub use isolation::*;
 pub use log::LogPosition;
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};

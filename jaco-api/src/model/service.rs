@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileId, NodeName, ServiceName, Span};
+use super::{FileId, NodeName, RevisionOrigin, ServiceName, Span};
 
 /// How the replicas of a service are spread over nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +191,9 @@ pub struct ServiceSchedule {
     pub restart: RestartPolicy,
     /// How a change is rolled out.
     pub update: UpdateConfig,
+    /// How an earlier revision is restored; absent means as any change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<UpdateConfig>,
     /// What must hold of other services before a replica starts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub depends_on: BTreeMap<ServiceName, DependencyCondition>,
@@ -219,6 +222,9 @@ pub struct ServiceSchedule {
     /// Node labels over whose values replicas are spread first, for example `zone`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spread_over: Vec<String>,
+    /// Labels of the service itself, which its containers do not carry.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub service_labels: BTreeMap<String, String>,
     /// Reserved processor time in thousandths of a core.
     #[serde(default)]
     pub reserved_cpu_millis: u64,
@@ -237,6 +243,13 @@ impl ServiceSchedule {
     #[must_use]
     pub fn is_global(&self) -> bool {
         self.placement == Some(Placement::Global)
+    }
+
+    /// How its replicas are replaced for a revision of this origin.
+    #[must_use]
+    pub fn update_for(&self, origin: RevisionOrigin) -> &UpdateConfig {
+        let back = matches!(origin, RevisionOrigin::Rollback(_) | RevisionOrigin::AutoRollback(_));
+        self.rollback.as_ref().filter(|_| back).unwrap_or(&self.update)
     }
 
     /// Whether a replacement is the next generation of the same replica (stop-first and global)
@@ -263,11 +276,11 @@ impl ServiceSchedule {
             && !matches!(self.placement, Some(Placement::Hosts(_)))
     }
 
-    /// How many of `desired` replicas keep running whatever a rollout does: all of them when the
+    /// How many of `desired` replicas keep running whatever the rollout of such a revision does: all of them when the
     /// new ones start first, all but `parallelism` when the old ones stop first, none of a job.
     #[must_use]
-    pub fn floor(&self, desired: u32) -> u32 {
-        match (self.mode, self.replaces_in_place(), self.update.parallelism) {
+    pub fn floor(&self, desired: u32, origin: RevisionOrigin) -> u32 {
+        match (self.mode, self.replaces_in_place(), self.update_for(origin).parallelism) {
             (Mode::Job, ..) | (Mode::Service, true, 0) => 0,
             (Mode::Service, true, parallelism) => desired.saturating_sub(parallelism),
             (Mode::Service, false, _) => desired,

@@ -103,7 +103,10 @@ services:
     assert_eq!(spec.ulimits["nofile"].hard, 40_000);
     assert_eq!((spec.init, spec.tty, spec.oom_score_adj), (Some(true), true, -500));
     assert_eq!(spec.mounts.len(), 2);
-    assert_eq!(spec.mounts[1].source, MountSource::Tmpfs { size_bytes: 64 << 20, mode: 0o1777 });
+    assert_eq!(
+        spec.mounts[1].source,
+        MountSource::Tmpfs { size_bytes: 64 << 20, mode: 0o1777, options: Vec::new() }
+    );
     assert_eq!(spec.resources.cpu_millis, 500);
     assert_eq!(spec.resources.memory_bytes, 512 << 20);
     assert_eq!(spec.resources.cpuset, "0-1");

@@ -3,49 +3,65 @@
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
 use jaco_api::manifest::supported;
+use serde_json::Value;
 
-/// The attributes of the Compose Specification, from its JSON schema.
-const SPECIFICATION: &[(&str, &str)] = &[
-    ("a compose file", "configs include models name networks secrets services version volumes"),
-    (
-        "a service",
-        "annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec depends_on deploy develop device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file environment expose extends external_links extra_hosts gpus group_add healthcheck hostname image init ipc isolation label_file labels links logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit models network_mode networks oom_kill_disable oom_score_adj pid pids_limit platform ports post_start pre_stop privileged profiles provider pull_policy pull_refresh_after read_only restart runtime scale secrets security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts volumes volumes_from working_dir",
-    ),
-    (
-        "`deploy`",
-        "endpoint_mode labels mode placement replicas resources restart_policy rollback_config update_config",
-    ),
-    ("`update_config`", "delay failure_action max_failure_ratio monitor order parallelism"),
-    ("`restart_policy`", "condition delay max_attempts window"),
-    ("`placement`", "constraints max_replicas_per_node preferences"),
-    ("`limits`", "cpus memory pids"),
-    ("`reservations`", "cpus devices generic_resources memory"),
-    ("a port", "app_protocol host_ip mode name protocol published target"),
-    ("a volume of a service", "bind consistency image read_only source target tmpfs type volume"),
-    ("a bind mount", "create_host_path propagation recursive selinux"),
-    ("the options of a volume", "labels nocopy subpath"),
-    ("the options of a tmpfs", "mode size"),
-    ("a dependency", "condition required restart"),
-    (
-        "a network of a service",
-        "aliases driver_opts gw_priority interface_name ipv4_address ipv6_address link_local_ips mac_address priority",
-    ),
-    ("the logging of a service", "driver options"),
-    ("a health check", "disable interval retries start_interval start_period test timeout"),
-    (
-        "a network",
-        "attachable driver driver_opts enable_ipv4 enable_ipv6 external internal ipam labels name",
-    ),
-    ("a volume", "driver driver_opts external labels name"),
-];
+/// The JSON schema of the Compose Specification.
+const SCHEMA: &str = include_str!("../data/compose-spec.schema.json");
+
+/// Every attribute of a schema by its path, at any depth; `*` is a name that the user gives.
+fn attributes(root: &Value, node: &Value, path: &str, out: &mut BTreeSet<String>) {
+    let below =
+        |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
+    let of = |key: &str| node.get(key).and_then(Value::as_object).into_iter().flatten();
+    if let Some(reference) = node.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(reference.trim_start_matches('#')).expect("it is defined");
+        attributes(root, target, path, out);
+    }
+    for (name, schema) in of("properties") {
+        out.insert(below(name));
+        attributes(root, schema, &below(name), out);
+    }
+    for (_, schema) in of("patternProperties").filter(|(pattern, _)| *pattern != "^x-") {
+        attributes(root, schema, &below("*"), out);
+    }
+    for key in ["oneOf", "anyOf", "allOf"] {
+        for schema in node.get(key).and_then(Value::as_array).into_iter().flatten() {
+            attributes(root, schema, path, out);
+        }
+    }
+    for (key, part) in [("items", path.to_owned()), ("additionalProperties", below("*"))] {
+        if let Some(schema) = node.get(key).filter(|s| s.is_object()) {
+            attributes(root, schema, &part, out);
+        }
+    }
+}
 
 #[test]
-fn no_attribute_of_the_specification_is_unknown() {
-    let known: BTreeSet<(&str, &str)> = supported().iter().map(|s| (s.of, s.name)).collect();
-    for (of, names) in SPECIFICATION {
-        for name in names.split(' ') {
-            assert!(known.contains(&(*of, name)), "{name} of {of} is in no table");
-        }
+fn no_attribute_of_the_specification_is_in_no_table() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let mut specified = BTreeSet::new();
+    attributes(&schema, &schema, "", &mut specified);
+    for deep in ["services.*.image", "services.*.deploy.placement.preferences.spread"] {
+        assert!(specified.contains(deep), "{deep}");
+    }
+    let known: BTreeSet<String> =
+        supported().iter().flat_map(|s| s.paths().collect::<Vec<_>>()).collect();
+    let missing: Vec<&String> = specified.difference(&known).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(specified.len() > 250, "{}", specified.len());
+}
+
+#[test]
+fn every_key_says_what_it_is_in_one_line() {
+    for key in supported() {
+        let about = key.about;
+        assert!(
+            about.ends_with('.') && !about.contains('\n'),
+            "{} of {}: {about:?}",
+            key.name,
+            key.of
+        );
+        assert!(about.len() <= 200, "{} of {}: {}", key.name, key.of, about.len());
     }
 }
 
@@ -60,10 +76,17 @@ fn every_key_is_documented() {
     for key in supported() {
         if key.of != of {
             of = key.of;
-            let _ = write!(text, "\n## In {of}\n\n| key | |\n|---|---|\n");
+            let _ = write!(text, "\n## In {of}\n\n");
+            let places: Vec<String> =
+                key.at.iter().filter(|at| !at.is_empty()).map(|at| format!("`{at}`")).collect();
+            if !places.is_empty() {
+                let _ = write!(text, "Below {}.\n\n", places.join(", "));
+            }
+            text.push_str("| key | what it is | here |\n|---|---|---|\n");
         }
-        let support = key.support.replace('|', "\\|");
-        let _ = writeln!(text, "| `{}` | {support} |", key.name);
+        let [about, support] =
+            [key.about.to_owned(), key.support.to_string()].map(|t| t.replace('|', "\\|"));
+        let _ = writeln!(text, "| `{}` | {about} | {support} |", key.name);
     }
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/manifests/keys.md");
     if std::env::var_os("JACO_WRITE_DOCS").is_some() {

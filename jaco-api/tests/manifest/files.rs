@@ -220,3 +220,43 @@ fn a_content_is_given_once() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].message.contains("given twice"), "{found:?}");
 }
+
+#[test]
+fn secrets_and_configs_are_read_alike() {
+    let text = r#"
+services:
+  web:
+    image: nginx
+    KINDs:
+      - {source: inline, target: /a, uid: "3", gid: "4", mode: 0640}
+      - {source: beside, target: /b}
+      - {source: variable, target: /c}
+      - {source: named, target: /d}
+      - {source: old, target: /e}
+KINDs:
+  inline: {content: in the file}
+  beside: {file: ./f}
+  variable: {environment: V}
+  named: {external: true, name: another}
+  old: {external: {name: old-way}}
+"#;
+    for kind in ["secret", "config"] {
+        let contents = [(".env", b"V=of the variable\n".to_vec()), ("./f", b"of f".to_vec())];
+        let name = format!("{NAME}environment: .env\n");
+        let compose = compose(&text.replace("KIND", kind));
+        let resolved = resolve(&jaco(&name), &compose, &Bytes(contents.into())).expect("valid");
+        let content = |text: &str| FileSource::Content(text.into());
+        let named = |name: &str| FileSource::Named(format!("{kind}/{name}").parse().unwrap());
+        assert_eq!(
+            resolved.document.services["web"].1.files,
+            [
+                mount("/a", content("in the file"), (3, 4, 0o640)),
+                mount("/b", content("of f"), (0, 0, 0o444)),
+                mount("/c", content("of the variable"), (0, 0, 0o444)),
+                mount("/d", named("another"), (0, 0, 0o444)),
+                mount("/e", named("old-way"), (0, 0, 0o444)),
+            ],
+            "{kind}"
+        );
+    }
+}

@@ -1,8 +1,10 @@
 //! The manifest language from outside: what is accepted, what is refused and in which words.
 
 mod accepted;
+mod attributes;
 mod differences;
 mod documented;
+mod explained;
 mod files;
 mod folding;
 mod properties;

@@ -17,7 +17,7 @@ impl Opened {
     fn of(contents: &[&str]) -> Self {
         let document = |content: &&str| {
             let network = NetworkName::default_network();
-            let attachment = Attachment { network, aliases: Vec::new(), priority: 0 };
+            let attachment = Attachment::to(network);
             let image = (*content).to_owned();
             let spec = ContainerSpec { image, networks: vec![attachment], ..Default::default() };
             (Digest::of(content.as_bytes()), Arc::new(spec))

@@ -198,7 +198,10 @@ impl<'a> Batch<'a> {
             return;
         }
         for (service, stopped) in std::mem::take(&mut self.stopped) {
-            let Some(planned) = self.state.service(&self.deployment.name, service) else {
+            let name = &self.deployment.name;
+            let (Some(planned), Some(revision)) =
+                (self.state.service(name, service), self.state.revision_in_force(name))
+            else {
                 continue;
             };
             if planned.schedule.is_global() {
@@ -213,7 +216,7 @@ impl<'a> Batch<'a> {
                 |r: &&&Replica| self.state.node(r.node).is_some_and(|n| n.gives_up_replicas());
             let held = stopped.iter().filter(|r| !given_up(r)).count();
             let left = running - stopped.len().min(running);
-            let floor = planned.schedule.floor(planned.schedule.replicas);
+            let floor = planned.schedule.floor(planned.schedule.replicas, revision.origin);
             if left < floor as usize && held > 0 {
                 self.report(format!("{service} goes to {left} running, below its {floor}"));
             }

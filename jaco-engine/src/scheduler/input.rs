@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jaco_api::model::{
     Deployment, Intent, Mode, Node, Placement, PlannedService, Replica, ReplicaId, Revision,
-    Rollout, RolloutPhase, ServiceName, Slot, Timestamp,
+    Rollout, RolloutPhase, ServiceName, Slot, Span, Timestamp, UpdateConfig,
 };
 
 use super::{
@@ -91,6 +91,24 @@ impl<'a> Service<'a> {
         service
     }
 
+    /// How its replicas are replaced for the revision in force.
+    pub(super) fn update(&self) -> &'a UpdateConfig {
+        self.planned.schedule.update_for(self.revision.origin)
+    }
+
+    /// How many of `desired` replicas keep running whatever the rollout does.
+    pub(super) fn floor(&self, desired: u32) -> u32 {
+        self.planned.schedule.floor(desired, self.revision.origin)
+    }
+
+    /// How long a replica must run before it has settled; a job never has to.
+    pub(super) fn monitor(&self) -> Span {
+        match self.planned.schedule.mode {
+            Mode::Job => Span(0),
+            Mode::Service => self.update().monitor,
+        }
+    }
+
     fn sort_in(&mut self, pass: &Pass<'_>, replica: &'a Replica) {
         if replica.intent == Intent::Remove {
             return self.leaving.push(replica);
@@ -153,7 +171,7 @@ impl<'a> Service<'a> {
                 continue;
             };
             let node = pass.state.node(replica.node).map(|n| &**n);
-            match progress(replica, node, &self.planned.schedule, timeout, pass.now) {
+            match progress(replica, node, self.monitor(), timeout, pass.now) {
                 Progress::Failed(_) | Progress::Lost => useless.insert(&replica.id),
                 Progress::Settled | Progress::UnderWay(_) => relieved.insert(old),
             };

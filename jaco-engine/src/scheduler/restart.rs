@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use jaco_api::model::{
-    Health, Mode, Node, Replica, ReplicaState, ServiceSchedule, Span, Timestamp,
-};
+use jaco_api::model::{Health, Mode, Node, Replica, ReplicaState, Span, Timestamp};
 
 /// How a replica is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +29,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 pub(super) fn progress(
     replica: &Replica,
     node: Option<&Node>,
-    schedule: &ServiceSchedule,
+    monitor: Span,
     timeout: Span,
     now: Timestamp,
 ) -> Progress {
@@ -63,7 +61,6 @@ pub(super) fn progress(
         return Progress::Settled;
     }
     if seen.state == ReplicaState::Running {
-        let monitor = if schedule.mode == Mode::Job { Span(0) } else { schedule.update.monitor };
         let settles = replica.running_since.unwrap_or(replica.observed_at).after(monitor.to_std());
         return if settles <= now { Progress::Settled } else { Progress::UnderWay(Some(settles)) };
     }

@@ -37,7 +37,7 @@ pub(super) fn tally<'a>(pass: &Pass<'_>, service: &Service<'a>) -> Tally<'a> {
     let timeout = pass.state.settings().rollout_step_timeout;
     for replica in &service.current {
         let node = pass.state.node(replica.node).map(|n| &**n);
-        match progress(replica, node, &service.planned.schedule, timeout, pass.now) {
+        match progress(replica, node, service.monitor(), timeout, pass.now) {
             Progress::Settled => tally.settled += u32::from(service.serves(replica)),
             Progress::Failed(reason) => tally.failures.push(reason),
             Progress::Lost => tally.lost.push(replica),
@@ -84,7 +84,7 @@ pub(super) fn failures(
                 reason: fresh.clone(),
             });
         }
-        let update = &service.planned.schedule.update;
+        let update = service.update();
         let tolerated =
             u64::from(service.desired(pass.state)) * u64::from(update.max_failure_permille) / 1000;
         // On the way back only what fails there counts.
@@ -92,7 +92,7 @@ pub(super) fn failures(
         if u64::from(judged) <= tolerated {
             continue;
         }
-        if let Some(end) = give_up(pass, deployment, rollout, update.failure_action, reason) {
+        if let Some(end) = give_up(pass, service, rollout, reason) {
             return (actions, Some(end));
         }
     }
@@ -102,18 +102,20 @@ pub(super) fn failures(
 /// What the failure action comes to; nothing when the rollout goes on.
 fn give_up(
     pass: &Pass<'_>,
-    deployment: &Deployment,
+    service: &Service<'_>,
     rollout: &Rollout,
-    action: FailureAction,
     reason: &str,
 ) -> Option<RolloutEnd> {
-    let reason = reason.to_owned();
+    let (reason, deployment) = (reason.to_owned(), service.deployment);
+    // What is said of the way there does not hold for the way back.
+    let holds =
+        rollout.phase == RolloutPhase::Rolling || service.planned.schedule.rollback.is_some();
     let can_go_back = rollout.phase == RolloutPhase::Rolling
         && rollout.from != 0
         && rollout.from != rollout.to
         && pass.state.revision(&deployment.name, rollout.from).is_some();
-    match action {
-        FailureAction::Continue if rollout.phase == RolloutPhase::Rolling => None,
+    match service.update().failure_action {
+        FailureAction::Continue if holds => None,
         FailureAction::Pause if rollout.phase == RolloutPhase::Rolling => {
             Some(RolloutEnd::Paused { reason })
         }

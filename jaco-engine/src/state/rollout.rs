@@ -24,6 +24,7 @@ pub fn rollout_floor(
     service: &ServiceName,
 ) -> Option<RolloutFloor> {
     let schedule = &state.service(deployment, service)?.schedule;
+    let origin = state.revision_in_force(deployment)?.origin;
     let (mut covered, mut running) = (0, 0);
     for replica in state.replicas_of_service(deployment, service) {
         let on_node = matches!(replica.id.slot, Slot::Node(_));
@@ -32,5 +33,5 @@ pub fn rollout_floor(
         running += u32::from(replica.is_running() && state.node(replica.node).is_some());
     }
     let desired = if schedule.is_global() { covered } else { schedule.replicas };
-    Some(RolloutFloor { running, floor: schedule.floor(desired) })
+    Some(RolloutFloor { running, floor: schedule.floor(desired, origin) })
 }

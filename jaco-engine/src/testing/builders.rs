@@ -95,6 +95,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         mode: Default::default(),
         restart: Default::default(),
         update: UpdateConfig::default_for(false),
+        rollback: None,
         depends_on: BTreeMap::new(),
         volumes: Vec::new(),
         stateful: false,
@@ -104,6 +105,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         singleton: false,
         reschedule_after: None,
         spread_over: Vec::new(),
+        service_labels: BTreeMap::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
     }

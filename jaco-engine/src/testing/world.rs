@@ -41,6 +41,7 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         mode: jaco_api::model::Mode::Service,
         restart: RestartPolicy::default(),
         update: UpdateConfig::default_for(false),
+        rollback: None,
         depends_on: BTreeMap::new(),
         volumes: Vec::new(),
         stateful: false,
@@ -50,6 +51,7 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         singleton: false,
         reschedule_after: None,
         spread_over: Vec::new(),
+        service_labels: BTreeMap::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
     }

@@ -37,6 +37,21 @@ pub enum RuntimeError {
         /// Oldest that works.
         needed: String,
     },
+    /// The engine's API is older than an attribute of the container.
+    #[error(
+        "{attribute} needs a container engine with API {needed} or newer (Docker {release}); \
+         this one speaks {found}"
+    )]
+    AttributeTooNew {
+        /// What the container asks for, as the compose file writes it.
+        attribute: &'static str,
+        /// API version of the engine.
+        found: String,
+        /// Oldest that has it.
+        needed: String,
+        /// The release of Docker that brought it.
+        release: &'static str,
+    },
     /// There is no such thing.
     #[error("{message}")]
     NotFound {

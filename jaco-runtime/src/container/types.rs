@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc};
 
 use futures::Stream;
-use jaco_api::model::{AssignedFile, ContainerSpec, Health, Timestamp};
+use jaco_api::model::{AssignedFile, ContainerSpec, Health, MountSource, Timestamp};
 
 use super::{Labels, RuntimeError};
 
@@ -38,6 +38,17 @@ impl ImageRef {
     #[must_use]
     pub fn of(spec: &ContainerSpec) -> Self {
         Self { name: spec.image.clone(), platform: spec.platform.clone() }
+    }
+
+    /// Every image a container needs: the one it is created from, then those it mounts.
+    pub fn all(spec: &ContainerSpec) -> impl Iterator<Item = Self> + Clone {
+        let mounted = spec.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Image { name, .. } => {
+                Some(Self { name: name.clone(), platform: spec.platform.clone() })
+            }
+            _ => None,
+        });
+        std::iter::once(Self::of(spec)).chain(mounted)
     }
 }
 
@@ -107,12 +118,18 @@ pub struct VolumeRequest {
 }
 
 /// A network a container joins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetworkJoin {
     /// Engine name of the network.
     pub network: String,
     /// Names the container answers to on it.
     pub aliases: Vec<String>,
+    /// The network with the highest provides the default gateway.
+    pub gateway: i64,
+    /// Name of the interface in the container; absent means the engine's.
+    pub interface: Option<String>,
+    /// Options of the driver for this container.
+    pub driver_opts: BTreeMap<String, String>,
 }
 
 /// A container to be made.

@@ -1,15 +1,17 @@
 //! From a container request to the engine's request body. Pure.
 
-use std::{collections::HashMap, path::PathBuf};
+mod isolation;
+mod mounts;
+
+use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
-    Mount as EngineMount, MountBindOptions, MountBindOptionsPropagationEnum, MountTmpfsOptions,
-    MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig,
-    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
-use jaco_api::model::{ContainerSpec, Healthcheck, Mount, MountSource, Span};
+use jaco_api::model::{ContainerSpec, Healthcheck, Span};
 
+pub(super) use self::mounts::is_short;
 use super::memory::Binds;
 use crate::container::{ContainerRequest, NetworkJoin};
 
@@ -67,7 +69,6 @@ pub(super) fn container(request: &ContainerRequest, files: &Binds) -> ContainerC
 fn host(request: &ContainerRequest, files: &Binds) -> HostConfig {
     let spec = &*request.spec;
     let resources = &spec.resources;
-    let (binds, mounts): (Vec<&Mount>, Vec<&Mount>) = spec.mounts.iter().partition(|m| is_made(m));
     let mut host = HostConfig {
         cpu_shares: set(resources.cpu_shares),
         memory: set(signed(resources.memory_bytes)),
@@ -76,11 +77,12 @@ fn host(request: &ContainerRequest, files: &Binds) -> HostConfig {
         nano_cpus: set(signed(resources.cpu_millis.saturating_mul(1_000_000))),
         pids_limit: set(resources.pids),
         cpuset_cpus: Some(resources.cpuset.clone()).filter(|c| !c.is_empty()),
-        binds: list(&binds.into_iter().map(bind).collect::<Vec<_>>()),
-        mounts: Some(
-            mounts.into_iter().map(mount).chain(files.iter().map(file)).collect::<Vec<_>>(),
-        )
-        .filter(|m| !m.is_empty()),
+        cpu_period: set(resources.cpu_period_us),
+        cpu_quota: set(resources.cpu_quota_us),
+        cpu_realtime_period: set(resources.cpu_rt_period_us),
+        cpu_realtime_runtime: set(resources.cpu_rt_runtime_us),
+        memory_swappiness: resources.memory_swappiness.map(i64::from),
+        oom_kill_disable: set(resources.oom_kill_disable),
         network_mode: Some(match (&spec.network_mode, request.networks.first()) {
             (Some(mode), _) => mode.clone(),
             (None, Some(first)) => first.network.clone(),
@@ -107,6 +109,8 @@ fn host(request: &ContainerRequest, files: &Binds) -> HostConfig {
         ..HostConfig::default()
     };
     resolver(spec, &mut host);
+    mounts::fill(&spec.mounts, files, &mut host);
+    isolation::fill(spec, &mut host);
     host.log_config = spec.logging.as_ref().map(|logging| HostConfigLogConfig {
         typ: Some(logging.driver.clone()),
         config: map(&logging.options),
@@ -140,15 +144,21 @@ fn ulimits(spec: &ContainerSpec) -> Option<Vec<ResourcesUlimits>> {
 
 fn networking(first: Option<&NetworkJoin>) -> Option<NetworkingConfig> {
     let first = first?;
-    let endpoints = HashMap::from([(first.network.clone(), endpoint(first, 1))]);
+    let endpoints = HashMap::from([(first.network.clone(), endpoint(first))]);
     Some(NetworkingConfig { endpoints_config: Some(endpoints) })
 }
 
-/// How a container joins a network; the one with the highest priority provides the gateway.
-pub(super) fn endpoint(join: &NetworkJoin, gateway_priority: i64) -> EndpointSettings {
+/// The option of an endpoint that names its interface.
+const INTERFACE: &str = "com.docker.network.endpoint.ifname";
+
+/// How a container joins a network.
+pub(super) fn endpoint(join: &NetworkJoin) -> EndpointSettings {
+    let mut options = join.driver_opts.clone();
+    options.extend(join.interface.iter().map(|name| (INTERFACE.to_owned(), name.clone())));
     EndpointSettings {
         aliases: list(&join.aliases),
-        gw_priority: set(gateway_priority),
+        gw_priority: set(join.gateway),
+        driver_opts: map(&options),
         ..EndpointSettings::default()
     }
 }
@@ -158,98 +168,17 @@ fn health(check: &Healthcheck) -> HealthConfig {
         Healthcheck::Disabled => {
             HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }
         }
-        Healthcheck::Check { test, interval, timeout, start_period, retries } => HealthConfig {
-            test: list(test),
-            interval: interval.map(nanos),
-            timeout: timeout.map(nanos),
-            start_period: start_period.map(nanos),
-            retries: retries.map(i64::from),
-            start_interval: None,
-        },
+        Healthcheck::Check { test, interval, timeout, start_period, start_interval, retries } => {
+            HealthConfig {
+                test: list(test),
+                interval: interval.map(nanos),
+                timeout: timeout.map(nanos),
+                start_period: start_period.map(nanos),
+                start_interval: start_interval.map(nanos),
+                retries: retries.map(i64::from),
+            }
+        }
     }
-}
-
-/// A path of the host that is made when it is missing: every engine version does that only for
-/// the short form of a bind, which cannot hold colons.
-fn is_made(mount: &Mount) -> bool {
-    matches!(&mount.source, MountSource::Bind { path, create: true, .. }
-        if !path.contains(':') && !mount.target.contains(':'))
-}
-
-fn bind(mount: &Mount) -> String {
-    let MountSource::Bind { path, propagation, .. } = &mount.source else {
-        return String::new();
-    };
-    let mode = if mount.read_only { "ro" } else { "rw" };
-    let propagation = propagation.as_ref().map(|p| format!(",{p}")).unwrap_or_default();
-    format!("{path}:{}:{mode}{propagation}", mount.target)
-}
-
-fn mount(mount: &Mount) -> EngineMount {
-    let common = EngineMount {
-        target: Some(mount.target.clone()),
-        read_only: Some(mount.read_only),
-        ..EngineMount::default()
-    };
-    match &mount.source {
-        MountSource::Volume { name, driver, driver_opts, nocopy, .. } => EngineMount {
-            typ: Some(MountType::VOLUME),
-            source: Some(name.clone()).filter(|n| !n.is_empty()),
-            volume_options: Some(MountVolumeOptions {
-                no_copy: Some(*nocopy),
-                driver_config: Some(MountVolumeOptionsDriverConfig {
-                    name: Some(driver.clone()).filter(|d| !d.is_empty()),
-                    options: map(driver_opts),
-                })
-                .filter(|_| name.is_empty()),
-                ..MountVolumeOptions::default()
-            }),
-            ..common
-        },
-        MountSource::Bind { path, create, propagation } => EngineMount {
-            typ: Some(MountType::BIND),
-            source: Some(path.clone()),
-            bind_options: Some(MountBindOptions {
-                propagation: propagation.as_deref().and_then(propagate),
-                create_mountpoint: Some(true).filter(|_| *create),
-                ..MountBindOptions::default()
-            }),
-            ..common
-        },
-        MountSource::Tmpfs { size_bytes, mode } => EngineMount {
-            typ: Some(MountType::TMPFS),
-            tmpfs_options: Some(MountTmpfsOptions {
-                size_bytes: set(signed(*size_bytes)),
-                mode: set(i64::from(*mode)),
-                options: None,
-            }),
-            ..common
-        },
-    }
-}
-
-/// A secret or config: nobody writes to it from inside.
-fn file((path, target): (&PathBuf, &String)) -> EngineMount {
-    EngineMount {
-        typ: Some(MountType::BIND),
-        source: Some(path.to_string_lossy().into_owned()),
-        target: Some(target.clone()),
-        read_only: Some(true),
-        ..EngineMount::default()
-    }
-}
-
-fn propagate(text: &str) -> Option<MountBindOptionsPropagationEnum> {
-    use MountBindOptionsPropagationEnum as P;
-    Some(match text {
-        "private" => P::PRIVATE,
-        "rprivate" => P::RPRIVATE,
-        "shared" => P::SHARED,
-        "rshared" => P::RSHARED,
-        "slave" => P::SLAVE,
-        "rslave" => P::RSLAVE,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use bollard::{
 use futures::StreamExt;
 use jaco_api::model::{Health, Timestamp};
 
-use super::{DockerRuntime, STOP_PATIENCE, body, error::Engine as _};
+use super::{DockerRuntime, STOP_PATIENCE, body, error::Engine as _, needs};
 use crate::container::{
-    Container, ContainerRequest, ContainerStatus, ContainerSummary, Labels, RuntimeError, Stats,
+    Container, ContainerRequest, ContainerStatus, ContainerSummary, ImageRef, Labels, RuntimeError,
+    Stats,
 };
 
 /// The engine's filter for these labels.
@@ -64,6 +65,7 @@ impl DockerRuntime {
         request: &ContainerRequest,
     ) -> Result<String, RuntimeError> {
         let client = self.client().await?;
+        needs::check(request, client.client_version())?;
         let mut options = CreateContainerOptionsBuilder::default().name(&request.name);
         if let Some(platform) = &request.spec.platform {
             options = options.platform(platform);
@@ -75,21 +77,26 @@ impl DockerRuntime {
             self.withdraw_files(&files);
         }
         let id = match created.engine(self, "create") {
-            Ok(created) => created.id,
+            Ok(created) => {
+                for warning in created.warnings {
+                    tracing::warn!(container = request.name, warning, "the engine warns");
+                }
+                created.id
+            }
             Err(RuntimeError::NotFound { message }) => {
                 // The engine answers the same for every part that is missing.
-                let image = crate::container::ImageRef::of(&request.spec);
-                return Err(match self.look_for_image(&image).await? {
-                    true => RuntimeError::NotFound { message },
-                    false => RuntimeError::ImageNotFound { image: image.name, message },
-                });
+                for image in ImageRef::all(&request.spec) {
+                    if !self.look_for_image(&image).await? {
+                        return Err(RuntimeError::ImageNotFound { image: image.name, message });
+                    }
+                }
+                return Err(RuntimeError::NotFound { message });
             }
             Err(error) => return Err(error),
         };
-        for (below, join) in request.networks.iter().enumerate().skip(1) {
-            let endpoint = body::endpoint(join, -i64::try_from(below).unwrap_or(0));
-            let connect =
-                NetworkConnectRequest { container: id.clone(), endpoint_config: Some(endpoint) };
+        for join in request.networks.iter().skip(1) {
+            let endpoint_config = Some(body::endpoint(join));
+            let connect = NetworkConnectRequest { container: id.clone(), endpoint_config };
             let joined = client.connect_network(&join.network, connect).await;
             if let Err(error) = joined.engine(self, "connect") {
                 if let Err(left) = self.drop_container(&id).await {

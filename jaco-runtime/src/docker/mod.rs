@@ -14,6 +14,7 @@ mod hijack;
 mod images;
 mod logs;
 mod memory;
+mod needs;
 mod networks;
 
 use std::{

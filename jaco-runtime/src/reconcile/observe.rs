@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use jaco_api::model::{AssignedReplica, Health, Intent, Observation, Reason, ReplicaState};
+use jaco_api::model::{
+    AssignedReplica, ContainerSpec, Health, Intent, Observation, Reason, ReplicaState,
+};
 
 use super::{
     images::Image,
@@ -41,8 +43,7 @@ pub(crate) fn observation(
         return Some(Observation { state: ReplicaState::Stopping, container, ..blank });
     }
     let (state, reason) = state(replica, current, others, memory, at);
-    let spec_image = replica.spec.as_deref().map(ImageRef::of);
-    let image = spec_image.and_then(|i| memory.images.get(&i));
+    let image = replica.spec.as_deref().and_then(|spec| awaited(spec, memory));
     let pull_failures = if started.is_some() { 0 } else { image.map_or(0, |i| i.failures) };
     Some(Observation { state, reason, pull_failures, ..blank })
 }
@@ -81,8 +82,7 @@ fn absent(
     others: &[&Container],
     memory: &Memory,
 ) -> (ReplicaState, Option<Reason>) {
-    let spec_image = replica.spec.as_deref().map(ImageRef::of);
-    match spec_image.and_then(|i| memory.images.get(&i)) {
+    match replica.spec.as_deref().and_then(|spec| awaited(spec, memory)) {
         Some(image) if image.reason.is_some() => (ReplicaState::Pulling, image.reason.clone()),
         Some(image) if image.is_fetching() => (ReplicaState::Pulling, None),
         _ if !others.is_empty() => (ReplicaState::Updating, None),
@@ -94,9 +94,16 @@ fn waiting(replica: &AssignedReplica) -> Reason {
     Reason { code: None, message: format!("waiting for {}", replica.waiting_on.join(", ")) }
 }
 
-/// The result of fetching the image of the next generation, once there is one.
+/// What is known of the image that is waited for: the first that is not there, else its own.
+fn awaited<'m>(spec: &ContainerSpec, memory: &'m Memory) -> Option<&'m Image> {
+    let mut all = ImageRef::all(spec).map(|image| memory.images.get(&image));
+    let own = all.clone().next().flatten();
+    all.find(|image| image.is_none_or(|i| !i.is_present())).unwrap_or(own)
+}
+
+/// The result of fetching the images of the next generation, once there is one.
 pub(crate) fn prepared(replica: &AssignedReplica, memory: &Memory) -> Option<Result<(), Reason>> {
-    let image = memory.images.get(&ImageRef::of(replica.prepare.as_deref()?))?;
+    let image = awaited(replica.prepare.as_deref()?, memory)?;
     match &image.reason {
         _ if image.is_present() => Some(Ok(())),
         Some(why) if Image::is_given_up(image) => Some(Err(why.clone())),

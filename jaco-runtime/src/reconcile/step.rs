@@ -174,18 +174,21 @@ fn make(
     if let Some(retry) = memory.retry_at.filter(|retry| at < *retry) {
         return Step::Hold(Some(retry));
     }
-    // The image comes first, so that a wrong one never takes down what runs.
-    let image = ImageRef::of(spec);
-    match memory.images.get(&image).unwrap_or(&Image::default()).next(spec.pull_policy, at) {
-        Next::Look => Step::LookForImage(image),
-        Next::Fetch => Step::Fetch(image),
-        Next::Busy => Step::Hold(None),
-        Next::Wait(until) => Step::Hold(Some(until)),
-        Next::Use => others.first().map_or(Step::Create, |other| dispose(other)),
+    // Images come first, so that a wrong one never takes down what runs.
+    for image in ImageRef::all(spec) {
+        let known = memory.images.get(&image).cloned().unwrap_or_default();
+        match known.next(spec.pull_policy, at) {
+            Next::Look => return Step::LookForImage(image),
+            Next::Fetch => return Step::Fetch(image),
+            Next::Busy => return Step::Hold(None),
+            Next::Wait(until) => return Step::Hold(Some(until)),
+            Next::Use => {}
+        }
     }
+    others.first().map_or(Step::Create, |other| dispose(other))
 }
 
-/// Nothing else is to be done: the image of the next generation is fetched.
+/// Nothing else is to be done: the images of the next generation are fetched.
 fn prepare(
     replica: &AssignedReplica,
     next: &ContainerSpec,
@@ -193,23 +196,26 @@ fn prepare(
     at: Duration,
     until: Option<Duration>,
 ) -> Step {
-    let image = ImageRef::of(next);
-    let known = memory.images.get(&image).cloned().unwrap_or_default();
-    let own = replica.spec.as_deref().map(ImageRef::of);
-    let own_is_fetched = own
-        .filter(|own| *own != image)
-        .and_then(|own| memory.images.get(&own))
-        .is_some_and(Image::is_fetching);
-    if own_is_fetched || known.is_given_up() || replica.prepared.is_some() {
+    let own_is_fetched = replica.spec.iter().flat_map(|spec| ImageRef::all(spec)).any(|own| {
+        ImageRef::all(next).all(|image| image != own)
+            && memory.images.get(&own).is_some_and(Image::is_fetching)
+    });
+    if own_is_fetched || replica.prepared.is_some() {
         return Step::Hold(until);
     }
     let earlier = |then: Duration| Some(until.map_or(then, |until| until.min(then)));
-    match known.next(next.pull_policy, at) {
-        Next::Look => Step::LookForImage(image),
-        Next::Fetch => Step::Fetch(image),
-        Next::Wait(then) => Step::Hold(earlier(then)),
-        Next::Use | Next::Busy => Step::Hold(until),
+    for image in ImageRef::all(next) {
+        let known = memory.images.get(&image).cloned().unwrap_or_default();
+        match known.next(next.pull_policy, at) {
+            _ if known.is_given_up() => return Step::Hold(until),
+            Next::Look => return Step::LookForImage(image),
+            Next::Fetch => return Step::Fetch(image),
+            Next::Wait(then) => return Step::Hold(earlier(then)),
+            Next::Busy => return Step::Hold(until),
+            Next::Use => {}
+        }
     }
+    Step::Hold(until)
 }
 
 #[cfg(test)]

@@ -63,16 +63,26 @@ pub fn container(
 }
 
 /// Highest priority first; equal priorities keep the order of names, so that it never varies.
+/// The first one provides the default gateway, unless the attachments say which one does.
 fn joins(id: &ReplicaId, attachments: &[Attachment]) -> Vec<NetworkJoin> {
     let mut sorted: Vec<&Attachment> = attachments.iter().collect();
     sorted.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.network.cmp(&b.network)));
+    let said = attachments.iter().any(|a| a.gw_priority != 0);
     sorted
         .into_iter()
-        .map(|a| {
+        .enumerate()
+        .map(|(place, a)| {
             let mut aliases = vec![id.service.to_string()];
             aliases.extend(a.aliases.iter().filter(|x| **x != *id.service.as_str()).cloned());
             aliases.dedup();
-            NetworkJoin { network: NetworkSpec::engine_name(&id.deployment, &a.network), aliases }
+            let by_place = if place == 0 { 1 } else { -i64::try_from(place).unwrap_or(0) };
+            NetworkJoin {
+                network: NetworkSpec::engine_name(&id.deployment, &a.network),
+                aliases,
+                gateway: if said { i64::from(a.gw_priority) } else { by_place },
+                interface: a.interface_name.clone(),
+                driver_opts: a.driver_opts.clone(),
+            }
         })
         .collect()
 }
@@ -109,7 +119,9 @@ pub fn volumes(
 ) -> (Vec<VolumeRequest>, Vec<String>) {
     let (mut made, mut awaited) = (Vec::new(), Vec::new());
     for mount in &spec.mounts {
-        let MountSource::Volume { name, external, driver, driver_opts, .. } = &mount.source else {
+        let MountSource::Volume { name, external, driver, driver_opts, labels: own, .. } =
+            &mount.source
+        else {
             continue;
         };
         if name.is_empty() {
@@ -119,7 +131,8 @@ pub fn volumes(
             awaited.push(name.clone());
             continue;
         }
-        let mut labels = cluster_labels(cluster);
+        let mut labels = own.clone();
+        labels.extend(cluster_labels(cluster));
         labels.insert(label::DEPLOYMENT.to_owned(), id.deployment.to_string());
         made.push(VolumeRequest {
             name: name.clone(),
@@ -162,6 +175,7 @@ mod tests {
             network: name.parse().unwrap(),
             aliases: aliases.iter().map(|a| (*a).to_owned()).collect(),
             priority,
+            ..Attachment::to("any".parse().unwrap())
         };
         let spec = ContainerSpec {
             networks: vec![
@@ -194,6 +208,8 @@ mod tests {
                 driver: String::new(),
                 driver_opts: Default::default(),
                 nocopy: false,
+                subpath: None,
+                labels: [("team".to_owned(), "blue".to_owned())].into(),
             },
             target: "/data".into(),
             read_only: false,
@@ -206,6 +222,29 @@ mod tests {
         let (made, awaited) = volumes(sample::cluster(), &id, &spec);
         assert_eq!(made.len(), 1);
         assert_eq!(made[0].labels[label::DEPLOYMENT], "shop");
+        assert_eq!(made[0].labels["team"], "blue");
         assert_eq!(awaited, ["backup"]);
+    }
+
+    #[test]
+    fn the_attachments_say_which_network_provides_the_gateway() {
+        let attachment = |name: &str, priority, gw_priority| Attachment {
+            priority,
+            gw_priority,
+            ..Attachment::to(name.parse().unwrap())
+        };
+        let gateways = |networks: Vec<Attachment>| {
+            let spec = Arc::new(ContainerSpec { networks, ..Default::default() });
+            let replica = sample::replica("shop.web.1", 1);
+            let request = container(sample::cluster(), &replica, &spec);
+            request.networks.into_iter().map(|n| (n.network, n.gateway)).collect::<Vec<_>>()
+        };
+        let named = |all: &[(&str, i64)]| {
+            all.iter().map(|(n, g)| (format!("jaco_shop_{n}"), *g)).collect::<Vec<_>>()
+        };
+        let quiet = vec![attachment("a", 0, 0), attachment("b", 9, 0), attachment("c", 0, 0)];
+        assert_eq!(gateways(quiet), named(&[("b", 1), ("a", -1), ("c", -2)]));
+        let said = vec![attachment("a", 0, 5), attachment("b", 9, -3)];
+        assert_eq!(gateways(said), named(&[("b", -3), ("a", 5)]));
     }
 }

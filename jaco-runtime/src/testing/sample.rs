@@ -18,11 +18,7 @@ pub fn cluster() -> ClusterId {
 pub fn spec(image: &str) -> ContainerSpec {
     ContainerSpec {
         image: image.to_owned(),
-        networks: vec![Attachment {
-            network: NetworkName::default_network(),
-            aliases: Vec::new(),
-            priority: 0,
-        }],
+        networks: vec![Attachment::to(NetworkName::default_network())],
         ..ContainerSpec::default()
     }
 }

@@ -29,23 +29,34 @@ pub(in crate::manifest) struct LinkDraft {
 
 pub(super) static LONG: Schema<DependencyDraft> = Schema {
     what: "a dependency",
+    at: &["services.*.depends_on.*"],
     extensions: true,
     attributes: &[
-        accepted("condition", |d, n, r| {
-            let words = [
-                ("service_started", DependencyCondition::Started),
-                ("service_healthy", DependencyCondition::Healthy),
-                ("service_completed_successfully", DependencyCondition::Completed),
-            ];
-            d.condition = values::one_of(n, &words, r).unwrap_or(d.condition);
+        accepted(
+            "condition",
+            "`service_started` (the default), `service_healthy` or `service_completed_successfully`.",
+            |d, n, r| {
+                let words = [
+                    ("service_started", DependencyCondition::Started),
+                    ("service_healthy", DependencyCondition::Healthy),
+                    ("service_completed_successfully", DependencyCondition::Completed),
+                ];
+                d.condition = values::one_of(n, &words, r).unwrap_or(d.condition);
+            },
+        ),
+        accepted("required", "false when the other service may be left out.", |d, n, r| {
+            d.required = values::boolean(n, r).unwrap_or(true)
         }),
-        accepted("required", |d, n, r| d.required = values::boolean(n, r).unwrap_or(true)),
-        accepted("restart", |_, n, r| {
-            if values::boolean(n, r) == Some(true) {
-                let reason = "a service is not restarted when another one is replaced";
-                r.notice(n.mark, "depends_on.restart", reason);
-            }
-        }),
+        accepted(
+            "restart",
+            "Accepted with a notice: a service is not restarted when another one is replaced.",
+            |_, n, r| {
+                if values::boolean(n, r) == Some(true) {
+                    let reason = "a service is not restarted when another one is replaced";
+                    r.notice(n.mark, "depends_on.restart", reason);
+                }
+            },
+        ),
     ],
 };
 

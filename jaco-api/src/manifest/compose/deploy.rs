@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{toplevel::texts, wishes::Wishes};
+use super::{
+    devices, rollout,
+    rollout::{RestartDraft, UpdateDraft},
+    toplevel::texts,
+    wishes::Wishes,
+};
 use crate::{
     manifest::{
-        fields::{Schema, Supported, accepted, ignored, planned},
+        fields::{Schema, Supported, accepted, checked, rejected},
         report::{Mark, Report, cut},
         values,
         yaml::Node,
     },
-    model::{FailureAction, RestartCondition, Span, UpdateOrder},
+    model::DeviceRequest,
 };
 
 /// Most replicas of a service.
-const MOST_REPLICAS: u32 = 10_000;
+pub(super) const MOST_REPLICAS: u32 = 10_000;
 /// Most labels replicas are spread over.
 const MOST_PREFERENCES: usize = 8;
 /// Most processors of a container, in thousandths.
@@ -34,6 +39,8 @@ pub(in crate::manifest) struct DeployDraft {
     pub(in crate::manifest) limits: Amounts,
     pub(in crate::manifest) reservations: Amounts,
     pub(in crate::manifest) update: UpdateDraft,
+    /// What is said of the way back.
+    pub(in crate::manifest) rollback: Option<UpdateDraft>,
     pub(in crate::manifest) restart: RestartDraft,
     pub(in crate::manifest) constraints: Vec<String>,
     pub(in crate::manifest) max_replicas_per_node: u32,
@@ -46,64 +53,90 @@ pub(in crate::manifest) struct Amounts {
     pub(in crate::manifest) cpu_millis: u64,
     pub(in crate::manifest) memory_bytes: u64,
     pub(in crate::manifest) pids: i64,
-}
-
-#[derive(Default)]
-pub(in crate::manifest) struct UpdateDraft {
-    pub(in crate::manifest) parallelism: Option<u32>,
-    pub(in crate::manifest) delay: Option<Span>,
-    pub(in crate::manifest) order: Option<(UpdateOrder, Mark)>,
-    pub(in crate::manifest) monitor: Option<Span>,
-    pub(in crate::manifest) max_failure_permille: Option<u32>,
-    pub(in crate::manifest) failure_action: Option<FailureAction>,
-}
-
-#[derive(Default)]
-pub(in crate::manifest) struct RestartDraft {
-    pub(in crate::manifest) condition: Option<(RestartCondition, Mark)>,
-    pub(in crate::manifest) max_attempts: Option<u32>,
-    pub(in crate::manifest) delay: Option<Span>,
+    pub(in crate::manifest) devices: Vec<DeviceRequest>,
 }
 
 static DEPLOY: Schema<DeployDraft> = Schema {
     what: "`deploy`",
+    at: &["services.*.deploy"],
     extensions: true,
     attributes: &[
-        accepted("mode", mode),
-        accepted("replicas", |d, n, r| d.replicas = replicas(n, r)),
-        accepted("labels", |d, n, r| {
-            d.labels = texts(n, r);
-            d.wishes.read(n, r);
+        accepted(
+            "mode",
+            "`replicated` (the default), `global` (one on every eligible node), `replicated-job` or `global-job` (ends when it exits well).",
+            mode,
+        ),
+        accepted(
+            "replicas",
+            "How many; jaco.yaml's `replicas` wins. 0 keeps everything and runs nothing.",
+            |d, n, r| d.replicas = replicas(n, r),
+        ),
+        accepted(
+            "labels",
+            "Labels of the service, not of its containers. Some that begin with `jaco.io/` are read by the cluster.",
+            |d, n, r| {
+                d.labels = texts(n, r);
+                d.wishes.read(n, r);
+            },
+        ),
+        accepted(
+            "resources",
+            "What a replica may use at most, and what is kept for it.",
+            |d, n, r| RESOURCES.decode(n, d, r),
+        ),
+        accepted("update_config", "How a change is rolled out.", |d, n, r| {
+            rollout::UPDATE.decode(n, &mut d.update, r)
         }),
-        accepted("resources", |d, n, r| RESOURCES.decode(n, d, r)),
-        accepted("update_config", |d, n, r| UPDATE.decode(n, &mut d.update, r)),
-        accepted("restart_policy", |d, n, r| RESTART.decode(n, &mut d.restart, r)),
-        accepted("placement", |d, n, r| PLACEMENT.decode(n, d, r)),
-        accepted("endpoint_mode", |_, n, r| {
-            if values::one_of(n, &[("vip", ()), ("dnsrr", ())], r).is_some() {
-                r.notice(n.mark, "endpoint_mode", "names lead to the healthy replicas directly");
-            }
-        }),
-        planned("rollback_config"),
+        accepted(
+            "restart_policy",
+            "When and how often an exited container is started again on its node.",
+            |d, n, r| rollout::RESTART.decode(n, &mut d.restart, r),
+        ),
+        accepted("placement", "On which nodes.", |d, n, r| PLACEMENT.decode(n, d, r)),
+        checked(
+            "endpoint_mode",
+            "How the name of the service is resolved: `vip` or `dnsrr`.",
+            |n, r| values::one_of(n, &[("vip", ()), ("dnsrr", ())], r).is_some(),
+            "names lead to the healthy replicas directly",
+        ),
+        accepted(
+            "rollback_config",
+            "How the way back to an earlier revision is gone; without it as `update_config`.",
+            |d, n, r| {
+                rollout::ROLLBACK.decode(n, d.rollback.get_or_insert_default(), r);
+            },
+        ),
     ],
 };
 
 static RESOURCES: Schema<DeployDraft> = Schema {
     what: "`resources`",
+    at: &["services.*.deploy.resources"],
     extensions: true,
     attributes: &[
-        accepted("limits", |d, n, r| LIMITS.decode(n, &mut d.limits, r)),
-        accepted("reservations", |d, n, r| RESERVATIONS.decode(n, &mut d.reservations, r)),
+        accepted("limits", "What a replica may use at most.", |d, n, r| {
+            LIMITS.decode(n, &mut d.limits, r)
+        }),
+        accepted(
+            "reservations",
+            "What is kept for a replica: a node without it is not chosen.",
+            |d, n, r| RESERVATIONS.decode(n, &mut d.reservations, r),
+        ),
     ],
 };
 
 static LIMITS: Schema<Amounts> = Schema {
     what: "`limits`",
+    at: &["services.*.deploy.resources.limits"],
     extensions: true,
     attributes: &[
-        accepted("cpus", |a, n, r| a.cpu_millis = cpus(n, r).unwrap_or_default()),
-        accepted("memory", |a, n, r| a.memory_bytes = values::bytes(n, r).unwrap_or_default()),
-        accepted("pids", |a, n, r| {
+        accepted("cpus", "Processors, as `0.5`.", |a, n, r| {
+            a.cpu_millis = cpus(n, r).unwrap_or_default()
+        }),
+        accepted("memory", "Memory, as `512M`; beyond it the container is killed.", |a, n, r| {
+            a.memory_bytes = values::bytes(n, r).unwrap_or_default()
+        }),
+        accepted("pids", "Processes; -1 is unlimited.", |a, n, r| {
             a.pids = values::integer(n, -1..=i64::MAX, r).unwrap_or_default();
         }),
     ],
@@ -111,76 +144,86 @@ static LIMITS: Schema<Amounts> = Schema {
 
 static RESERVATIONS: Schema<Amounts> = Schema {
     what: "`reservations`",
+    at: &["services.*.deploy.resources.reservations"],
     extensions: true,
     attributes: &[
-        accepted("cpus", |a, n, r| a.cpu_millis = cpus(n, r).unwrap_or_default()),
-        accepted("memory", |a, n, r| a.memory_bytes = values::bytes(n, r).unwrap_or_default()),
-        planned("generic_resources"),
-        planned("devices"),
+        accepted("cpus", "Processors, as `0.25`.", |a, n, r| {
+            a.cpu_millis = cpus(n, r).unwrap_or_default()
+        }),
+        accepted("memory", "Memory, as `128M`.", |a, n, r| {
+            a.memory_bytes = values::bytes(n, r).unwrap_or_default()
+        }),
+        accepted(
+            "devices",
+            "Devices that a driver of the engine chooses, GPUs above all. They choose no node: label those that have them and set a constraint.",
+            |a, n, r| a.devices = devices::reserved(n, r),
+        ),
+        rejected(
+            "generic_resources",
+            "Amounts of things that nodes are configured to have.",
+            NO_GENERIC,
+            LABEL_NODES,
+        ),
     ],
 };
 
-static UPDATE: Schema<UpdateDraft> = Schema {
-    what: "`update_config`",
+const NO_GENERIC: &str = "are not supported: nodes tell no resources of their own kind";
+const LABEL_NODES: &str = "label the nodes that have them and set `placement.constraints`";
+
+static GENERIC: Schema<()> = Schema {
+    what: "a generic resource",
+    at: &["services.*.deploy.resources.reservations.generic_resources"],
     extensions: true,
-    attributes: &[
-        accepted("parallelism", |u, n, r| u.parallelism = values::count(n, MOST_REPLICAS, r)),
-        accepted("delay", |u, n, r| u.delay = values::duration(n, r)),
-        accepted("monitor", |u, n, r| u.monitor = values::duration(n, r)),
-        accepted("max_failure_ratio", |u, n, r| {
-            u.max_failure_permille =
-                values::thousandths(n, 1000, r).and_then(|v| u32::try_from(v).ok());
-        }),
-        accepted("order", |u, n, r| {
-            let words =
-                [("start-first", UpdateOrder::StartFirst), ("stop-first", UpdateOrder::StopFirst)];
-            u.order = values::one_of(n, &words, r).map(|order| (order, n.mark));
-        }),
-        accepted("failure_action", |u, n, r| {
-            let words = [
-                ("rollback", FailureAction::Rollback),
-                ("pause", FailureAction::Pause),
-                ("continue", FailureAction::Continue),
-            ];
-            u.failure_action = values::one_of(n, &words, r);
-        }),
-    ],
+    attributes: &[rejected(
+        "discrete_resource_spec",
+        "A whole number of a thing.",
+        NO_GENERIC,
+        LABEL_NODES,
+    )],
 };
 
-static RESTART: Schema<RestartDraft> = Schema {
-    what: "`restart_policy`",
+static DISCRETE: Schema<()> = Schema {
+    what: "`discrete_resource_spec`",
+    at: &["services.*.deploy.resources.reservations.generic_resources.discrete_resource_spec"],
     extensions: true,
     attributes: &[
-        accepted("condition", |p, n, r| {
-            let words = [
-                ("any", RestartCondition::Any),
-                ("on-failure", RestartCondition::OnFailure),
-                ("none", RestartCondition::None),
-            ];
-            p.condition = values::one_of(n, &words, r).map(|c| (c, n.mark));
-        }),
-        accepted("delay", |p, n, r| p.delay = values::duration(n, r)),
-        accepted("max_attempts", |p, n, r| p.max_attempts = values::count(n, 1_000_000, r)),
-        ignored("window", "10 s of healthy running end a row of failures"),
+        rejected("kind", "The thing.", NO_GENERIC, LABEL_NODES),
+        rejected("value", "How many.", NO_GENERIC, LABEL_NODES),
     ],
 };
 
 static PLACEMENT: Schema<DeployDraft> = Schema {
     what: "`placement`",
+    at: &["services.*.deploy.placement"],
     extensions: true,
     attributes: &[
-        accepted("constraints", |d, n, r| d.constraints = constraints(n, r)),
-        accepted("max_replicas_per_node", |d, n, r| {
-            d.max_replicas_per_node = values::count(n, MOST_REPLICAS, r).unwrap_or_default();
-        }),
-        accepted("preferences", |d, n, r| d.spread_over = preferences(n, r)),
+        accepted(
+            "constraints",
+            "What must hold of a node: `node.labels.<name>`, `node.id`, `node.hostname`, `node.platform.os` or `.arch`, with `==` or `!=`.",
+            |d, n, r| d.constraints = constraints(n, r),
+        ),
+        accepted(
+            "max_replicas_per_node",
+            "Most replicas on one node; 0 is no limit.",
+            |d, n, r| {
+                d.max_replicas_per_node = values::count(n, MOST_REPLICAS, r).unwrap_or_default();
+            },
+        ),
+        accepted(
+            "preferences",
+            "Labels of nodes over whose values replicas are spread, the first one first.",
+            |d, n, r| d.spread_over = preferences(n, r),
+        ),
     ],
 };
 
 static PREFERENCE: Schema<Option<String>> = Schema {
     what: "a preference",
+    at: &["services.*.deploy.placement.preferences"],
     extensions: true,
-    attributes: &[accepted("spread", |p, n, r| *p = spread(n, r))],
+    attributes: &[accepted("spread", "A label of nodes, as `node.labels.zone`.", |p, n, r| {
+        *p = spread(n, r)
+    })],
 };
 
 /// Every key below `deploy`.
@@ -189,8 +232,11 @@ pub(super) fn describe() -> Vec<Supported> {
     out.extend(RESOURCES.describe());
     out.extend(LIMITS.describe());
     out.extend(RESERVATIONS.describe());
-    out.extend(UPDATE.describe());
-    out.extend(RESTART.describe());
+    out.extend(GENERIC.describe());
+    out.extend(DISCRETE.describe());
+    out.extend(rollout::UPDATE.describe());
+    out.extend(rollout::ROLLBACK.describe());
+    out.extend(rollout::RESTART.describe());
     out.extend(PLACEMENT.describe());
     out.extend(PREFERENCE.describe());
     out

@@ -43,38 +43,93 @@ const NO_DRIVER: &str = "remove it; the cluster keeps secrets itself, see `jaco 
 
 static FILE: Schema<FileDraft> = Schema {
     what: "a secret or config",
+    at: &["secrets.*", "configs.*"],
     extensions: true,
     attributes: &[
-        accepted("file", beside),
-        accepted("environment", beside),
-        accepted("content", content),
-        accepted("external", external),
-        accepted("name", |f, n, r| f.name = name(n, r)),
-        ignored("labels", "nothing shows them"),
-        rejected("driver", DRIVERS, NO_DRIVER),
-        rejected("driver_opts", DRIVERS, NO_DRIVER),
-        rejected("template_driver", DRIVERS, "remove it"),
+        accepted(
+            "file",
+            "The file that holds it, of at most 512 KiB; the client reads it.",
+            beside,
+        ),
+        accepted(
+            "environment",
+            "The variable that holds it, of the file that `environment` of jaco.yaml names.",
+            beside,
+        ),
+        accepted(
+            "content",
+            "The content itself; variables in it are filled. `{base64: …}` for what is no text.",
+            content,
+        ),
+        accepted(
+            "external",
+            "true: it is in the cluster, where `jaco secret set` or `jaco config set` put it.",
+            external,
+        ),
+        accepted("name", "Its name in the cluster, where that differs from the key.", |f, n, r| {
+            f.name = name(n, r);
+        }),
+        ignored("labels", "Labels.", "nothing shows them"),
+        rejected("driver", "The driver that keeps it.", DRIVERS, NO_DRIVER),
+        rejected("driver_opts", "Options of the driver.", DRIVERS, NO_DRIVER),
+        rejected(
+            "template_driver",
+            "The driver that fills in its variables.",
+            DRIVERS,
+            "remove it; `content` has its variables filled",
+        ),
     ],
 };
 
 static USE: Schema<FileUseDraft> = Schema {
     what: "a secret or config of a service",
+    at: &["services.*.secrets", "services.*.configs"],
     extensions: true,
     attributes: &[
-        accepted("source", |u, n, r| {
+        accepted("source", "Its key at the top level.", |u, n, r| {
             u.source = values::some_text(n, r).unwrap_or_default();
             u.mark = n.mark;
         }),
-        accepted("target", |u, n, r| u.target = values::some_text(n, r)),
-        accepted("uid", |u, n, r| u.uid = id(n, r)),
-        accepted("gid", |u, n, r| u.gid = id(n, r)),
-        accepted("mode", |u, n, r| u.mode = mounts::mode(n, r)),
+        accepted(
+            "target",
+            "Where the container finds it: an absolute path, or a name below `/run/secrets` (configs: below `/`).",
+            |u, n, r| u.target = values::some_text(n, r),
+        ),
+        accepted("uid", "Number of the user that owns it; default 0.", |u, n, r| u.uid = id(n, r)),
+        accepted("gid", "Number of its group; default 0.", |u, n, r| u.gid = id(n, r)),
+        accepted("mode", "Its mode in octal digits; default 0444.", |u, n, r| {
+            u.mode = mounts::mode(n, r);
+        }),
     ],
 };
 
-/// Every key of both.
+static EXTERNAL: Schema<FileDraft> = Schema {
+    what: "an external secret or config",
+    at: &["secrets.*.external", "configs.*.external"],
+    extensions: false,
+    attributes: &[accepted(
+        "name",
+        "Its name in the cluster: the old way to say it.",
+        |f, n, r| {
+            f.name = name(n, r);
+        },
+    )],
+};
+
+static BINARY: Schema<Option<Vec<u8>>> = Schema {
+    what: "a content",
+    at: &["secrets.*.content", "configs.*.content"],
+    extensions: false,
+    attributes: &[accepted("base64", "The bytes, as base64.", |b, n, r| {
+        let text = values::text(n, r).unwrap_or_default();
+        *b = STANDARD.decode(text).ok().or_else(|| values::wrong(n, "base64", r));
+    })],
+};
+
+/// Every key of these.
 pub(super) fn describe() -> Vec<Supported> {
-    FILE.describe().chain(USE.describe()).collect()
+    let all = FILE.describe().chain(EXTERNAL.describe()).chain(BINARY.describe());
+    all.chain(USE.describe()).collect()
 }
 
 /// Decodes `secrets` and `configs` of the top level.
@@ -153,14 +208,6 @@ fn content(draft: &mut FileDraft, node: &Node, report: &mut Report<'_>) {
     }
     draft.given = Some(node.mark);
     let bytes = if let Value::Map(_) = node.value {
-        static BINARY: Schema<Option<Vec<u8>>> = Schema {
-            what: "a content",
-            extensions: false,
-            attributes: &[accepted("base64", |b, n, r| {
-                let text = values::text(n, r).unwrap_or_default();
-                *b = STANDARD.decode(text).ok().or_else(|| values::wrong(n, "base64", r));
-            })],
-        };
         let mut bytes = None;
         BINARY.decode(node, &mut bytes, report);
         bytes
@@ -184,12 +231,7 @@ fn external(draft: &mut FileDraft, node: &Node, report: &mut Report<'_>) {
         return;
     };
     draft.external = true;
-    static OLD: Schema<FileDraft> = Schema {
-        what: "an external secret or config",
-        extensions: false,
-        attributes: &[accepted("name", |f, n, r| f.name = name(n, r))],
-    };
-    OLD.decode(node, draft, report);
+    EXTERNAL.decode(node, draft, report);
 }
 
 fn name(node: &Node, report: &mut Report<'_>) -> Option<FileName> {

@@ -2,7 +2,7 @@
 
 use crate::{
     manifest::{
-        fields::{Schema, accepted, planned},
+        fields::{Schema, accepted},
         report::Report,
         values,
         yaml::{Node, Value},
@@ -17,20 +17,42 @@ pub(super) struct Draft {
     interval: Option<Span>,
     timeout: Option<Span>,
     start_period: Option<Span>,
+    start_interval: Option<Span>,
     retries: Option<u32>,
 }
 
 pub(super) static HEALTHCHECK: Schema<Draft> = Schema {
     what: "a health check",
+    at: &["services.*.healthcheck"],
     extensions: true,
     attributes: &[
-        accepted("test", test),
-        accepted("disable", |d, n, r| d.disabled |= values::boolean(n, r).unwrap_or_default()),
-        accepted("interval", |d, n, r| d.interval = values::duration(n, r)),
-        accepted("timeout", |d, n, r| d.timeout = values::duration(n, r)),
-        accepted("start_period", |d, n, r| d.start_period = values::duration(n, r)),
-        accepted("retries", |d, n, r| d.retries = values::count(n, 1000, r)),
-        planned("start_interval"),
+        accepted(
+            "test",
+            "`[CMD, …]`, `[CMD-SHELL, …]`, a text for the shell, or `NONE`; without it the image's command.",
+            test,
+        ),
+        accepted("disable", "true: no check, not even the image's.", |d, n, r| {
+            d.disabled |= values::boolean(n, r).unwrap_or_default()
+        }),
+        accepted("interval", "Pause between checks, as `30s`.", |d, n, r| {
+            d.interval = values::duration(n, r)
+        }),
+        accepted("timeout", "Most time one check may take, as `5s`.", |d, n, r| {
+            d.timeout = values::duration(n, r)
+        }),
+        accepted(
+            "start_period",
+            "Failures do not count for so long after the start.",
+            |d, n, r| d.start_period = values::duration(n, r),
+        ),
+        accepted("retries", "Failures in a row that make the replica unhealthy.", |d, n, r| {
+            d.retries = values::count(n, 1000, r)
+        }),
+        accepted(
+            "start_interval",
+            "Pause between checks in that time. Needs Docker 25.",
+            |d, n, r| d.start_interval = values::duration(n, r),
+        ),
     ],
 };
 
@@ -46,6 +68,7 @@ pub(super) fn decode(node: &Node, report: &mut Report<'_>) -> Option<Healthcheck
         interval: d.interval,
         timeout: d.timeout,
         start_period: d.start_period,
+        start_interval: d.start_interval,
         retries: d.retries,
     })
 }

@@ -16,19 +16,29 @@ use crate::{
 
 pub(super) static LOGGING: Schema<Logging> = Schema {
     what: "the logging of a service",
+    at: &["services.*.logging"],
     extensions: true,
     attributes: &[
-        accepted("driver", |l, n, r| l.driver = values::some_text(n, r).unwrap_or_default()),
-        accepted("options", |l, n, r| l.options = texts(n, r)),
+        accepted("driver", "Log driver of the engine, as `local`.", |l, n, r| {
+            l.driver = values::some_text(n, r).unwrap_or_default()
+        }),
+        accepted("options", "Options of the driver, as `max-size: 10m`.", |l, n, r| {
+            l.options = texts(n, r)
+        }),
     ],
 };
 
 pub(super) static ULIMIT: Schema<(Option<i64>, Option<i64>)> = Schema {
     what: "a limit",
+    at: &["services.*.ulimits.*"],
     extensions: true,
     attributes: &[
-        accepted("soft", |u, n, r| u.0 = values::integer(n, -1..=i64::MAX, r)),
-        accepted("hard", |u, n, r| u.1 = values::integer(n, -1..=i64::MAX, r)),
+        accepted("soft", "Soft limit; -1 is unlimited.", |u, n, r| {
+            u.0 = values::integer(n, -1..=i64::MAX, r)
+        }),
+        accepted("hard", "Hard limit; -1 is unlimited.", |u, n, r| {
+            u.1 = values::integer(n, -1..=i64::MAX, r)
+        }),
     ],
 };
 

@@ -6,13 +6,20 @@
 mod attach;
 mod depends;
 mod deploy;
+mod devices;
 mod files;
 mod health;
 mod host;
+mod image;
+mod limits;
 mod mounts;
+mod namespaces;
 mod ports;
+mod rollout;
 mod service;
+mod tmpfs;
 mod toplevel;
+mod undecoded;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +29,7 @@ pub(super) use depends::{DependencyDraft, LinkDraft};
 pub(super) use deploy::{DeployDraft, constraints, replicas};
 pub(super) use files::{FileDraft, FileUseDraft};
 pub(super) use mounts::MountDraft;
+pub(super) use rollout::UpdateDraft;
 pub(super) use service::ServiceDraft;
 pub(super) use toplevel::VolumeDraft;
 
@@ -78,7 +86,7 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
     draft
 }
 
-/// Every key of a compose file.
+/// Every key of a compose file but those that only the client reads.
 pub(super) fn describe() -> Vec<Supported> {
     let mut out: Vec<Supported> = toplevel::COMPOSE.describe().collect();
     out.extend(service::SERVICE.describe());
@@ -91,7 +99,10 @@ pub(super) fn describe() -> Vec<Supported> {
     out.extend(files::describe());
     out.extend(host::LOGGING.describe());
     out.extend(host::ULIMIT.describe());
+    out.extend(devices::describe());
+    out.extend(limits::describe());
     out.extend(toplevel::describe());
+    out.extend(undecoded::describe());
     out
 }
 

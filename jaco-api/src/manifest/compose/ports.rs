@@ -25,24 +25,43 @@ pub(super) struct Entry {
 
 pub(super) static LONG: Schema<Entry> = Schema {
     what: "a port",
+    at: &["services.*.ports"],
     extensions: true,
     attributes: &[
-        accepted("target", |e, n, r| e.target = range(e, n, r)),
-        accepted("published", |e, n, r| e.published = range(e, n, r).map(|p| (p, n.mark))),
-        accepted("protocol", |e, n, r| {
+        accepted("target", "Port in the container, or a range.", |e, n, r| {
+            e.target = range(e, n, r)
+        }),
+        accepted(
+            "published",
+            "Port every node opens, or a range; without it the cluster chooses one.",
+            |e, n, r| e.published = range(e, n, r).map(|p| (p, n.mark)),
+        ),
+        accepted("protocol", "`tcp` (the default) or `udp`.", |e, n, r| {
             let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
             e.protocol = values::one_of(n, &words, r).unwrap_or_default();
         }),
-        accepted("host_ip", |e, n, r| {
-            e.host_ip = values::some_text(n, r).map(|ip| (ip, n.mark));
-        }),
-        accepted("mode", |_, n, r| {
-            if values::one_of(n, &[("ingress", false), ("host", true)], r) == Some(true) {
-                r.notice(n.mark, "mode: host", "a published port is open on every node");
-            }
-        }),
-        ignored("name", "ports are known by their number"),
-        ignored("app_protocol", "published ports carry TCP or UDP as it comes"),
+        accepted(
+            "host_ip",
+            "`0.0.0.0` or `::`: ports are open on every node. One for the loopback address is left out with a warning.",
+            |e, n, r| {
+                e.host_ip = values::some_text(n, r).map(|ip| (ip, n.mark));
+            },
+        ),
+        accepted(
+            "mode",
+            "`ingress`. `host` is accepted with a notice: a published port is open on every node.",
+            |_, n, r| {
+                if values::one_of(n, &[("ingress", false), ("host", true)], r) == Some(true) {
+                    r.notice(n.mark, "mode: host", "a published port is open on every node");
+                }
+            },
+        ),
+        ignored("name", "A name for people.", "ports are known by their number"),
+        ignored(
+            "app_protocol",
+            "What is spoken on the port.",
+            "published ports carry TCP or UDP as it comes",
+        ),
     ],
 };
 

@@ -27,25 +27,30 @@ pub(super) const ENV_FILE: FileAttribute =
 pub(super) const LABEL_FILE: FileAttribute =
     FileAttribute { name: "label_file", into: "labels", long: false };
 
-struct EnvFile {
+pub(super) struct EnvFile {
     path: String,
     mark: Mark,
     required: bool,
     raw: bool,
 }
 
-static LONG: Schema<EnvFile> = Schema {
+pub(super) static LONG: Schema<EnvFile> = Schema {
     what: "an env file",
+    at: &["services.*.env_file"],
     extensions: true,
     attributes: &[
-        accepted("path", |f, n, r| {
+        accepted("path", "The file, relative to the compose file.", |f, n, r| {
             f.mark = n.mark;
             f.path = values::some_text(n, r).unwrap_or_default();
         }),
-        accepted("required", |f, n, r| f.required = values::boolean(n, r).unwrap_or(true)),
-        accepted("format", |f, n, r| {
-            f.raw = values::one_of(n, &[("raw", true)], r).unwrap_or_default();
+        accepted("required", "false when the file may be missing; default true.", |f, n, r| {
+            f.required = values::boolean(n, r).unwrap_or(true);
         }),
+        accepted(
+            "format",
+            "`raw` takes values as they stand, without quotes or variables.",
+            |f, n, r| f.raw = values::one_of(n, &[("raw", true)], r).unwrap_or_default(),
+        ),
     ],
 };
 

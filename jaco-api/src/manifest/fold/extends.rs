@@ -30,17 +30,24 @@ pub(super) struct Built {
 
 /// What `extends` names.
 #[derive(Default)]
-struct Reference {
+pub(super) struct Reference {
     service: Option<Placed>,
     file: Option<Placed>,
 }
 
-static LONG: Schema<Reference> = Schema {
+pub(super) static LONG: Schema<Reference> = Schema {
     what: "`extends`",
+    at: &["services.*.extends"],
     extensions: false,
     attributes: &[
-        accepted("service", |e, n, r| e.service = values::some_text(n, r).map(|s| (s, n.mark))),
-        accepted("file", |e, n, r| e.file = values::some_text(n, r).map(|f| (f, n.mark))),
+        accepted("service", "The service that is extended.", |e, n, r| {
+            e.service = values::some_text(n, r).map(|s| (s, n.mark));
+        }),
+        accepted(
+            "file",
+            "The compose file it stands in, relative to this one; this one when not given.",
+            |e, n, r| e.file = values::some_text(n, r).map(|f| (f, n.mark)),
+        ),
     ],
 };
 

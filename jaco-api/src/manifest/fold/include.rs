@@ -30,21 +30,34 @@ const RESOURCES: [(&str, &str); 6] = [
 
 /// One entry of `include`.
 #[derive(Default)]
-struct Include {
+pub(super) struct Include {
     paths: Vec<(String, Mark)>,
     directory: Option<(String, Mark)>,
     env_files: Vec<(String, Mark)>,
 }
 
-static LONG: Schema<Include> = Schema {
+pub(super) static LONG: Schema<Include> = Schema {
     what: "an include",
+    at: &["include"],
     extensions: false,
     attributes: &[
-        accepted("path", |i, n, r| i.paths = texts(n, r)),
-        accepted("project_directory", |i, n, r| {
-            i.directory = values::some_text(n, r).map(|d| (d, n.mark));
-        }),
-        accepted("env_file", |i, n, r| i.env_files = texts(n, r)),
+        accepted(
+            "path",
+            "The compose file, or several of which later ones go over earlier ones.",
+            |i, n, r| i.paths = texts(n, r),
+        ),
+        accepted(
+            "project_directory",
+            "Where its relative paths begin; its own directory when not given.",
+            |i, n, r| i.directory = values::some_text(n, r).map(|d| (d, n.mark)),
+        ),
+        accepted(
+            "env_file",
+            "Files of variables for it; `.env` beside it when not given.",
+            |i, n, r| {
+                i.env_files = texts(n, r);
+            },
+        ),
     ],
 };
 

@@ -37,40 +37,50 @@ impl Merge<'_, '_, '_> {
             return;
         }
         let aliases: Vec<String> = draft.container_name.iter().cloned().collect();
-        let mut add =
-            |network: &str, mark: Mark, more: &[String], priority, report: &mut Report<'_>| {
-                let Some((network, (network_spec, digest))) = self.networks.get_key_value(network)
-                else {
-                    return unknown(self.compose, network, mark, report);
-                };
-                let mut aliases = aliases.clone();
-                aliases.extend_from_slice(more);
-                aliases.retain(|a| a != name.as_str());
-                aliases.sort_unstable();
-                aliases.dedup();
-                used.entry(network.clone()).or_insert_with(|| network_spec.clone());
-                spec.references.insert(format!("network:{network}"), *digest);
-                spec.networks.push(Attachment { network: network.clone(), aliases, priority });
+        let mut add = |network: &str,
+                       mark: Mark,
+                       draft: Option<&AttachmentDraft>,
+                       report: &mut Report<'_>| {
+            let Some((network, (network_spec, digest))) = self.networks.get_key_value(network)
+            else {
+                return unknown(self.compose, network, mark, report);
             };
+            let mut aliases = aliases.clone();
+            aliases.extend(draft.into_iter().flat_map(|a| a.aliases.iter().cloned()));
+            aliases.retain(|a| a != name.as_str());
+            aliases.sort_unstable();
+            aliases.dedup();
+            used.entry(network.clone()).or_insert_with(|| network_spec.clone());
+            spec.references.insert(format!("network:{network}"), *digest);
+            let plain = Attachment { aliases, ..Attachment::to(network.clone()) };
+            spec.networks.push(match draft {
+                None => plain,
+                Some(a) => Attachment {
+                    priority: a.priority,
+                    gw_priority: a.gw_priority,
+                    interface_name: a.interface_name.clone(),
+                    driver_opts: a.driver_opts.clone(),
+                    ..plain
+                },
+            });
+        };
         match (replaced, &draft.networks) {
             (Some(names), compose) => {
                 let known: BTreeMap<&str, &AttachmentDraft> =
                     compose.iter().flatten().map(|a| (a.network.as_str(), a)).collect();
                 for (network, mark) in names {
-                    let same = known.get(network.as_str());
-                    let more = same.map_or(&[][..], |a| &a.aliases);
-                    let priority = same.map_or(0, |a| a.priority);
-                    add(network, *mark, more, priority, self.jaco_report);
+                    let same = known.get(network.as_str()).copied();
+                    add(network, *mark, same, self.jaco_report);
                 }
             }
             (None, Some(list)) => {
                 for a in list {
                     self.report.within(&format!("{path}.networks"), |report| {
-                        add(&a.network, a.mark, &a.aliases, a.priority, report);
+                        add(&a.network, a.mark, Some(a), report);
                     });
                 }
             }
-            (None, None) => add("default", draft.mark, &[], 0, self.report),
+            (None, None) => add("default", draft.mark, None, self.report),
         }
         spec.networks.sort_by(|a, b| a.network.cmp(&b.network));
     }

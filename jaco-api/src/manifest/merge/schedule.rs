@@ -6,13 +6,13 @@ use super::{Merge, override_of, storage::Storage};
 use crate::{
     error::ErrorCode,
     manifest::{
-        compose::{DeployDraft, ServiceDraft},
+        compose::{DeployDraft, ServiceDraft, UpdateDraft},
         jaco::{Kind, OverrideDraft},
         report::Mark,
     },
     model::{
-        Mode, Placement, Resources, RestartCondition, RestartPolicy, ServiceName, ServiceSchedule,
-        UpdateConfig, UpdateOrder,
+        FailureAction, Mode, Placement, Resources, RestartCondition, RestartPolicy, ServiceName,
+        ServiceSchedule, UpdateConfig, UpdateOrder,
     },
 };
 
@@ -46,6 +46,8 @@ impl Merge<'_, '_, '_> {
         }
         let singleton = self.singleton(name, path, placement.as_ref(), deploy, own);
         self.check_reschedule(name, path, placement.as_ref(), deploy, storage.stateful);
+        let update = update_config(&deploy.update, storage.stateful || singleton);
+        let rollback = self.rollback_config(path, deploy, &update);
         let restart = restart_policy(deploy, awaited);
         let job = deploy.job || awaited || restart.condition != RestartCondition::Any;
         ServiceSchedule {
@@ -58,7 +60,8 @@ impl Merge<'_, '_, '_> {
             max_replicas_per_node: deploy.max_replicas_per_node,
             mode: if job { Mode::Job } else { Mode::Service },
             restart,
-            update: update_config(deploy, storage.stateful || singleton),
+            update,
+            rollback,
             depends_on: self.dependencies(draft),
             volumes: storage.volumes,
             stateful: storage.stateful,
@@ -68,12 +71,35 @@ impl Merge<'_, '_, '_> {
             singleton,
             reschedule_after: deploy.wishes.reschedule_after.map(|(after, _)| after),
             spread_over: deploy.spread_over.clone(),
+            service_labels: deploy.labels.clone(),
             reserved_cpu_millis: deploy.reservations.cpu_millis,
             reserved_memory_bytes: match deploy.reservations.memory_bytes {
                 0 => draft.old_resources.memory_reservation_bytes,
                 n => n,
             },
         }
+    }
+
+    /// How the way back is gone, if that is said apart. Its order is that of the way there: what
+    /// replaces in place has no room to do otherwise.
+    fn rollback_config(
+        &mut self,
+        path: &str,
+        deploy: &DeployDraft,
+        update: &UpdateConfig,
+    ) -> Option<UpdateConfig> {
+        let given = deploy.rollback.as_ref()?;
+        if let Some((order, mark)) = given.order
+            && order != update.order
+        {
+            self.report.within(&format!("{path}.deploy.rollback_config.order"), |r| {
+                let message = "`order` of the way back must be the one of `update_config`";
+                r.error_hint(mark, message, "remove it, or set `update_config.order`");
+            });
+        }
+        let failure_action = given.failure_action.unwrap_or(FailureAction::Pause);
+        let order = update.order;
+        Some(UpdateConfig { order, failure_action, ..update_config(given, false) })
     }
 
     /// What jaco.yaml says, else `deploy.mode`, else the cluster's default.
@@ -239,8 +265,8 @@ fn restart_policy(deploy: &DeployDraft, awaited: bool) -> RestartPolicy {
 
 /// What the manifest says; what it does not say follows from whether two replicas of the same may
 /// be there at once.
-fn update_config(deploy: &DeployDraft, alone: bool) -> UpdateConfig {
-    let (given, default) = (&deploy.update, UpdateConfig::default_for(alone));
+fn update_config(given: &UpdateDraft, alone: bool) -> UpdateConfig {
+    let default = UpdateConfig::default_for(alone);
     UpdateConfig {
         parallelism: given.parallelism.unwrap_or(default.parallelism),
         delay: given.delay.unwrap_or(default.delay),

@@ -39,7 +39,10 @@ impl Merge<'_, '_, '_> {
             let mut mount = mount_draft.mount.clone();
             match (&mut mount.source, &mount_draft.key) {
                 (MountSource::Bind { .. }, _) => stateful = true,
-                (MountSource::Volume { name, external, driver, driver_opts, .. }, Some(key)) => {
+                (
+                    MountSource::Volume { name, external, driver, driver_opts, labels, .. },
+                    Some(key),
+                ) => {
                     let Some((key, (volume, digest))) = self.volumes.get_key_value(key.as_str())
                     else {
                         self.unknown_volume(key, mount_draft.mark, path);
@@ -49,6 +52,7 @@ impl Merge<'_, '_, '_> {
                     *external = volume.external;
                     driver.clone_from(&volume.driver);
                     driver_opts.clone_from(&volume.driver_opts);
+                    labels.clone_from(&volume.labels);
                     volumes.insert(volume.engine_name.clone());
                     spec.references.insert(format!("volume:{key}"), *digest);
                     used.entry(key.clone()).or_insert_with(|| volume.clone());

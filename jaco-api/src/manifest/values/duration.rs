@@ -20,7 +20,23 @@ pub(in crate::manifest) fn duration(node: &Node, report: &mut Report<'_>) -> Opt
     wrong(node, "a length of time such as 30s or 1m30s", report)
 }
 
+/// A number of microseconds, or a length of time; at most `most`.
+pub(in crate::manifest) fn micros(node: &Node, most: i64, report: &mut Report<'_>) -> Option<i64> {
+    let text = node.as_text().unwrap_or("").trim();
+    let plain = || text.parse::<i64>().ok();
+    let parsed = plain().or_else(|| microseconds(text).and_then(|us| us.try_into().ok()));
+    let expected = || match most {
+        i64::MAX => "a number of microseconds, or a time such as 50ms".to_owned(),
+        most => format!("a number of microseconds, or a time such as 50ms, up to {most}"),
+    };
+    parsed.filter(|us| (0..=most).contains(us)).or_else(|| wrong(node, &expected(), report))
+}
+
 fn parse(text: &str) -> Option<u64> {
+    microseconds(text).map(|us| us.div_ceil(1000)).filter(|ms| *ms <= LONGEST_MS)
+}
+
+fn microseconds(text: &str) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }
@@ -45,7 +61,7 @@ fn parse(text: &str) -> Option<u64> {
         total = total.checked_add(micros)?;
         rest = tail;
     }
-    Some(total.div_ceil(1000)).filter(|ms| !text.is_empty() && *ms <= LONGEST_MS)
+    Some(total).filter(|_| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -63,13 +63,12 @@ impl<'a> Steps<'_, 'a> {
     /// How many must run without a global service's replica that leaves its node: one that is
     /// numbered, from before the service became global, serves until the others do.
     fn floor_of_leaving(&self, replica: &Replica, covered: u32) -> u32 {
-        let schedule = &self.service.planned.schedule;
         let rolling = active_rollout(self.service.deployment).is_some();
-        let of_rollout = if rolling { schedule.floor(covered) } else { 0 };
+        let of_rollout = if rolling { self.service.floor(covered) } else { 0 };
         if has_node_slot(replica) {
             of_rollout
         } else {
-            of_rollout.max(schedule.floor(self.desired))
+            of_rollout.max(self.service.floor(self.desired))
         }
     }
 }

@@ -90,7 +90,7 @@ impl<'a> Steps<'_, 'a> {
         let global = service.planned.schedule.is_global();
         let lost = |r: &&Replica| global && has_node_slot(r) && !covers(pass.state, r);
         let desired = self.desired.saturating_sub(count(service.present().filter(lost).count()));
-        let floor = service.planned.schedule.floor(desired.max(covered));
+        let floor = service.floor(desired.max(covered));
         let running = service.present().filter(|r| r.is_running() && !self.is_removed(r));
         let mut spare = count(running.count()).saturating_sub(floor);
         let busy = self.under_way() + self.coming();

@@ -117,7 +117,7 @@ impl<'a> Steps<'_, 'a> {
 
     /// How many replicas may be under way at a time.
     fn parallelism(&self) -> u32 {
-        match self.service.planned.schedule.update.parallelism {
+        match self.service.update().parallelism {
             0 => u32::MAX,
             n => n,
         }
@@ -128,9 +128,8 @@ impl<'a> Steps<'_, 'a> {
         let last = active_rollout(self.service.deployment)
             .filter(|_| self.service.rolled)
             .and_then(|r| r.last_step.get(self.service.name).copied());
-        let next = last.map_or(Timestamp(0), |last| {
-            last.after(self.service.planned.schedule.update.delay.to_std())
-        });
+        let next =
+            last.map_or(Timestamp(0), |last| last.after(self.service.update().delay.to_std()));
         if next > pass.now {
             pass.wake(next);
             self.waiting = true;

@@ -1,6 +1,6 @@
 use jaco_api::model::{
     DeploymentPhase, FailureAction, Health, Mode, Observation, Placement, ReplicaState,
-    RolloutPhase, ServiceSchedule, Span, UpdateConfig, UpdateOrder,
+    RevisionOrigin, RolloutPhase, ServiceSchedule, Span, UpdateConfig, UpdateOrder,
 };
 
 use crate::testing::world::{World, name, seen, service, stateful};
@@ -94,7 +94,11 @@ fn parallelism_is_how_many_are_replaced_at_a_time() {
             world.agents(&[]);
         }
         assert_eq!(phase(&world), RolloutPhase::Completed);
-        assert_eq!(least, schedule.floor(5) as usize, "{parallelism} {order:?}");
+        assert_eq!(
+            least,
+            schedule.floor(5, RevisionOrigin::Apply) as usize,
+            "{parallelism} {order:?}"
+        );
     }
 }
 
@@ -205,6 +209,51 @@ fn the_way_back_can_fail_too_and_ends() {
     world.show();
     assert_eq!(phase(&world), RolloutPhase::Failed);
     insta::assert_snapshot!(world.transcript());
+}
+
+#[test]
+fn the_way_back_is_gone_as_its_own_part_of_the_manifest_says() {
+    // There one at a time; back the same way, or all that are left at once.
+    for (apart, least_running) in [(None, 2), (Some(0), 1)] {
+        let mut schedule =
+            ServiceSchedule { update: UpdateConfig::default_for(true), ..service(3) };
+        schedule.rollback =
+            apart.map(|parallelism| UpdateConfig { parallelism, ..schedule.update.clone() });
+        let services = [("web", schedule)];
+        let mut world = running(&["a", "b", "c"], &services);
+        deploy(&mut world, &services, 2);
+        let outdated = |world: &World| world.state().replicas().filter(|r| r.revision == 1).count();
+        while outdated(&world) > 0 {
+            world.step();
+            world.agents(&[]);
+        }
+        world.enter("shop.web.3", ReplicaState::Failed, "exited with code 1");
+        world.step();
+        assert_eq!(phase(&world), RolloutPhase::RollingBack);
+        let mut least = 3;
+        for _ in 0..20 {
+            world.step();
+            least = least.min(serving(&world, "web"));
+            world.agents(&[]);
+        }
+        assert_eq!(phase(&world), RolloutPhase::Failed, "{}", world.transcript());
+        assert_eq!(least, least_running, "{apart:?}\n{}", world.transcript());
+    }
+}
+
+#[test]
+fn as_many_may_fail_as_the_ratio_says() {
+    for (permille, phase_after) in [(499, RolloutPhase::RollingBack), (500, RolloutPhase::Rolling)]
+    {
+        let schedule = updated(service(2), |u| u.max_failure_permille = permille);
+        let mut world = running(&["a", "b"], &[("web", schedule.clone())]);
+        deploy(&mut world, &[("web", schedule)], 2);
+        world.step();
+        let first = world.state().replicas().find(|r| r.revision == 2).unwrap().id.to_string();
+        world.enter(&first, ReplicaState::Failed, "exited with code 3");
+        world.step();
+        assert_eq!(phase(&world), phase_after, "{permille}\n{}", world.transcript());
+    }
 }
 
 #[test]

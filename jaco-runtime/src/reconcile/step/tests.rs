@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jaco_api::model::{Health, PullPolicy, Timestamp};
+use jaco_api::model::{Health, Mount, MountSource, PullPolicy, Span, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -91,6 +91,36 @@ fn one_step_per_situation() {
     for (what, replica, mut memory, containers, expected) in cases {
         assert_eq!(step_of(&replica, &mut memory, &containers), expected, "{what}");
     }
+}
+
+#[test]
+fn the_first_pause_before_a_restart_is_the_one_of_the_policy() {
+    let mut replica = web();
+    replica.restart.delay = Span::secs(7);
+    let ended = [container("new", NAME, 2, ContainerStatus::Exited)];
+    let step = step_of(&replica, &mut Memory::seeded(&replica), &ended);
+    assert_eq!(step, Step::Hold(Some(at(107))));
+}
+
+#[test]
+fn images_that_are_mounted_come_before_anything_is_stopped() {
+    let mut replica = web();
+    let docs = ImageRef { name: "docs:1".into(), platform: None };
+    let source = MountSource::Image { name: docs.name.clone(), subpath: None };
+    let mount = Mount { source, target: "/docs".into(), read_only: true };
+    Arc::make_mut(replica.spec.as_mut().unwrap()).mounts.push(mount);
+    let old = [container("old", NAME, 1, ContainerStatus::Running)];
+    let mut memory = with_image(&replica);
+    assert_eq!(step_of(&replica, &mut memory, &old), Step::LookForImage(docs.clone()));
+    memory.images.entry(docs.clone()).or_default().missing("docs:1", PullPolicy::Missing, at(1));
+    assert_eq!(step_of(&replica, &mut memory, &old), Step::Fetch(docs.clone()));
+    // The same before the old one is told to go.
+    let next = AssignedReplica { prepare: replica.spec.clone(), ..web() };
+    let new = [container("new", NAME, 2, ContainerStatus::Running)];
+    assert_eq!(step_of(&next, &mut memory, &new), Step::Fetch(docs.clone()));
+    memory.images.entry(docs).or_default().found();
+    assert_eq!(step_of(&next, &mut memory, &new), Step::Hold(None));
+    assert_eq!(step_of(&replica, &mut memory, &old), Step::Stop("old".into()));
 }
 
 #[test]

@@ -81,8 +81,8 @@ impl Worker {
             Ok(id) => {
                 let memory = self.memory();
                 memory.made.insert(id);
-                // The next container wants a fresh look at it.
-                memory.images.remove(&ImageRef::of(spec));
+                // The next container wants a fresh look at them.
+                ImageRef::all(spec).for_each(|image| drop(memory.images.remove(&image)));
                 Ok(())
             }
             Err(error @ RuntimeError::Conflict { .. }) if self.is_mine(order).await => {
@@ -91,7 +91,8 @@ impl Worker {
             }
             Err(error) => {
                 if error.is_definitive_for_image() {
-                    self.memory().images.remove(&ImageRef::of(spec));
+                    let memory = self.memory();
+                    ImageRef::all(spec).for_each(|image| drop(memory.images.remove(&image)));
                 }
                 self.refused(replica, error, now)
             }
@@ -183,7 +184,7 @@ impl Worker {
     /// Drops a fetch that nobody wants any more.
     pub(super) fn call_off_fetch(&mut self, replica: &AssignedReplica, memory: &mut Memory) {
         let wants = |spec: &Option<Arc<ContainerSpec>>, image: &ImageRef| {
-            spec.as_deref().is_some_and(|s| ImageRef::of(s) == *image)
+            spec.as_deref().is_some_and(|s| ImageRef::all(s).any(|i| i == *image))
         };
         let Some((image, _)) = &self.fetch else { return };
         let run = replica.intent == Intent::Run;
@@ -216,7 +217,11 @@ impl Worker {
 /// The pull policy that applies to an image of this replica.
 fn policy_for(replica: &AssignedReplica, image: &ImageRef) -> PullPolicy {
     let specs = replica.spec.iter().chain(&replica.prepare);
-    specs.filter(|s| ImageRef::of(s) == *image).map(|s| s.pull_policy).next().unwrap_or_default()
+    specs
+        .filter(|s| ImageRef::all(s).any(|i| i == *image))
+        .map(|s| s.pull_policy)
+        .next()
+        .unwrap_or_default()
 }
 
 fn ignore_missing(result: Result<(), RuntimeError>) -> Result<(), RuntimeError> {

@@ -181,7 +181,7 @@ async fn an_archive_that_breaks_off_is_an_error(b: Bench<'_>) {
 async fn a_port_is_reached_over_the_containers_network(b: Bench<'_>) {
     let network = b.network("net").await;
     let mut request = b.request("c", "nc -ll -p 7070 -e cat");
-    request.networks = vec![NetworkJoin { network, aliases: Vec::new() }];
+    request.networks = vec![NetworkJoin { network, ..NetworkJoin::default() }];
     let id = b.engine.create(&request).await.expect("create");
     let error = b.engine.connect(&id, 7070).await.err();
     assert!(matches!(error, Some(RuntimeError::NotRunning { .. })), "{error:?}");

@@ -153,7 +153,11 @@ async fn networks_are_unique_by_name_and_stay_while_used(b: Bench<'_>) {
     let second = b.network("second").await;
     let mut request = b.request("member", "sleep 1000");
     request.networks = [&name, &second]
-        .map(|n| NetworkJoin { network: n.clone(), aliases: vec!["member".to_owned()] })
+        .map(|n| NetworkJoin {
+            network: n.clone(),
+            aliases: vec!["member".to_owned()],
+            ..NetworkJoin::default()
+        })
         .to_vec();
     let member = b.run(&request).await;
     let seen = b.inspect(&member).await;
@@ -184,6 +188,8 @@ async fn volumes_keep_what_they_are_and_stay_while_used(b: Bench<'_>) {
             driver: String::new(),
             driver_opts: Default::default(),
             nocopy: false,
+            subpath: None,
+            labels: Default::default(),
         },
         target: "/data".to_owned(),
         read_only: false,
@@ -205,7 +211,8 @@ async fn what_is_missing_or_in_the_way_is_told_apart(b: Bench<'_>) {
     assert!(matches!(error, RuntimeError::ImageNotFound { .. }), "{error:?}");
 
     let mut request = b.request("x", "sleep 1000");
-    let join = |network: &str| NetworkJoin { network: network.to_owned(), aliases: Vec::new() };
+    let join =
+        |network: &str| NetworkJoin { network: network.to_owned(), ..NetworkJoin::default() };
     let first = b.network("net").await;
     request.networks = vec![join(&first), join("jaco-conformance-no-such-network")];
     // Some engines look for it only when the container starts.
@@ -309,6 +316,7 @@ async fn health_is_reported_with_its_output(b: Bench<'_>) {
         interval: Some(Span::secs(1)),
         timeout: Some(Span::secs(5)),
         start_period: None,
+        start_interval: None,
         retries: Some(1),
     };
     for (test, expected) in [("exit 0", Health::Healthy), ("exit 1", Health::Unhealthy)] {

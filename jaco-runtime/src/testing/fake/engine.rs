@@ -161,8 +161,9 @@ impl ContainerRuntime for FakeRuntime {
             return Err(RuntimeError::Conflict { message });
         }
         let image = world.images.get(&request.spec.image).cloned().unwrap_or_default();
-        if !image.present {
-            let name = request.spec.image.clone();
+        let is_there = |i: &ImageRef| world.images.get(&i.name).is_some_and(|i| i.present);
+        if let Some(missing) = ImageRef::all(&request.spec).find(|i| !is_there(i)) {
+            let name = missing.name;
             let message = format!("No such image: {name}");
             return Err(RuntimeError::ImageNotFound { image: name, message });
         }

@@ -45,7 +45,7 @@ impl Invariant for Floor {
                 true => covered(&step.after, name, service),
                 false => schedule.replicas,
             };
-            let floor = schedule.floor(wanted);
+            let floor = schedule.floor(wanted, revision.origin);
             if !taken.is_empty() && after < floor {
                 let index = step.index;
                 return Err(format!("entry {index} takes {taken:?} and leaves {after} of {floor}"));

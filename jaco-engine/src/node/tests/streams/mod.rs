@@ -262,7 +262,7 @@ impl Pair {
             name: format!("{replica}-{count}"),
             labels: labels.map(|(k, v)| (k.to_owned(), v)).into(),
             spec: Arc::new(spec),
-            networks: vec![NetworkJoin { network: "front".to_owned(), aliases: Vec::new() }],
+            networks: vec![NetworkJoin { network: "front".to_owned(), ..NetworkJoin::default() }],
             files: Vec::new(),
         };
         let container = engine.create(&request).await.unwrap();
