@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeName, ServiceName, Span};
+use super::{CronSchedule, NodeName, ServiceName, Span};
 
 /// How the replicas of a service are spread over nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +219,9 @@ pub struct ServiceSchedule {
     /// Reserved memory in bytes.
     #[serde(default)]
     pub reserved_memory_bytes: u64,
+    /// When it runs, if it runs at times instead of always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<CronSchedule>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]

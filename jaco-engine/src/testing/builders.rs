@@ -105,6 +105,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         spread_over: Vec::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
+        cron: None,
     }
 }
 

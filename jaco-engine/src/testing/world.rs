@@ -51,6 +51,7 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         spread_over: Vec::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
+        cron: None,
     }
 }
 

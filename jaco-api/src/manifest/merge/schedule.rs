@@ -72,6 +72,7 @@ impl Merge<'_, '_, '_> {
                 0 => draft.old_resources.memory_reservation_bytes,
                 n => n,
             },
+            cron: None,
         }
     }
 
