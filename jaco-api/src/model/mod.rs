@@ -29,9 +29,7 @@ pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedNetwork, AssignedReplica, Assignment, Intent};
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
 pub use container::*;
-pub use cron::{
-    Concurrency, CronSchedule, CronStatus, Run, RunFate, RunState, RunStatus, Ticks,
-};
+pub use cron::{Concurrency, CronSchedule, CronStatus, Run, RunFate, RunState, RunStatus, Ticks};
 pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
     RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,

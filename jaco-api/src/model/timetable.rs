@@ -117,7 +117,10 @@ fn parse(text: &str) -> Result<Cron, InvalidCron> {
         return Err(InvalidCron::new(all, format!("is longer than {LONGEST} characters")));
     }
     if let Some((at, c)) = text.char_indices().find(|(_, c)| !c.is_ascii()) {
-        return Err(InvalidCron::new((at, at + c.len_utf8()), "is no part of a cron expression"));
+        return Err(InvalidCron::new(
+            (at, at + c.len_utf8()),
+            format!("holds `{}`, which is no part of a cron expression", c.escape_default()),
+        ));
     }
     let expression = if text.trim_start().starts_with('@') { named(text)? } else { fields(text)? };
     read(expression).ok_or_else(|| InvalidCron::new(all, "is no cron expression"))
@@ -212,7 +215,7 @@ fn check_item(index: usize, item: &str, start: usize) -> Result<(), InvalidCron>
     let field = &FIELDS[index];
     let at = (start, start + item.len().max(1));
     if item.is_empty() {
-        return Err(InvalidCron::new(at, format!("an item of the {} is missing", field.name)));
+        return Err(InvalidCron::new(at, format!("lacks an item of the {}", field.name)));
     }
     let letters = item.bytes().any(|b| b.is_ascii_alphabetic() && !b"LlWw".contains(&b));
     let mut alone = ["*"; 6];
@@ -220,15 +223,17 @@ fn check_item(index: usize, item: &str, start: usize) -> Result<(), InvalidCron>
     if (!letters || field.words) && read(&alone.join(" ")).is_some() {
         return Ok(());
     }
-    let problem =
-        InvalidCron::new(at, format!("`{item}` is no {}, which is {}", field.name, field.range));
+    let message = format!("holds `{item}`, which is no {}: {}", field.name, field.range);
+    let problem = InvalidCron::new(at, message);
     Err(match (item.split_once('/'), item.split_once('-')) {
         (Some((from, step)), _) if is_number(from) && is_number(step) => {
             problem.hint(format!("a step needs a range: write {from}-{}/{step}", field.last))
         }
-        (None, Some((from, to))) if backwards(from, to) => {
-            problem.hint(format!("a range goes up: write {from}-{},{}", field.last, wrap(index, to)))
-        }
+        (None, Some((from, to))) if backwards(from, to) => problem.hint(format!(
+            "a range goes up: write {from}-{},{}",
+            field.last,
+            wrap(index, to)
+        )),
         _ => problem,
     })
 }

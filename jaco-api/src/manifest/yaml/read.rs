@@ -146,7 +146,14 @@ impl Builder<'_, '_> {
         if let granit_parser::ErrorKind::RecursionLimitExceeded = error.kind() {
             return self.too_deep(mark);
         }
-        self.report.coded(ErrorCode::ParseFailed, mark, cut(&error.info()), None);
+        let hint = match error.kind() {
+            granit_parser::ErrorKind::UnknownAnchor => {
+                Some("a text that begins with `*` is quoted")
+            }
+            _ => None,
+        };
+        let hint = hint.map(str::to_owned);
+        self.report.coded(ErrorCode::ParseFailed, mark, cut(&error.info()), hint);
     }
 
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {

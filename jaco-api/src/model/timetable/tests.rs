@@ -5,8 +5,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn table(expression: &str, timezone: &str) -> Timetable {
-    let schedule =
-        CronSchedule { timezone: timezone.to_owned(), ..CronSchedule::new(expression) };
+    let schedule = CronSchedule { timezone: timezone.to_owned(), ..CronSchedule::new(expression) };
     Timetable::of(&schedule).expect("a valid schedule")
 }
 
@@ -109,9 +108,9 @@ fn the_latest_tick_is_the_one_that_was_the_next() {
 #[test]
 fn what_is_wrong_is_pointed_at() {
     for (expression, marked, says, hint) in [
-        ("61 * * * *", "61", "`61` is no minute, which is 0 to 59", ""),
-        ("0 0 * * MON,FUN", "FUN", "`FUN` is no day of the week", ""),
-        ("0,,5 * * * *", ",", "an item of the minute is missing", ""),
+        ("61 * * * *", "61", "`61`, which is no minute: 0 to 59", ""),
+        ("0 0 * * MON,FUN", "FUN", "`FUN`, which is no day of the week", ""),
+        ("0,,5 * * * *", ",", "lacks an item of the minute", ""),
         ("MON * * * *", "MON", "is no minute", ""),
         ("5/15 * * * *", "5/15", "is no minute", "write 5-59/15"),
         ("0 22-4 * * *", "22-4", "is no hour", "write 22-23,0-4"),
@@ -129,7 +128,10 @@ fn what_is_wrong_is_pointed_at() {
         let end = problem.end.min(expression.len());
         assert_eq!(&expression[problem.start..end], marked, "{expression}: {problem}");
         assert!(problem.message.contains(says), "{expression}: {problem}");
-        assert!(problem.hint.clone().unwrap_or_default().contains(hint), "{expression}: {problem:?}");
+        assert!(
+            problem.hint.clone().unwrap_or_default().contains(hint),
+            "{expression}: {problem:?}"
+        );
     }
     assert!(check_timezone("Europe/Berlinn").is_err());
     assert_eq!(check_timezone("europe/berlin").unwrap(), "Europe/Berlin");
