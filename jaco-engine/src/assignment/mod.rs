@@ -101,6 +101,7 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         intent: replica.intent,
         generation: replica.generation,
         revision: replica.revision,
+        tick: replica.tick,
         spec,
         prepare: preparation.and_then(|p| documents.container(&p.container)),
         waiting_on,

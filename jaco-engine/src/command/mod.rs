@@ -7,6 +7,7 @@ mod audit;
 mod cluster;
 mod codec;
 mod content;
+mod cron;
 mod delete;
 mod deployment;
 mod generation;
@@ -33,6 +34,7 @@ use jaco_api::{
 pub use audit::RecordAudit;
 pub use cluster::InitCluster;
 pub use codec::{DecodeError, decode, decode_outcome, encode, encode_outcome};
+pub use cron::Tick;
 pub use delete::DeleteDeployment;
 pub use deployment::ApplyDeployment;
 pub use hold::HoldDeployment;
@@ -107,6 +109,8 @@ pub enum Command {
     Report(Report),
     /// A fact for the audit log that changes nothing else.
     RecordAudit(RecordAudit),
+    /// A service is due.
+    Tick(Tick),
 }
 
 /// What applying a command came to.
@@ -207,6 +211,7 @@ impl Command {
             Self::Reconcile(c) => c.apply(tx),
             Self::Report(report) => report::apply(report, tx),
             Self::RecordAudit(c) => c.apply(tx),
+            Self::Tick(c) => c.apply(tx),
         }
     }
 }

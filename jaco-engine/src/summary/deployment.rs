@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jaco_api::model::{
-    Deployment, DeploymentPhase, DeploymentState, DeploymentStatus, Intent, PlannedService,
-    Replica, ReplicaState, RolloutPhase, RolloutStatus, ServiceName, ServiceStatus,
+    CronSchedule, Deployment, DeploymentPhase, DeploymentState, DeploymentStatus, Intent,
+    PlannedService, Replica, ReplicaState, RolloutPhase, RolloutStatus, ServiceName, ServiceStatus,
 };
 
-use super::replica::stand;
+use super::{cron, replica::stand};
 use crate::{scheduler, state::State};
 
 /// A deployment as it is shown.
@@ -122,6 +122,9 @@ fn service(
     planned: &PlannedService,
     replicas: &[&Replica],
 ) -> ServiceStatus {
+    if let Some(cron) = &planned.schedule.cron {
+        return scheduled(state, row, name, planned, cron);
+    }
     let wanted: Vec<_> = replicas.iter().copied().filter(|r| r.intent == Intent::Run).collect();
     let is_current = |r: &Replica| r.container == planned.container && r.epoch == planned.epoch;
     let updated = count(wanted.iter().filter(|r| is_current(r)).count());
@@ -131,8 +134,33 @@ fn service(
         DeploymentPhase::Stopped | DeploymentPhase::Deleting { .. } => 0,
     };
     let (shown, reason) = service_state(state, row, name, planned, &wanted, desired);
-    let image = planned.schedule.image.clone();
-    ServiceStatus { name: name.clone(), image, desired, running, updated, state: shown, reason }
+    let (image, cron) = (planned.schedule.image.clone(), None);
+    let name = name.clone();
+    ServiceStatus { name, image, desired, running, updated, state: shown, reason, cron }
+}
+
+/// A service that runs at times: what is wanted are the runs that have not ended.
+fn scheduled(
+    state: &State,
+    row: &Deployment,
+    name: &ServiceName,
+    planned: &PlannedService,
+    schedule: &CronSchedule,
+) -> ServiceStatus {
+    let replicas = planned.schedule.replicas;
+    let (desired, running) = cron::open(state, row.ticks.get(name));
+    let status = cron::status(state, row, name, schedule, replicas);
+    let (shown, reason) = cron::service_state(row, name, replicas, &status);
+    ServiceStatus {
+        name: name.clone(),
+        image: planned.schedule.image.clone(),
+        desired,
+        running,
+        updated: running,
+        state: shown,
+        reason,
+        cron: Some(status),
+    }
 }
 
 fn service_state(

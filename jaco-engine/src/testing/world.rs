@@ -263,6 +263,15 @@ impl World {
             Action::Unplaced { service, reason: None } => {
                 format!("{deployment}.{service} is placed")
             }
+            Action::StartRun { service, tick, node: on } => {
+                format!("run {deployment}.{service} of {tick} on {}", node(*on))
+            }
+            Action::CancelRun { service, tick, reason } => {
+                format!("cancel {deployment}.{service} of {tick}: {reason}")
+            }
+            Action::DropRun { service, tick } => {
+                format!("drop {deployment}.{service} of {tick}")
+            }
             Action::CountFailure { reason, .. } => format!("failure: {reason}"),
             Action::EndRollout(RolloutEnd::Completed) => "rollout completed".to_owned(),
             Action::EndRollout(RolloutEnd::Paused { reason }) => format!("pause: {reason}"),

@@ -47,6 +47,7 @@ pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedRep
         intent: Intent::Run,
         generation,
         revision: 1,
+        tick: None,
         spec: Some(Arc::new(spec)),
         prepare: None,
         waiting_on: Vec::new(),

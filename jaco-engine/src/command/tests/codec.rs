@@ -15,7 +15,7 @@ use crate::{
         Action, AdmitNode, Command, DecodeError, DeleteDeployment, Envelope, HoldDeployment,
         InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile, RecordAudit,
         RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd,
-        RotateKey, ScaleDeployment, SetAvailability, SetSetting, UpdateNode, decode,
+        RotateKey, ScaleDeployment, SetAvailability, SetSetting, Tick, UpdateNode, decode,
         decode_outcome, encode, encode_outcome,
     },
     testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
@@ -43,6 +43,9 @@ fn actions() -> Vec<Action> {
         Action::EndRollout(RolloutEnd::Paused { reason: reason() }),
         Action::EndRollout(RolloutEnd::RolledBack { reason: reason() }),
         Action::EndRollout(RolloutEnd::Failed { reason: reason() }),
+        Action::StartRun { service: service(), tick: Timestamp(60_000), node: NodeId(2) },
+        Action::CancelRun { service: service(), tick: Timestamp(60_000), reason: reason() },
+        Action::DropRun { service: service(), tick: Timestamp(60_000) },
     ]
 }
 
@@ -143,6 +146,12 @@ fn commands() -> Vec<Command> {
             kind: AuditKind::Exec,
             payload: BTreeMap::from([("k".into(), "v".into())]),
         }),
+        Command::Tick(Tick {
+            deployment: deployment(),
+            service: name("web"),
+            revision: 4,
+            tick: Timestamp(60_000),
+        }),
     ];
     let kinds: BTreeSet<u8> = all
         .iter()
@@ -168,9 +177,10 @@ fn commands() -> Vec<Command> {
             Command::RemoveNode(_) => 18,
             Command::RotateKey(_) => 19,
             Command::ReserveKey(_) => 20,
+            Command::Tick(_) => 60,
         })
         .collect();
-    assert_eq!(kinds.len(), 21, "one of each command");
+    assert_eq!(kinds.len(), 22, "one of each command");
     all
 }
 
