@@ -253,7 +253,9 @@ fn refuse_below_floor(tx: &Transaction<'_>, taken: &Replica) -> Result<(), Rejec
     });
     // What operators give up with a node is not held.
     let held = |node: &Arc<Node>| !node.gives_up_replicas();
-    let serves = taken.is_running() && tx.view().node(taken.node).is_some_and(held);
+    // A run serves nobody.
+    let serves =
+        taken.is_running() && taken.tick.is_none() && tx.view().node(taken.node).is_some_and(held);
     if !(serves && rolling) {
         return Ok(());
     }

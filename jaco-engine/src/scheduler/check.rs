@@ -87,6 +87,7 @@ impl<'a> Batch<'a> {
                 Action::Remove { replica } => {
                     if let Some(row) = self.owned(replica)
                         && row.is_running()
+                        && row.tick.is_none()
                     {
                         self.stopped.entry(&row.id.service).or_default().push(row);
                     }
@@ -225,7 +226,7 @@ impl<'a> Batch<'a> {
             let running = self
                 .state
                 .replicas_of_service(&self.deployment.name, service)
-                .filter(|r| r.is_running())
+                .filter(|r| r.is_running() && r.tick.is_none())
                 .count();
             let given_up =
                 |r: &&&Replica| self.state.node(r.node).is_some_and(|n| n.gives_up_replicas());

@@ -57,7 +57,10 @@ fn overall(
     row: &Deployment,
     services: &[ServiceStatus],
 ) -> (DeploymentState, Option<String>) {
-    let left = || state.replicas_of(&row.name).count();
+    // The runs that are kept of a stopped deployment stay.
+    let deleting = matches!(row.phase, DeploymentPhase::Deleting { .. });
+    let left =
+        || state.replicas_of(&row.name).filter(|r| deleting || !is_kept(state, row, r)).count();
     match row.phase {
         DeploymentPhase::Deleting { .. } => {
             let reason = match left() {
@@ -217,6 +220,11 @@ fn service_state(
         return (DeploymentState::Degraded, Some(why.to_owned()));
     }
     (DeploymentState::Active, None)
+}
+
+/// Whether a replica is a run that has ended and is kept to be looked at.
+fn is_kept(state: &State, row: &Deployment, replica: &Replica) -> bool {
+    replica.has_ended() && state.is_kept_run(row, replica)
 }
 
 /// Why replicas are missing that nothing refused.

@@ -355,7 +355,7 @@ impl World {
         if row.is_running() || waits || broken.contains(&row.container) {
             return None;
         }
-        if row.observed.state == ReplicaState::Completed {
+        if row.observed.state == ReplicaState::Completed || !row.takes_room() {
             return None;
         }
         let generation = row.generation;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod members;
+mod runs;
 
 use std::{
     io::{self, Write},
@@ -92,6 +93,7 @@ fn replica(id: &str, node: &str, state: ReplicaState) -> ReplicaStatus {
         started_at: Some(ago(100)),
         since: ago(90),
         log_tail: Vec::new(),
+        tick: None,
     }
 }
 
@@ -104,6 +106,7 @@ fn service(name: &str, state: DeploymentState, running: u32, desired: u32) -> Se
         updated: desired,
         state,
         reason: None,
+        cron: None,
     }
 }
 
