@@ -30,7 +30,8 @@ impl Invariant for Cron {
             for (service, ticks) in &row.ticks {
                 let known = former.and_then(|d| d.ticks.get(service));
                 let newest = self.decided.entry((row.name.clone(), service.clone())).or_default();
-                for run in ticks.runs.iter().filter(|r| known.is_none_or(|k| k.run(r.tick).is_none()))
+                for run in
+                    ticks.runs.iter().filter(|r| known.is_none_or(|k| k.run(r.tick).is_none()))
                 {
                     if run.tick <= *newest {
                         let (index, tick) = (step.index, run.tick);
