@@ -33,7 +33,7 @@ fn shop() -> FakeCluster {
         ended_at: None,
         exit_code: None,
         reason: Some("an earlier run had not ended".into()),
-        ..run(ago(300), RunState::Skipped, 0)
+        ..run(ago(300), RunState::Skipped, 1)
     };
     let failed = RunStatus {
         exit_code: Some(3),
