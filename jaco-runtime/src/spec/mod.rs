@@ -164,7 +164,7 @@ mod tests {
         let mut spec = ContainerSpec { image: "x".into(), ..Default::default() };
         spec.environment.insert("JACO_TICK".into(), Some("forged".into()));
         let spec = Arc::new(spec);
-        let replica = jaco_api::model::AssignedReplica {
+        let replica = AssignedReplica {
             tick: Some(jaco_api::model::Timestamp(1_773_144_000_000)),
             ..sample::replica("shop.backup.2", 1)
         };
