@@ -30,6 +30,7 @@ fn deployment(revision: u64, state: DeploymentState, running: u32) -> Deployment
             updated: 2,
             state,
             reason: None,
+            cron: None,
         }],
         rollout: None,
         routes: Vec::new(),
@@ -55,6 +56,7 @@ fn replica(id: &str, state: ReplicaState) -> ReplicaStatus {
         started_at: None,
         since: Timestamp(0),
         log_tail: Vec::new(),
+        tick: None,
     }
 }
 
@@ -282,4 +284,24 @@ async fn status_is_one_consistent_view() {
     let view = fake.client().status(&StatusQuery::default()).await.unwrap();
     assert!(view.is_synced());
     assert_eq!((view.deployments().len(), view.replicas().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn runs_that_ended_are_in_nobodys_way() {
+    let fake = FakeCluster::default();
+    fake.insert(deployment(1, DeploymentState::Scheduled, 0));
+    for (id, state) in
+        [("shop.web.1", ReplicaState::Failed), ("shop.web.2", ReplicaState::Completed)]
+    {
+        fake.insert_replica(ReplicaStatus { tick: Some(Timestamp(60_000)), ..replica(id, state) });
+    }
+    let client = fake.client();
+    let up = client.wait(&wait(Goal::Running, Some(1)), |_| ()).await.unwrap();
+    assert_eq!(up, WaitResult::Reached);
+    fake.insert(deployment(1, DeploymentState::Stopped, 0));
+    let stopped = client.wait(&wait(Goal::Stopped, None), |_| ()).await.unwrap();
+    assert_eq!(stopped, WaitResult::Reached, "they are kept");
+    let short = Wait { timeout: Duration::from_millis(50), ..wait(Goal::Removed, None) };
+    let removed = client.wait(&short, |_| ()).await.unwrap();
+    assert!(matches!(removed, WaitResult::TimedOut(_)), "{removed:?}");
 }

@@ -266,6 +266,7 @@ fn with_replica() -> FakeCluster {
         started_at: None,
         since: Timestamp(0),
         log_tail: Vec::new(),
+        tick: None,
     });
     fake
 }

@@ -90,6 +90,7 @@ fn shop() -> FakeCluster {
             updated: 1,
             state: DeploymentState::Active,
             reason: None,
+            cron: None,
         }],
         rollout: None,
         routes: Vec::new(),
@@ -112,6 +113,7 @@ fn shop() -> FakeCluster {
         started_at: None,
         since: Timestamp(0),
         log_tail: Vec::new(),
+        tick: None,
     });
     fake
 }

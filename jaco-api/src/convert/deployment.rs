@@ -48,6 +48,7 @@ impl From<model::ServiceStatus> for pb::ServiceStatus {
             updated: s.updated,
             state: pb::DeploymentState::from(s.state).into(),
             reason: s.reason,
+            cron: s.cron.map(Into::into),
         }
     }
 }
@@ -62,6 +63,7 @@ impl TryFrom<pb::ServiceStatus> for model::ServiceStatus {
             running: s.running,
             updated: s.updated,
             reason: s.reason,
+            cron: s.cron.map(TryInto::try_into).transpose()?,
         })
     }
 }

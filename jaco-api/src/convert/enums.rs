@@ -49,7 +49,14 @@ enums! {
     } as "health";
     DeploymentState <=> model::DeploymentState {
         Pending = Pending, Updating = Updating, Active = Active, Degraded = Degraded,
-        Failed = Failed, Stopped = Stopped, Deleting = Deleting,
+        Failed = Failed, Stopped = Stopped, Deleting = Deleting, Scheduled = Scheduled,
+    } as "state";
+    Concurrency <=> model::Concurrency {
+        Forbid = Forbid, Replace = Replace, Allow = Allow,
+    } as "concurrency";
+    RunState <=> model::RunState {
+        Pending = Pending, Running = Running, Completed = Completed, Failed = Failed, Lost = Lost,
+        Skipped = Skipped, Missed = Missed, Cancelled = Cancelled,
     } as "state";
     RolloutPhase <=> model::RolloutPhase {
         Rolling = Rolling, Paused = Paused, RollingBack = RollingBack, Completed = Completed,

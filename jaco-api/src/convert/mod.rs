@@ -3,6 +3,7 @@
 
 mod audit;
 mod cluster;
+mod cron;
 mod deployment;
 mod enums;
 mod error;

@@ -36,6 +36,7 @@ impl From<model::ReplicaStatus> for pb::ReplicaStatus {
             started_at: millis(r.started_at),
             since: r.since.0,
             log_tail: r.log_tail,
+            tick: millis(r.tick),
         }
     }
 }
@@ -58,6 +59,7 @@ impl TryFrom<pb::ReplicaStatus> for model::ReplicaStatus {
             started_at: r.started_at.map(Timestamp),
             since: Timestamp(r.since),
             log_tail: r.log_tail,
+            tick: r.tick.map(Timestamp),
         })
     }
 }

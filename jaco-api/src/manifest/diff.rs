@@ -223,6 +223,7 @@ type Service = (ServiceSchedule, ContainerSpec);
 fn service_effect(old: Option<&Service>, new: Option<&Service>) -> Option<String> {
     match (old, new) {
         (None, None) => None,
+        (_, Some((schedule, _))) if schedule.cron.is_some() => timed_effect(old, new),
         (None, Some((schedule, _))) => Some(match schedule.mode {
             Mode::Job => format!("{} started as a job", replicas(schedule)),
             Mode::Service => format!("{} started", replicas(schedule)),
@@ -244,6 +245,33 @@ fn service_effect(old: Option<&Service>, new: Option<&Service>) -> Option<String
             Some(parts.join("; "))
         }
     }
+}
+
+/// The same for a service that runs at times: what runs goes on to its end.
+fn timed_effect(old: Option<&Service>, new: Option<&Service>) -> Option<String> {
+    let (after, spec) = new?;
+    let cron = after.cron.as_ref()?;
+    let times = format!("runs at {} ({})", cron.expression, cron.timezone);
+    let Some((before, old)) = old else { return Some(times) };
+    let Some(former) = &before.cron else {
+        return Some(format!("{} removed; then {times}", replicas(before)));
+    };
+    if before == after && old.digest() == spec.digest() {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if old.digest() != spec.digest() {
+        parts.push("from the next run on".to_owned());
+    }
+    match (before.replicas, after.replicas) {
+        (1.., 0) => parts.push("suspended".to_owned()),
+        (0, 1..) => parts.push("resumed".to_owned()),
+        _ => {}
+    }
+    if !former.ticks_like(cron) {
+        parts.push(times);
+    }
+    Some(if parts.is_empty() { "nothing is restarted".to_owned() } else { parts.join("; ") })
 }
 
 fn replacement(

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    compose,
+    compose, cron,
     fields::{Schema, Supported, accepted, planned},
     report::{Mark, Report, cut},
     values,
     yaml::{Node, Value},
 };
-use crate::model::{DeploymentName, NodeName, TlsMode};
+use crate::model::{CronSchedule, DeploymentName, NodeName, TlsMode};
 
 /// A decoded `jaco.yaml`.
 #[derive(Default)]
@@ -31,6 +31,7 @@ pub(super) struct OverrideDraft {
     pub(super) hosts: Option<(Vec<NodeName>, Mark)>,
     pub(super) constraints: Option<Vec<String>>,
     pub(super) networks: Option<Vec<(String, Mark)>>,
+    pub(super) cron: Option<(CronSchedule, Mark)>,
 }
 
 /// A kind of placement.
@@ -161,6 +162,11 @@ static SERVICE: Schema<OverrideDraft> = Schema {
             });
             s.networks = Some(out);
         }),
+        accepted(
+            "schedule",
+            "When it runs, as a job: a cron expression such as `0 3 * * *`, or `{cron, timezone, concurrency, history, starting_deadline}`.",
+            |s, n, r| s.cron = cron::schedule(n, r).map(|c| (c, n.mark)),
+        ),
         planned("autoscale", "Between which numbers of replicas, and by what."),
     ],
 };
@@ -209,7 +215,8 @@ static ROUTE: Schema<RouteDraft> = Schema {
 
 /// Every key of `jaco.yaml`.
 pub(super) fn describe() -> Vec<Supported> {
-    JACO.describe().chain(SERVICE.describe()).chain(ROUTE.describe()).collect()
+    let services = SERVICE.describe().chain(cron::describe());
+    JACO.describe().chain(services).chain(ROUTE.describe()).collect()
 }
 
 /// Decodes `jaco.yaml` and reports every problem of it.

@@ -10,6 +10,7 @@
 //! ```
 
 mod compose;
+mod cron;
 mod diagnose;
 mod diff;
 mod dotenv;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ClusterId, ContainerSpec, DeploymentName, FileContent, Mode, NetworkName, NetworkSpec,
-    NodeName, Observation, ReplicaId, RestartPolicy,
+    NodeName, Observation, ReplicaId, RestartPolicy, Timestamp,
 };
 
 /// What is to become of a replica.
@@ -49,6 +49,8 @@ pub struct AssignedReplica {
     pub generation: u64,
     /// The revision of this generation, for the label.
     pub revision: u64,
+    /// The tick that it is the run of, for the label and the environment.
+    pub tick: Option<Timestamp>,
     /// What its container is created from; absent only with [`Intent::Remove`].
     pub spec: Option<Arc<ContainerSpec>>,
     /// The secrets and configs its container is given.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ContainerSpec, DeploymentName, Digest, NetworkName, ServiceName, ServiceSchedule,
+    Actor, ContainerSpec, DeploymentName, Digest, NetworkName, ServiceName, ServiceSchedule, Ticks,
     Timestamp, VolumeName,
 };
 
@@ -243,4 +243,7 @@ pub struct Deployment {
     /// Why replicas cannot be placed, by service; written when it changes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unplaced: BTreeMap<ServiceName, String>,
+    /// What was decided about the ticks of services that run at times.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ticks: BTreeMap<ServiceName, Ticks>,
 }

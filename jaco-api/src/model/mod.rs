@@ -8,6 +8,7 @@ mod actor;
 mod assignment;
 mod audit;
 mod container;
+mod cron;
 mod deployment;
 mod exec;
 mod file;
@@ -22,6 +23,7 @@ mod service;
 mod settings;
 mod status;
 mod time;
+mod timetable;
 mod token;
 mod usage;
 
@@ -29,6 +31,7 @@ pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedFile, AssignedNetwork, AssignedReplica, Assignment, Intent};
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
 pub use container::*;
+pub use cron::{Concurrency, CronSchedule, CronStatus, Run, RunFate, RunState, RunStatus, Ticks};
 pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
     RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
@@ -57,5 +60,6 @@ pub use status::{
     ReplicaStatus, RolloutStatus, ServiceStatus,
 };
 pub use time::{Span, Timestamp};
+pub use timetable::{InvalidCron, Timetable, check_expression, check_timezone};
 pub use token::{JoinToken, OperatorToken};
 pub use usage::{NodeUsage, Pressure, ReplicaUsage, Stall};

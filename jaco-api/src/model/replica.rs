@@ -61,9 +61,18 @@ pub struct Replica {
     pub log_tail: Option<Sealed>,
     /// When this generation was created.
     pub created_at: Timestamp,
+    /// The tick that it is the run of, if its service runs at times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick: Option<Timestamp>,
 }
 
 impl Replica {
+    /// Whether it takes room on its node: a run that has ended is only kept to be looked at.
+    #[must_use]
+    pub fn takes_room(&self) -> bool {
+        self.intent == Intent::Run && !(self.tick.is_some() && self.has_ended())
+    }
+
     /// Whether its present generation runs and is healthy.
     #[must_use]
     pub fn is_running(&self) -> bool {

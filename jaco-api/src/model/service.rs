@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileId, NodeName, RevisionOrigin, ServiceName, Span};
+use super::{CronSchedule, FileId, NodeName, RevisionOrigin, ServiceName, Span};
 
 /// How the replicas of a service are spread over nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,6 +231,9 @@ pub struct ServiceSchedule {
     /// Reserved memory in bytes.
     #[serde(default)]
     pub reserved_memory_bytes: u64,
+    /// When it runs, if it runs at times instead of always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<CronSchedule>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]

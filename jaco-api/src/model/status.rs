@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterId, DeploymentName, Health, NodeId, NodeName, NodeStatus, Reason, ReplicaId,
+    ClusterId, CronStatus, DeploymentName, Health, NodeId, NodeName, NodeStatus, Reason, ReplicaId,
     ReplicaState, RolloutPhase, RouteSpec, ServiceName, Timestamp,
 };
 
@@ -95,6 +95,8 @@ pub enum DeploymentState {
     Stopped,
     /// Is being deleted.
     Deleting,
+    /// Runs at its times; of a service only.
+    Scheduled,
 }
 
 /// A service in [`DeploymentStatus`].
@@ -115,6 +117,9 @@ pub struct ServiceStatus {
     /// Why it is not active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Its schedule and its runs, if it runs at times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<CronStatus>,
 }
 
 /// A rollout in [`DeploymentStatus`].
@@ -195,6 +200,9 @@ pub struct ReplicaStatus {
     /// The last lines of output of a failed container; only in `get replica`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_tail: Vec<String>,
+    /// The tick that it is the run of, if its service runs at times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick: Option<Timestamp>,
 }
 
 /// What would happen to one thing.

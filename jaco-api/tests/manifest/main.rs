@@ -2,6 +2,7 @@
 
 mod accepted;
 mod attributes;
+mod cron;
 mod differences;
 mod documented;
 mod explained;

@@ -8,7 +8,7 @@ use std::{fmt, ops::ControlFlow, time::Duration};
 
 use jaco_api::model::{
     DeploymentName, DeploymentState, DeploymentStatus, ReplicaState, ReplicaStatus, RolloutPhase,
-    ServiceName,
+    ServiceName, ServiceStatus,
 };
 
 pub use self::node::NodeGoal;
@@ -101,7 +101,12 @@ impl Wait {
     }
 
     fn judge_gone(&self, view: &StatusView, deployment: &DeploymentStatus) -> Verdict {
-        let left: Vec<_> = self.replicas(view).map(describe).collect();
+        // A stopped deployment keeps the runs that have ended.
+        let stays = |r: &&ReplicaStatus| {
+            let ended = matches!(r.state, ReplicaState::Completed | ReplicaState::Failed);
+            self.goal == Goal::Stopped && r.tick.is_some() && ended
+        };
+        let left: Vec<_> = self.replicas(view).filter(|r| !stays(r)).map(describe).collect();
         let gone = match (self.goal, &self.service) {
             (Goal::Removed, None) => false,
             (Goal::Removed, Some(service)) => {
@@ -172,11 +177,11 @@ impl Wait {
             .services
             .iter()
             .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name));
-        if services.all(|s| s.state == DeploymentState::Active) {
+        if services.all(is_up) {
             return Verdict::Reached;
         }
         let obstacles = self.obstacles(view, deployment);
-        if self.replicas(view).any(|r| r.state == ReplicaState::Failed) {
+        if self.replicas(view).any(|r| r.state == ReplicaState::Failed && r.tick.is_none()) {
             Verdict::Failed(obstacles)
         } else {
             Verdict::Waiting(obstacles)
@@ -193,14 +198,21 @@ impl Wait {
             .services
             .iter()
             .filter(|s| self.service.as_ref().is_none_or(|name| s.name == *name))
-            .filter(|s| s.state != DeploymentState::Active)
+            .filter(|s| !is_up(s))
             .filter_map(|s| s.reason.as_ref().map(|why| format!("{}: {why}", s.name)));
         let replicas = self
             .replicas(view)
             .filter(|r| !matches!(r.state, ReplicaState::Running | ReplicaState::Completed))
+            .filter(|r| r.tick.is_none())
             .map(describe);
         services.chain(replicas).collect()
     }
+}
+
+/// Whether nothing is missing of a service. What became of the runs of one that runs at times says
+/// nothing about that.
+fn is_up(service: &ServiceStatus) -> bool {
+    matches!(service.state, DeploymentState::Active | DeploymentState::Scheduled)
 }
 
 fn describe(replica: &ReplicaStatus) -> String {

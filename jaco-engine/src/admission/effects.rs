@@ -15,7 +15,8 @@ use crate::state::State;
 pub fn describe(state: &State, admitted: &Admitted, differences: &mut Vec<Difference>) {
     let deployment = &admitted.document.deployment;
     let before = state.revision_in_force(deployment);
-    let services = admitted.command().services.iter();
+    // What runs at times has no replicas that wait to be replaced: its difference says it all.
+    let services = admitted.command().services.iter().filter(|(_, (s, _))| s.cron.is_none());
     let removed: BTreeSet<_> = before
         .into_iter()
         .flat_map(|r| r.services.keys())
@@ -79,7 +80,8 @@ fn effect(
 
 fn running(state: &State, deployment: &DeploymentName, service: &ServiceName) -> u32 {
     let all = state.replicas_of_service(deployment, service);
-    u32::try_from(all.filter(|r| r.intent == Intent::Run).count()).unwrap_or(u32::MAX)
+    u32::try_from(all.filter(|r| r.intent == Intent::Run && r.tick.is_none()).count())
+        .unwrap_or(u32::MAX)
 }
 
 fn wanted(state: &State, schedule: &ServiceSchedule) -> u32 {

@@ -108,6 +108,7 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         intent: replica.intent,
         generation: replica.generation,
         revision: replica.revision,
+        tick: replica.tick,
         spec,
         files,
         prepare: preparation.and_then(|p| documents.container(&p.container)),

@@ -6,12 +6,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use jaco_api::{
     error::ErrorCode,
     model::{
-        Deployment, DeploymentName, DeploymentPhase, Intent, PlannedService, Revision,
+        Deployment, DeploymentName, DeploymentPhase, Intent, PlannedService, Replica, Revision,
         RevisionOrigin, Rollout, RolloutPhase, ServiceName, Timestamp,
     },
 };
 
-use super::rejection::Rejection;
+use super::{cron, rejection::Rejection};
 use crate::state::{Content, State, Transaction};
 
 /// The deployment of this name.
@@ -104,6 +104,7 @@ pub(super) fn first(name: &DeploymentName, at: Timestamp) -> Deployment {
         version: 0,
         created_at: at,
         unplaced: BTreeMap::new(),
+        ticks: BTreeMap::new(),
     }
 }
 
@@ -129,6 +130,8 @@ pub(super) fn put_revision(
 ) -> u64 {
     let number = deployment.last_revision + 1;
     deployment.unplaced.retain(|service, _| content.services.contains_key(service));
+    let former = tx.view().revision(&deployment.name, deployment.revision).cloned();
+    cron::settle(&mut deployment, former.as_deref(), &content.services, tx.at());
     let revision = Revision {
         number,
         origin,
@@ -174,13 +177,16 @@ pub(super) fn next_rollout(
     })
 }
 
-/// Whether containers of a service that stays become others.
+/// Whether containers of a service that stays become others; those of runs never do.
 fn rolls(
     old: Option<&BTreeMap<ServiceName, PlannedService>>,
     new: &BTreeMap<ServiceName, PlannedService>,
 ) -> bool {
     old.into_iter().flatten().any(|(name, old)| {
-        new.get(name).is_some_and(|new| (new.container, new.epoch) != (old.container, old.epoch))
+        new.get(name).is_some_and(|new| {
+            let runs = old.schedule.cron.is_some() && new.schedule.cron.is_some();
+            !runs && (new.container, new.epoch) != (old.container, old.epoch)
+        })
     })
 }
 
@@ -196,9 +202,11 @@ fn stale_replicas(
     deployment: &Deployment,
     services: &BTreeMap<ServiceName, PlannedService>,
 ) -> bool {
-    state.replicas_of(&deployment.name).filter(|r| r.intent == Intent::Run).any(|replica| {
+    let rolled = |r: &&Arc<Replica>| r.intent == Intent::Run && r.tick.is_none();
+    state.replicas_of(&deployment.name).filter(rolled).any(|replica| {
         services
             .get(&replica.id.service)
+            .filter(|s| s.schedule.cron.is_none())
             .is_some_and(|s| (s.container, s.epoch) != (replica.container, replica.epoch))
     })
 }

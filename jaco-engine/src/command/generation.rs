@@ -32,6 +32,7 @@ pub(super) fn first(
         running_since: None,
         log_tail: None,
         created_at: at,
+        tick: None,
     }
 }
 
@@ -68,6 +69,8 @@ pub(super) fn renew_failed(
         .replicas_of(deployment)
         .filter(|r| r.intent == Intent::Run && r.observed.state == ReplicaState::Failed)
         .filter(|r| r.observed.generation == r.generation && concerned(&r.id.service))
+        // The next tick is another run.
+        .filter(|r| r.tick.is_none())
         .cloned()
         .collect();
     failed.iter().filter(|replica| advance(tx, replica).is_ok()).count()

@@ -2,7 +2,7 @@
 
 use jaco_api::model::{AuditKind, Deployment, DeploymentName, DeploymentPhase};
 
-use super::{Outcome, content, rejection::Rejection};
+use super::{Outcome, content, cron, rejection::Rejection};
 use crate::state::{Transaction, payload};
 
 /// Nothing is to run, or everything again.
@@ -28,7 +28,11 @@ impl HoldDeployment {
         }
         // Nothing is left to replace step by step: what starts again is of the revision in force.
         let rollout = deployment.rollout.clone().filter(|r| r.ended_at.is_some());
-        tx.put_deployment(Deployment { phase, rollout, ..Deployment::clone(&deployment) });
+        let mut row = Deployment { phase, rollout, ..Deployment::clone(&deployment) };
+        if self.stopped {
+            cron::cancel_all(tx, &mut row, "the deployment was stopped");
+        }
+        tx.put_deployment(row);
         tx.audit(kind, payload([("deployment", self.deployment.to_string())]));
         Ok(Outcome::Revision { number, changed: true })
     }

@@ -7,6 +7,7 @@ mod audit;
 mod cluster;
 mod codec;
 mod content;
+mod cron;
 mod delete;
 mod deployment;
 mod file;
@@ -34,6 +35,7 @@ use jaco_api::{
 pub use audit::RecordAudit;
 pub use cluster::InitCluster;
 pub use codec::{DecodeError, decode, decode_outcome, encode, encode_outcome};
+pub use cron::Tick;
 pub use delete::DeleteDeployment;
 pub use deployment::ApplyDeployment;
 pub use file::{DeleteFile, SetFile};
@@ -113,6 +115,8 @@ pub enum Command {
     Report(Report),
     /// A fact for the audit log that changes nothing else.
     RecordAudit(RecordAudit),
+    /// A service is due.
+    Tick(Tick),
 }
 
 /// What applying a command came to.
@@ -215,6 +219,7 @@ impl Command {
             Self::Reconcile(c) => c.apply(tx),
             Self::Report(report) => report::apply(report, tx),
             Self::RecordAudit(c) => c.apply(tx),
+            Self::Tick(c) => c.apply(tx),
         }
     }
 }

@@ -195,8 +195,10 @@ impl RemoveNode {
             return Err(Rejection::conflict(format!("{} is to stay", row.name)));
         }
         let there: Vec<_> = tx.view().replicas_on(self.node).cloned().collect();
-        // What a job has done stays done: its row outlives the node.
-        for row in there.iter().filter(|r| r.intent == Intent::Remove || !r.is_completed()) {
+        // What a job has done stays done, and what became of a run stays known: the row outlives the
+        // node.
+        let done = |r: &Replica| r.is_completed() || (r.tick.is_some() && r.has_ended());
+        for row in there.iter().filter(|r| r.intent == Intent::Remove || !done(r)) {
             tx.remove_replica(&row.id);
         }
         let volumes: Vec<_> =

@@ -21,7 +21,7 @@ pub(super) fn create(
     node: NodeId,
     slot: Option<&NodeName>,
     replaces: Option<&ReplicaId>,
-) -> Result<(), Rejection> {
+) -> Result<ReplicaId, Rejection> {
     let mut row = deployment(tx, name)?;
     if row.phase != DeploymentPhase::Running {
         return Err(Rejection::conflict(format!("{name} is not to run")));
@@ -48,10 +48,10 @@ pub(super) fn create(
         return Err(Rejection::conflict(format!("replica {id} exists already")));
     }
     settle_volumes(tx, name, &plan, node)?;
-    let first = generation::first(id, node, &plan, row.revision, tx.at());
+    let first = generation::first(id.clone(), node, &plan, row.revision, tx.at());
     tx.put_deployment(row);
     tx.put_replica(Replica { replaces: replaces.cloned(), ..first });
-    Ok(())
+    Ok(id)
 }
 
 /// Refuses to start a singleton beside a copy that may still run: only one on a node that is down is

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jaco_api::model::{
     AuditKind, Deployment, DeploymentName, DeploymentPhase, Intent, Node, NodeId, NodeName,
-    PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName,
+    PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName, Timestamp,
 };
 
 use super::{
-    Outcome, content, generation,
+    Outcome, content, cron, generation,
     placing::{create, relocate, remove},
     rejection::Rejection,
     rollout,
@@ -80,6 +80,31 @@ pub enum Action {
     },
     /// The rollout ends or is given up.
     EndRollout(RolloutEnd),
+    /// A run starts; again, when the node it was on is lost.
+    StartRun {
+        /// The service.
+        service: ServiceName,
+        /// The run.
+        tick: Timestamp,
+        /// Where it runs.
+        node: NodeId,
+    },
+    /// A run that has not ended is given up.
+    CancelRun {
+        /// The service.
+        service: ServiceName,
+        /// The run.
+        tick: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// A run that has ended is no longer kept.
+    DropRun {
+        /// The service.
+        service: ServiceName,
+        /// The run.
+        tick: Timestamp,
+    },
 }
 
 /// How a rollout ends.
@@ -158,6 +183,11 @@ impl Action {
                 rollout::count_failure(tx, name, service, reason)?;
             }
             Self::EndRollout(end) => rollout::end(tx, name, end)?,
+            Self::StartRun { service, tick, node } => cron::start(tx, name, service, *tick, *node)?,
+            Self::CancelRun { service, tick, reason } => {
+                cron::give_up(tx, name, service, *tick, reason)?;
+            }
+            Self::DropRun { service, tick } => cron::forget(tx, name, service, *tick)?,
         }
         Ok(())
     }
@@ -223,7 +253,9 @@ fn refuse_below_floor(tx: &Transaction<'_>, taken: &Replica) -> Result<(), Rejec
     });
     // What operators give up with a node is not held.
     let held = |node: &Arc<Node>| !node.gives_up_replicas();
-    let serves = taken.is_running() && tx.view().node(taken.node).is_some_and(held);
+    // A run serves nobody.
+    let serves =
+        taken.is_running() && taken.tick.is_none() && tx.view().node(taken.node).is_some_and(held);
     if !(serves && rolling) {
         return Ok(());
     }

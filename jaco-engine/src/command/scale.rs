@@ -58,6 +58,10 @@ fn refuse_count(
     count: u32,
 ) -> Result<(), Rejection> {
     match &schedule.placement {
+        _ if schedule.cron.is_some() && count > 1 => Err(Rejection::new(
+            ErrorCode::ValidationFailed,
+            format!("service {name} has a schedule: each tick is one run, and 0 suspends it"),
+        )),
         _ if schedule.singleton && count > 1 => Err(Rejection::new(
             ErrorCode::ValidationFailed,
             format!("service {name} is a singleton: it has at most one replica"),

@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     Board, ControlOptions,
     driver::{Task, TaskStatus, drive},
-    tasks::{Announce, Liveness, Members, Rebalance, Renew, Schedule},
+    tasks::{Announce, Cron, Liveness, Members, Rebalance, Renew, Schedule},
 };
 
 /// Whether this node leads, and what it does then.
@@ -95,6 +95,7 @@ fn begin(number: u64, options: &ControlOptions, board: &Board) -> JoinSet<()> {
     tasks.start(Members::new(id, group, sessions.clone(), propose.clone(), clock.clone()));
     let sampler = Arc::new(sessions.clone());
     tasks.start(Schedule::new(propose.clone(), clock.clone()).sampling(sampler.clone()));
+    tasks.start(Cron::new(propose.clone(), clock.clone()));
     tasks.start(Rebalance::new(propose.clone(), clock.clone(), sampler));
     tasks.start(Renew::new(options.keys.clone()));
     board.show(tasks.statuses);

@@ -6,16 +6,17 @@ use std::{
 use async_trait::async_trait;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{AuditKind, DeploymentName, NodeCondition, NodeId, RaftRole, Span},
+    model::{AuditKind, DeploymentName, NodeCondition, NodeId, RaftRole, Span, Timestamp},
 };
 use tokio::sync::watch;
 
 use super::{
     Board, Control, ControlOptions, Group, Propose, Rekey, Sampler, Sessions,
     driver::Task as _,
-    tasks::{Rebalance, Schedule},
+    tasks::{Cron, Rebalance, Schedule},
 };
 use crate::{
+    clock::Clock as _,
     command::{Command, Outcome},
     raft::{Member, MemberStatus, RaftStatus, voters::Change},
     scheduler::rebalance::{Load, Samples},
@@ -152,7 +153,7 @@ async fn a_leader_announces_itself_plans_and_then_is_silent() {
     let tasks = rig.control.tasks();
     assert_eq!(
         tasks.iter().map(|t| t.name).collect::<Vec<_>>(),
-        ["announce", "liveness", "members", "schedule", "rebalance", "rekey"]
+        ["announce", "liveness", "members", "schedule", "cron", "rebalance", "rekey"]
     );
     rig.control.shutdown().await;
 }
@@ -269,4 +270,64 @@ async fn a_batch_that_a_node_made_invalid_is_planned_again() {
     assert_eq!(replicas(&rig.log.state(), "shop"), 0, "it was planned for a node that is down");
     task.pass(rig.log.state()).await.unwrap();
     assert_eq!(replicas(&rig.log.state(), "shop"), 2);
+}
+
+fn backup() -> jaco_api::model::ServiceSchedule {
+    let cron = Some(jaco_api::model::CronSchedule::new("* * * * *"));
+    let mode = jaco_api::model::Mode::Job;
+    jaco_api::model::ServiceSchedule { cron, mode, ..service(1) }
+}
+
+fn ticks(state: &State) -> Vec<u64> {
+    let row = state.deployment(&name("shop")).unwrap();
+    row.ticks["backup"].runs.iter().map(|r| r.tick.0 / 60_000).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_is_proposed_when_it_is_due_by_one_leader_and_nothing_between() {
+    let mut world = World::new(&["a"]);
+    world.deploy("shop", &[("backup", backup(), "backup:1")]);
+    let rig = rig(world, Some(1));
+    let pass = |seconds| {
+        rig.log.change(|w| w.pass_time(Span::secs(seconds)));
+        rig.clock.advance(Duration::from_secs(seconds));
+    };
+    let proposed = || {
+        let seen = rig.log.seen.lock().unwrap();
+        seen.iter().filter(|c| matches!(c, Command::Tick(_))).count()
+    };
+    let looks = |tasks: Vec<super::TaskStatus>| {
+        tasks.iter().find(|t| t.name == "cron").map_or(0, |t| t.passes)
+    };
+    until("the leader has looked", || looks(rig.control.tasks()) > 0).await;
+    pass(19);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((proposed(), ticks(&rig.log.state())), (0, vec![]));
+    pass(1);
+    until("it is decided", || ticks(&rig.log.state()) == [17]).await;
+    rig.leads.send_replace(None);
+    until("the tasks are gone", || rig.control.tasks().is_empty()).await;
+    rig.leads.send_replace(Some(2));
+    until("the next leader has looked", || looks(rig.control.tasks()) > 0).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((proposed(), ticks(&rig.log.state())), (1, vec![17]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_loses_no_tick() {
+    let mut world = World::new(&["a"]);
+    world.deploy("shop", &[("backup", backup(), "backup:1")]);
+    let rig = rig(world, None);
+    let mut task = Cron::new(rig.log.clone(), Arc::new(rig.clock.clone()));
+    let look = async |task: &mut Cron| task.pass(rig.log.state()).await.unwrap();
+    let due = look(&mut task).await.unwrap();
+    assert_eq!(due, Timestamp(17 * 60_000));
+    // An hour forward: the newest of the ticks that lie between is due at once.
+    rig.log.change(|w| w.pass_time(Span::secs(3600)));
+    rig.clock.advance(Duration::from_secs(3600));
+    look(&mut task).await;
+    assert_eq!(ticks(&rig.log.state()), [76]);
+    // What was decided is not decided again when it is set back, and nobody waits for ever.
+    let due = look(&mut task).await.unwrap();
+    assert!(due <= rig.clock.now().after(Duration::from_secs(30)), "{due}");
 }

@@ -10,7 +10,7 @@ use std::{
 
 use jaco_api::model::{
     Deployment, DeploymentPhase, Intent, NodeId, NodeName, NodeStatus, Replica, ReplicaId,
-    ServiceName,
+    ServiceName, Timestamp,
 };
 
 use super::Plan;
@@ -87,6 +87,7 @@ impl<'a> Batch<'a> {
                 Action::Remove { replica } => {
                     if let Some(row) = self.owned(replica)
                         && row.is_running()
+                        && row.tick.is_none()
                     {
                         self.stopped.entry(&row.id.service).or_default().push(row);
                     }
@@ -106,6 +107,12 @@ impl<'a> Batch<'a> {
                     }
                 }
                 Action::EndRollout(end) => self.check_end(end, at == last),
+                Action::StartRun { service, tick, node } => {
+                    self.check_create(service, *node, None);
+                    self.check_run(service, *tick, true);
+                }
+                Action::CancelRun { service, tick, .. } => self.check_run(service, *tick, true),
+                Action::DropRun { service, tick } => self.check_run(service, *tick, false),
             }
         }
     }
@@ -156,6 +163,18 @@ impl<'a> Batch<'a> {
             && let Some(other) = others.find(may_run)
         {
             self.report(format!("{service} is started beside {}", other.id));
+        }
+    }
+
+    /// A run that is started or given up has not ended; one that is dropped has.
+    fn check_run(&mut self, service: &ServiceName, tick: Timestamp, open: bool) {
+        let run = self.deployment.ticks.get(service).and_then(|t| t.run(tick));
+        match run {
+            None => self.report(format!("{service}: there is no run of {tick}")),
+            Some(run) if self.state.is_open(run) != open => {
+                self.report(format!("{service}: the run of {tick} is not to be acted on"));
+            }
+            Some(_) => {}
         }
     }
 
@@ -210,7 +229,7 @@ impl<'a> Batch<'a> {
             let running = self
                 .state
                 .replicas_of_service(&self.deployment.name, service)
-                .filter(|r| r.is_running())
+                .filter(|r| r.is_running() && r.tick.is_none())
                 .count();
             let given_up =
                 |r: &&&Replica| self.state.node(r.node).is_some_and(|n| n.gives_up_replicas());

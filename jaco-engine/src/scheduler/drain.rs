@@ -47,7 +47,7 @@ pub fn obstacles(state: &State, node: NodeId) -> Vec<(ReplicaId, String)> {
 pub fn left(state: &State, node: NodeId, now: Timestamp) -> Vec<ReplicaId> {
     let Some(row) = state.node(node) else { return Vec::new() };
     let waits = |replica: &&Arc<Replica>| match replica.intent {
-        Intent::Run => !replica.is_completed(),
+        Intent::Run => !replica.is_completed() && replica.takes_room(),
         Intent::Remove => can_tell(row) || may_run_twice(state, row, replica, now),
     };
     state.replicas_on(node).filter(waits).map(|r| r.id.clone()).collect()
@@ -133,6 +133,7 @@ fn why_it_stays(service: &Service<'_>, node: &Node) -> String {
     match schedule.volumes.first() {
         Some(volume) => format!("its data is on {}: volume {volume}", node.name),
         None if schedule.stateful => format!("it uses directories of {}", node.name),
+        None if schedule.cron.is_some() => "it is a run that has not ended".to_owned(),
         None if schedule.mode == Mode::Job => "it is a job that has not ended".to_owned(),
         None => format!("it stays on {}", node.name),
     }

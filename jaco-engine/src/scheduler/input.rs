@@ -83,8 +83,17 @@ impl<'a> Service<'a> {
             blocking: 0,
             wake_at: None,
         };
+        let timed = planned.schedule.cron.is_some();
         for replica in state.replicas_of_service(&deployment.name, name) {
-            service.sort_in(pass, replica);
+            // Those of the other kind are nobody's, and runs are neither replaced nor moved.
+            match (timed, replica.tick) {
+                (false, None) => service.sort_in(pass, replica),
+                (true, Some(_)) if replica.takes_room() => service.current.push(replica),
+                _ => {}
+            }
+        }
+        if timed {
+            return service;
         }
         service.relieve(pass);
         service.count_blocking(pass);

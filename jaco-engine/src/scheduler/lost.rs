@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use jaco_api::model::{
-    Node, NodeCondition, Placement, Replica, ServiceSchedule, Settings, Span, Timestamp,
+    Node, NodeCondition, Placement, Replica, RestartCondition, ServiceSchedule, Settings, Span,
+    Timestamp,
 };
 
 use super::Readings;
@@ -37,6 +38,8 @@ pub enum Tie {
     Global,
     /// Nobody can tell whether a singleton still runs there.
     Unfenced,
+    /// It is a run that is never started again.
+    Once,
 }
 
 /// What becomes of a replica; nothing when its node is there, or when it has ended anyway.
@@ -56,6 +59,9 @@ pub fn fate(
         Placement::Global => Some(Tie::Global),
         _ if schedule.is_tied() => Some(Tie::Data),
         Placement::Hosts(_) => Some(Tie::Hosts),
+        _ if replica.tick.is_some() && schedule.restart.condition == RestartCondition::None => {
+            Some(Tie::Once)
+        }
         _ if schedule.singleton && node.condition != NodeCondition::Down => Some(Tie::Unfenced),
         Placement::Spread | Placement::Pack => None,
     };

@@ -19,11 +19,14 @@
 //! | `crowd` | which of too many replicas go first |
 //! | `restart` | whether a replica has settled, is under way or has failed |
 //! | `rollout` | whether a rollout goes on, has ended or has failed |
+//! | [`cron`] | which services that run at times are due |
+//! | `runs` | which of their runs start, are given up and are no longer kept |
 //! | `replace` | which replicas of one service are created, replaced and removed now |
 //! | [`plan()`] | the batches |
 
 pub mod check;
 pub mod constraint;
+pub mod cron;
 mod crowd;
 pub mod drain;
 pub mod filter;
@@ -37,6 +40,7 @@ pub mod rebalance;
 mod replace;
 mod restart;
 mod rollout;
+mod runs;
 mod touched;
 
 #[cfg(test)]

@@ -78,7 +78,8 @@ impl<'a> Pass<'a> {
         let state = self.state;
         let mut sum = *self.reserved.entry(node).or_insert_with(|| {
             let mut sum = Reserved::default();
-            for service in state.replicas_on(node).filter_map(|r| state.service_of(r)) {
+            let replicas = state.replicas_on(node).filter(|r| r.tick.is_none() || r.takes_room());
+            for service in replicas.filter_map(|r| state.service_of(r)) {
                 sum.add(Reserved::of(service));
             }
             sum

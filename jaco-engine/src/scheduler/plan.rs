@@ -6,7 +6,7 @@ use jaco_api::model::{
     Deployment, DeploymentName, DeploymentPhase, Replica, RolloutPhase, ServiceName, Timestamp,
 };
 
-use super::{Readings, check, input::Service, pass::Pass, replace, rollout};
+use super::{Readings, check, input::Service, pass::Pass, replace, rollout, runs};
 use crate::{
     command::{Action, Reconcile},
     state::State,
@@ -70,13 +70,18 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
         DeploymentPhase::Stopped | DeploymentPhase::Deleting { .. } => None,
     };
     let Some(revision) = revision else {
-        let mut actions = replace::remove_all(state.replicas_of(name).map(|r| &**r));
+        // What has ended is looked at for as long as the deployment is there.
+        let deleting = matches!(deployment.phase, DeploymentPhase::Deleting { .. });
+        let stays = |r: &Replica| !deleting && r.has_ended() && state.is_kept_run(deployment, r);
+        let replicas = state.replicas_of(name).map(|r| &**r).filter(|r| !stays(r));
+        let mut actions = replace::remove_all(replicas);
         actions.extend(deployment.unplaced.keys().map(placed));
         return actions;
     };
     let services: Vec<_> = revision
         .services
         .iter()
+        .filter(|(_, planned)| planned.schedule.cron.is_none())
         .map(|(name, planned)| {
             let service = Service::new(pass, deployment, revision, name, planned);
             let tally = rollout::tally(pass, &service);
@@ -98,6 +103,11 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
         actions.extend(steps);
         stands.push(stand);
     }
+    for (name, planned) in revision.services.iter().filter(|(_, s)| s.schedule.cron.is_some()) {
+        let service = Service::new(pass, deployment, revision, name, planned);
+        actions.extend(runs::steps(pass, &service));
+    }
+    actions.extend(runs::strays(state, deployment));
     let end = rollout::completion(deployment, &services, &stands);
     let rolling = end.is_none()
         && deployment.rollout.as_ref().is_some_and(|r| r.phase == RolloutPhase::Rolling);

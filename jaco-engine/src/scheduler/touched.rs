@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jaco_api::model::{Deployment, DeploymentName, Intent, Node};
+use jaco_api::model::{Deployment, DeploymentName, Node};
 
 use crate::state::State;
 
@@ -17,7 +17,7 @@ pub fn touched(old: &State, new: &State) -> BTreeSet<DeploymentName> {
     let mut room = false;
     for change in old.replicas.diff(&new.replicas) {
         touched.insert(change.key.deployment.clone());
-        room |= change.new.is_none_or(|r| r.intent == Intent::Remove);
+        room |= change.new.is_none_or(|r| !r.takes_room());
     }
     for change in old.volumes.diff(&new.volumes) {
         room |= change.new.is_none();

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use jaco_api::model::{DeploymentName, DeploymentPhase, Digest, Intent, Protocol, Revision};
+use jaco_api::model::{DeploymentName, DeploymentPhase, Digest, Protocol, Revision};
 
 use super::{Document, State};
 
@@ -66,7 +66,7 @@ impl State {
         self.events_by_replica =
             self.events.iter().map(|(seq, e)| (e.replica.clone(), *seq)).collect();
         self.load = imbl::OrdMap::new();
-        for (_, replica) in self.replicas.iter().filter(|(_, r)| r.intent == Intent::Run) {
+        for (_, replica) in self.replicas.iter().filter(|(_, r)| r.takes_room()) {
             *self.load.entry(replica.node).or_insert(0) += 1;
         }
         self.routes = imbl::OrdMap::new();

@@ -8,6 +8,7 @@ mod fence;
 mod index;
 mod rollout;
 pub(crate) mod row;
+mod runs;
 pub mod snapshot;
 mod table;
 mod transaction;

@@ -26,7 +26,7 @@ pub fn rollout_floor(
     let schedule = &state.service(deployment, service)?.schedule;
     let origin = state.revision_in_force(deployment)?.origin;
     let (mut covered, mut running) = (0, 0);
-    for replica in state.replicas_of_service(deployment, service) {
+    for replica in state.replicas_of_service(deployment, service).filter(|r| r.tick.is_none()) {
         let on_node = matches!(replica.id.slot, Slot::Node(_));
         let there = state.node(replica.node).is_some_and(|n| n.condition.holds_replicas());
         covered += u32::from(on_node && there && replica.intent == Intent::Run);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jaco_api::model::{
-    Deployment, DeploymentPhase, DeploymentState, DeploymentStatus, Intent, PlannedService,
-    Replica, ReplicaState, RolloutPhase, RolloutStatus, ServiceName, ServiceStatus,
+    CronSchedule, Deployment, DeploymentPhase, DeploymentState, DeploymentStatus, Intent,
+    PlannedService, Replica, ReplicaState, RolloutPhase, RolloutStatus, ServiceName, ServiceStatus,
 };
 
-use super::replica::stand;
+use super::{cron, replica::stand};
 use crate::{scheduler, state::State};
 
 /// A deployment as it is shown.
@@ -57,7 +57,10 @@ fn overall(
     row: &Deployment,
     services: &[ServiceStatus],
 ) -> (DeploymentState, Option<String>) {
-    let left = || state.replicas_of(&row.name).count();
+    // The runs that are kept of a stopped deployment stay.
+    let deleting = matches!(row.phase, DeploymentPhase::Deleting { .. });
+    let left =
+        || state.replicas_of(&row.name).filter(|r| deleting || !is_kept(state, row, r)).count();
     match row.phase {
         DeploymentPhase::Deleting { .. } => {
             let reason = match left() {
@@ -122,6 +125,9 @@ fn service(
     planned: &PlannedService,
     replicas: &[&Replica],
 ) -> ServiceStatus {
+    if let Some(cron) = &planned.schedule.cron {
+        return scheduled(state, row, name, planned, cron);
+    }
     let wanted: Vec<_> = replicas.iter().copied().filter(|r| r.intent == Intent::Run).collect();
     let is_current = |r: &Replica| r.container == planned.container && r.epoch == planned.epoch;
     let updated = count(wanted.iter().filter(|r| is_current(r)).count());
@@ -131,8 +137,33 @@ fn service(
         DeploymentPhase::Stopped | DeploymentPhase::Deleting { .. } => 0,
     };
     let (shown, reason) = service_state(state, row, name, planned, &wanted, desired);
-    let image = planned.schedule.image.clone();
-    ServiceStatus { name: name.clone(), image, desired, running, updated, state: shown, reason }
+    let (image, cron) = (planned.schedule.image.clone(), None);
+    let name = name.clone();
+    ServiceStatus { name, image, desired, running, updated, state: shown, reason, cron }
+}
+
+/// A service that runs at times: what is wanted are the runs that have not ended.
+fn scheduled(
+    state: &State,
+    row: &Deployment,
+    name: &ServiceName,
+    planned: &PlannedService,
+    schedule: &CronSchedule,
+) -> ServiceStatus {
+    let replicas = planned.schedule.replicas;
+    let (desired, running) = cron::open(state, row.ticks.get(name));
+    let status = cron::status(state, row, name, schedule, replicas);
+    let (shown, reason) = cron::service_state(row, name, replicas, &status);
+    ServiceStatus {
+        name: name.clone(),
+        image: planned.schedule.image.clone(),
+        desired,
+        running,
+        updated: running,
+        state: shown,
+        reason,
+        cron: Some(status),
+    }
 }
 
 fn service_state(
@@ -189,6 +220,11 @@ fn service_state(
         return (DeploymentState::Degraded, Some(why.to_owned()));
     }
     (DeploymentState::Active, None)
+}
+
+/// Whether a replica is a run that has ended and is kept to be looked at.
+fn is_kept(state: &State, row: &Deployment, replica: &Replica) -> bool {
+    replica.has_ended() && state.is_kept_run(row, replica)
 }
 
 /// Why replicas are missing that nothing refused.

@@ -17,7 +17,8 @@ use crate::{
 /// Why a replica counts as lost; nothing when it does not.
 pub(super) fn why_lost(state: &State, replica: &Replica) -> Option<String> {
     let Some(node) = state.node(replica.node) else {
-        let over = replica.is_completed() && replica.intent == Intent::Run;
+        let done = replica.is_completed() || (replica.tick.is_some() && replica.has_ended());
+        let over = done && replica.intent == Intent::Run;
         return (!over).then(|| "its node has left the cluster".to_owned());
     };
     if node.condition.holds_replicas() {
@@ -61,6 +62,9 @@ fn becomes(state: &State, replica: &Replica, node: &Node) -> Option<String> {
         Fate::Waits(Tie::Data) => format!("its data is there, so it waits for {name}"),
         Fate::Waits(Tie::Hosts) => format!("it is pinned to its hosts, so it waits for {name}"),
         Fate::Waits(Tie::Global) => format!("it is the one of {name} and waits for it"),
+        Fate::Waits(Tie::Once) => {
+            format!("a run that is not started again, so it waits for {name}")
+        }
         Fate::Waits(Tie::Unfenced) => {
             "whether it still runs there is not known, so it is not started elsewhere".to_owned()
         }

@@ -3,6 +3,7 @@
 //! In: the state. Out: statuses of deployments, services, replicas and nodes. Everything that is not
 //! simply running says why. Nothing here decides what happens next.
 
+mod cron;
 mod deployment;
 mod lost;
 mod node;

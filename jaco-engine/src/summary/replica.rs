@@ -1,11 +1,14 @@
 //! One replica: where it is and, unless it simply runs, why.
 
 use jaco_api::model::{
-    DeploymentPhase, Health, Intent, NodeName, Reason, Replica, ReplicaState, ReplicaStatus,
-    RolloutPhase, ServiceSchedule,
+    DeploymentPhase, Health, Intent, NodeId, NodeName, Reason, Replica, ReplicaState,
+    ReplicaStatus, RolloutPhase, ServiceSchedule,
 };
 
-use super::lost::{why_it_leaves, why_lost};
+use super::{
+    cron,
+    lost::{why_it_leaves, why_lost},
+};
 use crate::{assignment, state::State};
 
 /// A replica as it is shown.
@@ -15,7 +18,7 @@ pub(super) fn status(state: &State, replica: &Replica) -> ReplicaStatus {
     let seen = &replica.observed;
     ReplicaStatus {
         id: replica.id.clone(),
-        node: node_name(state, replica),
+        node: node_named(state, replica.node),
         state: shown,
         health: seen.health,
         reason,
@@ -29,6 +32,7 @@ pub(super) fn status(state: &State, replica: &Replica) -> ReplicaStatus {
         started_at: seen.started_at,
         since: replica.observed_at.max(replica.created_at),
         log_tail: Vec::new(),
+        tick: replica.tick,
     }
 }
 
@@ -67,11 +71,11 @@ fn wait(message: String) -> Option<Reason> {
     Some(Reason { code: None, message })
 }
 
-/// The name of its node; of one that has left, its number.
-fn node_name(state: &State, replica: &Replica) -> NodeName {
-    match state.node(replica.node) {
+/// The name of a node; of one that has left, its number.
+pub(super) fn node_named(state: &State, node: NodeId) -> NodeName {
+    match state.node(node) {
         Some(node) => node.name.clone(),
-        None => NodeName::new(format!("node-{}", replica.node)).expect("`node-<number>` is a name"),
+        None => NodeName::new(format!("node-{node}")).expect("`node-<number>` is a name"),
     }
 }
 
@@ -82,6 +86,9 @@ fn why_it_goes(state: &State, replica: &Replica) -> String {
         return "being stopped".to_owned();
     };
     let emptied = state.node(replica.node).filter(|n| n.is_being_emptied());
+    if let Some(tick) = replica.tick.filter(|_| state.runs_at_times(&id.deployment, &id.service)) {
+        return cron::why_it_goes(state, replica, tick);
+    }
     match deployment.phase {
         DeploymentPhase::Stopped => "being stopped: the deployment is stopped",
         DeploymentPhase::Deleting { .. } => "being stopped: the deployment is deleted",
@@ -115,7 +122,7 @@ fn pending(state: &State, replica: &Replica) -> (ReplicaState, Option<Reason>) {
 
 /// Whether a running replica is going to be replaced by the rollout under way, and how far that is.
 fn being_replaced(state: &State, replica: &Replica) -> Option<String> {
-    if !replica.is_running() || state.is_current(replica) {
+    if !replica.is_running() || replica.tick.is_some() || state.is_current(replica) {
         return None;
     }
     let rollout = state.deployment(&replica.id.deployment)?.rollout.as_ref()?;

@@ -108,6 +108,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         service_labels: BTreeMap::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
+        cron: None,
     }
 }
 

@@ -54,6 +54,7 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         service_labels: BTreeMap::new(),
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
+        cron: None,
     }
 }
 
@@ -265,6 +266,15 @@ impl World {
             Action::Unplaced { service, reason: None } => {
                 format!("{deployment}.{service} is placed")
             }
+            Action::StartRun { service, tick, node: on } => {
+                format!("run {deployment}.{service} of {tick} on {}", node(*on))
+            }
+            Action::CancelRun { service, tick, reason } => {
+                format!("cancel {deployment}.{service} of {tick}: {reason}")
+            }
+            Action::DropRun { service, tick } => {
+                format!("drop {deployment}.{service} of {tick}")
+            }
             Action::CountFailure { reason, .. } => format!("failure: {reason}"),
             Action::EndRollout(RolloutEnd::Completed) => "rollout completed".to_owned(),
             Action::EndRollout(RolloutEnd::Paused { reason }) => format!("pause: {reason}"),
@@ -348,7 +358,7 @@ impl World {
         if row.is_running() || waits || broken.contains(&row.container) {
             return None;
         }
-        if row.observed.state == ReplicaState::Completed {
+        if row.observed.state == ReplicaState::Completed || !row.takes_room() {
             return None;
         }
         let generation = row.generation;

@@ -19,6 +19,8 @@ pub mod label {
     pub const GENERATION: &str = "jaco.generation";
     /// The revision that made this generation.
     pub const REVISION: &str = "jaco.revision";
+    /// The tick of a service that runs at times, in RFC 3339.
+    pub const TICK: &str = "jaco.tick";
     /// The key of a network in its compose file.
     pub const NETWORK: &str = "jaco.network";
 }

@@ -66,6 +66,8 @@ pub(crate) struct Memory {
     /// Nothing of the replica was seen yet, or the engine was away since.
     fresh_look: bool,
     was_running: bool,
+    /// A container of this generation has been started, whether or not it is still there.
+    started: bool,
     /// The run that state holds as running: it has settled already, whatever the clocks say.
     settled: Option<RunId>,
     /// Restarts of this generation.
@@ -105,6 +107,7 @@ impl Memory {
         memory.failures = seen.restarts.min(replica.restart.max_attempts.saturating_sub(1));
         memory.last_exit = (seen.exit_code, seen.oom_killed);
         memory.was_running = seen.state == ReplicaState::Running;
+        memory.started = seen.container.is_some();
         memory.settled =
             seen.container.clone().filter(|_| memory.was_running).map(|c| (c, seen.started_at));
         memory.end = match seen.state {
@@ -141,7 +144,13 @@ impl Memory {
     /// Takes in one look at the container of the present generation.
     pub(crate) fn look(&mut self, replica: &AssignedReplica, seen: Option<&Container>, now: Now) {
         let fresh = std::mem::take(&mut self.fresh_look);
+        let once = replica.restart.condition == RestartCondition::None;
         match seen {
+            None if once && self.started && self.end.is_none() => {
+                let why = "its container has been removed, and it is not to be started again";
+                self.run = None;
+                self.end = Some(End::Failed(reason(ErrorCode::ContainerExited, why)));
+            }
             Some(c) if c.status.is_alive() => self.saw_alive(replica, c, now),
             Some(c) if matches!(c.status, ContainerStatus::Exited | ContainerStatus::Dead) => {
                 self.saw_ended(replica, c, now, fresh);
@@ -152,6 +161,7 @@ impl Memory {
 
     fn saw_alive(&mut self, replica: &AssignedReplica, c: &Container, now: Now) {
         let id = (c.id.clone(), c.started_at);
+        self.started = true;
         if self.run.as_ref().is_none_or(|r| r.id != id) {
             let age = match c.started_at {
                 Some(started) if !self.made.contains(&c.id) => now.wall.since(started),

@@ -14,6 +14,9 @@ use crate::container::{
     ContainerRequest, Labels, NetworkJoin, NetworkRequest, VolumeRequest, label,
 };
 
+/// The variable that tells a run its tick; it wins over the user's.
+const TICK_VARIABLE: &str = "JACO_TICK";
+
 /// The name of a replica's container.
 #[must_use]
 pub fn container_name(id: &ReplicaId) -> String {
@@ -53,12 +56,18 @@ pub fn container(
         ]
         .map(|(k, v)| (k.to_owned(), v)),
     );
+    let mut spec = Arc::clone(spec);
+    if let Some(tick) = replica.tick {
+        labels.insert(label::TICK.to_owned(), tick.to_string());
+        let environment = &mut Arc::make_mut(&mut spec).environment;
+        environment.insert(TICK_VARIABLE.to_owned(), Some(tick.to_string()));
+    }
     ContainerRequest {
         name: container_name(id),
         labels,
         networks: joins(id, &spec.networks),
         files: replica.files.clone(),
-        spec: spec.clone(),
+        spec,
     }
 }
 
@@ -167,6 +176,24 @@ mod tests {
             ("team", "blue".into()),
         ];
         assert_eq!(request.labels, expected.map(|(k, v)| (k.to_owned(), v)).into());
+    }
+
+    #[test]
+    fn a_run_is_told_its_tick_and_carries_it() {
+        let mut spec = ContainerSpec { image: "x".into(), ..Default::default() };
+        spec.environment.insert("JACO_TICK".into(), Some("forged".into()));
+        let spec = Arc::new(spec);
+        let replica = AssignedReplica {
+            tick: Some(jaco_api::model::Timestamp(1_773_144_000_000)),
+            ..sample::replica("shop.backup.2", 1)
+        };
+        let request = container(sample::cluster(), &replica, &spec);
+        assert_eq!(request.labels[label::TICK], "2026-03-10T12:00:00.000Z");
+        let told = request.spec.environment["JACO_TICK"].as_deref();
+        assert_eq!(told, Some("2026-03-10T12:00:00.000Z"));
+        let other = container(sample::cluster(), &sample::replica("shop.web.1", 1), &spec);
+        assert!(!other.labels.contains_key(label::TICK));
+        assert_eq!(other.spec.environment["JACO_TICK"].as_deref(), Some("forged"));
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedRep
         intent: Intent::Run,
         generation,
         revision: 1,
+        tick: None,
         spec: Some(Arc::new(spec)),
         files: Vec::new(),
         prepare: None,

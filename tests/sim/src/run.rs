@@ -2,12 +2,14 @@
 
 use std::{path::Path, time::Duration};
 
+use jaco_api::model::Timestamp;
+
 use crate::{
     invariants::{Invariants, Violation},
     sabotage::Sabotage,
     scenario::{Event, Scenario},
     trace::Trace,
-    world::{World, WorldError},
+    world::{World, WorldError, manifest::PERIOD},
 };
 
 /// Time between two looks at everything.
@@ -18,6 +20,10 @@ const CONVERGENCE: Duration = Duration::from_secs(300);
 const CALM: Duration = Duration::from_secs(15);
 /// How long it must be so to count.
 const QUIET: Duration = Duration::from_secs(5);
+/// How far clocks are off at most.
+const AHEAD: Duration = Duration::from_secs(35);
+/// How long what runs at times does so before it is suspended.
+const TICKING: Duration = Duration::from_secs(62);
 /// How long it then rests.
 const REST: Duration = Duration::from_secs(180);
 
@@ -115,10 +121,48 @@ impl Run {
     async fn all(&mut self, scenario: &Scenario, sabotage: Option<Sabotage>) -> Result<(), Stop> {
         self.trouble(scenario, sabotage).await?;
         self.heal().await?;
+        self.tick().await?;
         self.invariants.rest(&self.world);
         self.pass(REST).await?;
         self.invariants.end(&self.world)?;
         Ok(())
+    }
+
+    /// All is well: what runs at times runs at each of them. Then it is suspended.
+    async fn tick(&mut self) -> Result<(), Stop> {
+        // A clock that was ahead may have used up ticks to come.
+        self.pass(AHEAD).await?;
+        let Some(before) = self.world.ticks() else { return Ok(()) };
+        self.pass(TICKING).await?;
+        let ticks = self.world.ticks().unwrap_or_default();
+        let period = u64::try_from(PERIOD.as_millis()).unwrap_or(u64::MAX);
+        let due = self.world.true_time().0 / period * period;
+        let expected = (before.last.0 / period + 1..=due / period).map(|n| n * period);
+        let lost: Vec<_> =
+            expected.map(Timestamp).filter(|tick| ticks.run(*tick).is_none()).collect();
+        if !lost.is_empty() {
+            let what = format!("{lost:?} were due, and {ticks:?} is what was decided");
+            return Err(Violation { invariant: "no tick is lost while all is well", what }.into());
+        }
+        self.world.suspend();
+        let suspended = self.world.now();
+        let mut settled_since = None;
+        loop {
+            self.pass(TICK).await?;
+            let now = self.world.now();
+            if self.world.ticks().is_some()
+                || !self.world.runs_have_ended()
+                || !self.world.unsettled().is_empty()
+            {
+                settled_since = None;
+            } else if now - *settled_since.get_or_insert(now) >= QUIET {
+                return Ok(());
+            }
+            if now - suspended > CONVERGENCE {
+                let what = format!("{:?}", self.world.ticks());
+                return Err(Violation { invariant: "runs end when they are stopped", what }.into());
+            }
+        }
     }
 
     /// The events of the scenario, at their times.

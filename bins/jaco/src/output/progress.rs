@@ -96,6 +96,7 @@ fn draw(bar: &ProgressBar, service: &ServiceStatus) {
     bar.set_position(done(service).into());
     bar.set_message(match (&service.reason, service.state) {
         (_, DeploymentState::Active) => String::new(),
+        (_, DeploymentState::Scheduled) => "scheduled".to_owned(),
         (Some(reason), _) => reason.clone(),
         (None, state) => upper(&state).to_lowercase(),
     });

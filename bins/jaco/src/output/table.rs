@@ -35,7 +35,7 @@ impl Field {
             "FAILED" | "LOST" | "DOWN" | "UNHEALTHY" | "DEGRADED" | "ISOLATION_UNAVAILABLE" => {
                 Color::Red
             }
-            "STOPPED" | "NONE" | "VOTER" | "LEARNER" => Color::Reset,
+            "STOPPED" | "NONE" | "VOTER" | "LEARNER" | "SCHEDULED" | "SKIPPED" => Color::Reset,
             _ => Color::Yellow,
         };
         Self(Cell::new(text).fg(color))

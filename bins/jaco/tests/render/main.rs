@@ -3,6 +3,7 @@
 
 mod files;
 mod members;
+mod runs;
 
 use std::{
     io::{self, Write},
@@ -93,6 +94,7 @@ fn replica(id: &str, node: &str, state: ReplicaState) -> ReplicaStatus {
         started_at: Some(ago(100)),
         since: ago(90),
         log_tail: Vec::new(),
+        tick: None,
     }
 }
 
@@ -105,6 +107,7 @@ fn service(name: &str, state: DeploymentState, running: u32, desired: u32) -> Se
         updated: desired,
         state,
         reason: None,
+        cron: None,
     }
 }
 

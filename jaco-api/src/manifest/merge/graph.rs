@@ -78,6 +78,7 @@ impl<'a> Merge<'a, '_, '_> {
                 draft.depends_on.iter().map(|d| ("depends_on", &d.service, d.mark, d.required));
             for (attribute, target, mark, required) in links.chain(named) {
                 if self.check_edge(name, attribute, target, mark, required) {
+                    self.check_cron_dependency(name, attribute, target, mark);
                     edges.entry(name.as_str()).or_default().insert(target, mark);
                 }
             }

@@ -3,6 +3,7 @@
 //! Input: the drafts of both files. Output: the [`ManifestDocument`], meaningful only when neither
 //! report holds an error.
 
+mod cron;
 mod files;
 mod graph;
 mod networks;

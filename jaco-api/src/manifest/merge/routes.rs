@@ -78,6 +78,7 @@ impl Merge<'_, '_, '_> {
             }
         });
         self.check_reachable(service, *mark, path);
+        self.check_cron_route(service, *mark, path);
         Some(RouteSpec {
             domain,
             path: prefix,

@@ -30,6 +30,8 @@ impl Merge<'_, '_, '_> {
         let placement = self.placement(name, deploy, own);
         let (replicas, mark) = replicas(deploy, own);
         self.check_counts(name, path, placement.as_ref(), deploy, own);
+        self.check_cron(name, draft, path, placement.as_ref());
+        let cron = own.and_then(|o| o.cron.as_ref()).map(|(cron, _)| cron.clone());
         if let Some(Placement::Hosts(hosts)) = &placement
             && replicas as usize > hosts.len()
             && !hosts.is_empty()
@@ -48,8 +50,9 @@ impl Merge<'_, '_, '_> {
         self.check_reschedule(name, path, placement.as_ref(), deploy, storage.stateful);
         let update = update_config(&deploy.update, storage.stateful || singleton);
         let rollback = self.rollback_config(path, deploy, &update);
-        let restart = restart_policy(deploy, awaited);
-        let job = deploy.job || awaited || restart.condition != RestartCondition::Any;
+        let ends = deploy.job || awaited || cron.is_some();
+        let restart = restart_policy(deploy, ends);
+        let job = ends || restart.condition != RestartCondition::Any;
         ServiceSchedule {
             image: draft.spec.image.clone(),
             replicas,
@@ -77,6 +80,7 @@ impl Merge<'_, '_, '_> {
                 0 => draft.old_resources.memory_reservation_bytes,
                 n => n,
             },
+            cron,
         }
     }
 
@@ -252,9 +256,8 @@ fn replicas(deploy: &DeployDraft, own: Option<&OverrideDraft>) -> (u32, Option<M
     given.map_or((1, None), |(n, mark)| (n, Some(mark)))
 }
 
-fn restart_policy(deploy: &DeployDraft, awaited: bool) -> RestartPolicy {
+fn restart_policy(deploy: &DeployDraft, job: bool) -> RestartPolicy {
     let default = RestartPolicy::default();
-    let job = awaited || deploy.job;
     let unset = if job { RestartCondition::OnFailure } else { RestartCondition::Any };
     RestartPolicy {
         condition: deploy.restart.condition.map_or(unset, |(c, _)| c),

@@ -129,7 +129,8 @@ fn unknown_anchor(text: &str, mark: Mark, report: &Report<'_>) -> Problem {
         .filter(|n| !n.is_empty())
         .collect();
     let hint =
-        suggest::hint(report, &missing, "the anchors so far", known.iter().map(String::as_str));
+        suggest::hint(report, &missing, "the anchors so far", known.iter().map(String::as_str))
+            .or_else(|| Some("a text that begins with `*` is quoted".to_owned()));
     let length = u32::try_from(missing.chars().count() + 1).unwrap_or(1);
     Problem {
         mark: Mark { length, ..mark },

@@ -2,7 +2,7 @@
 
 use jaco_api::{
     convert::{InvalidMessage, parse},
-    model::{JoinToken, NodeId, OperatorToken, Report},
+    model::{JoinToken, NodeId, OperatorToken, Report, Timestamp},
     pb,
 };
 
@@ -11,7 +11,7 @@ use crate::{
         AdmitNode, ApplyDeployment, Command, DeleteDeployment, DeleteFile, HoldDeployment,
         InitCluster, IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, RemoveNode,
         ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RotateKey, ScaleDeployment,
-        SetAvailability, SetFile, SetSetting, UpdateNode,
+        SetAvailability, SetFile, SetSetting, Tick, UpdateNode,
     },
     state::row::{Row, named_keys, required, text_keys},
 };
@@ -70,6 +70,12 @@ impl Row for Command {
                 actions: c.actions.iter().map(Row::write).collect(),
             }),
             Self::Report(r) => Wire::Report(r.write()),
+            Self::Tick(c) => Wire::Tick(pb::Tick {
+                deployment: c.deployment.to_string(),
+                service: c.service.to_string(),
+                revision: c.revision,
+                tick: c.tick.0,
+            }),
             Self::RecordAudit(c) => Wire::RecordAudit(pb::RecordAudit {
                 r#type: c.kind.to_string(),
                 payload: c.payload.clone(),
@@ -131,6 +137,12 @@ impl Row for Command {
                 actions: m.actions.into_iter().map(Row::read).collect::<Result<_, _>>()?,
             }),
             Wire::Report(m) => Self::Report(Report::read(m)?),
+            Wire::Tick(m) => Self::Tick(Tick {
+                deployment: parse("deployment", &m.deployment)?,
+                service: parse("service", &m.service)?,
+                revision: m.revision,
+                tick: Timestamp(m.tick),
+            }),
             Wire::RecordAudit(m) => Self::RecordAudit(RecordAudit {
                 kind: parse("type", &m.r#type)?,
                 payload: m.payload,

@@ -2,7 +2,7 @@
 
 use jaco_api::{
     convert::{InvalidMessage, parse},
-    model::{NodeId, Observation, Reason, ReplicaReport, Report},
+    model::{NodeId, Observation, Reason, ReplicaReport, Report, Timestamp},
     pb,
 };
 
@@ -14,7 +14,9 @@ use crate::{
 impl Row for Action {
     type Message = pb::Action;
     fn write(&self) -> pb::Action {
-        use pb::action::{Action as Wire, CountFailure, Create, Move, Unplaced};
+        use pb::action::{
+            Action as Wire, CancelRun, CountFailure, Create, DropRun, Move, StartRun, Unplaced,
+        };
         let action = match self {
             Self::Create { service, node, slot } => Wire::Create(Create {
                 service: service.to_string(),
@@ -35,6 +37,19 @@ impl Row for Action {
                 reason: reason.clone(),
             }),
             Self::EndRollout(end) => Wire::EndRollout(end.write()),
+            Self::StartRun { service, tick, node } => Wire::StartRun(StartRun {
+                service: service.to_string(),
+                tick: tick.0,
+                node: node.0,
+            }),
+            Self::CancelRun { service, tick, reason } => Wire::CancelRun(CancelRun {
+                service: service.to_string(),
+                tick: tick.0,
+                reason: reason.clone(),
+            }),
+            Self::DropRun { service, tick } => {
+                Wire::DropRun(DropRun { service: service.to_string(), tick: tick.0 })
+            }
         };
         pb::Action { action: Some(action) }
     }
@@ -61,6 +76,19 @@ impl Row for Action {
                 Self::CountFailure { service: parse("service", &m.service)?, reason: m.reason }
             }
             Wire::EndRollout(m) => Self::EndRollout(RolloutEnd::read(m)?),
+            Wire::StartRun(m) => Self::StartRun {
+                service: parse("service", &m.service)?,
+                tick: Timestamp(m.tick),
+                node: NodeId(m.node),
+            },
+            Wire::CancelRun(m) => Self::CancelRun {
+                service: parse("service", &m.service)?,
+                tick: Timestamp(m.tick),
+                reason: m.reason,
+            },
+            Wire::DropRun(m) => {
+                Self::DropRun { service: parse("service", &m.service)?, tick: Timestamp(m.tick) }
+            }
         })
     }
 }

@@ -15,8 +15,8 @@ use crate::{
         Action, AdmitNode, Command, DecodeError, DeleteDeployment, DeleteFile, Envelope,
         HoldDeployment, InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile,
         RecordAudit, RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment,
-        RolloutEnd, RotateKey, ScaleDeployment, SetAvailability, SetFile, SetSetting, UpdateNode,
-        decode, decode_outcome, encode, encode_outcome,
+        RolloutEnd, RotateKey, ScaleDeployment, SetAvailability, SetFile, SetSetting, Tick,
+        UpdateNode, decode, decode_outcome, encode, encode_outcome,
     },
     testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
 };
@@ -43,6 +43,9 @@ fn actions() -> Vec<Action> {
         Action::EndRollout(RolloutEnd::Paused { reason: reason() }),
         Action::EndRollout(RolloutEnd::RolledBack { reason: reason() }),
         Action::EndRollout(RolloutEnd::Failed { reason: reason() }),
+        Action::StartRun { service: service(), tick: Timestamp(60_000), node: NodeId(2) },
+        Action::CancelRun { service: service(), tick: Timestamp(60_000), reason: reason() },
+        Action::DropRun { service: service(), tick: Timestamp(60_000) },
     ]
 }
 
@@ -150,6 +153,12 @@ fn commands() -> Vec<Command> {
             kind: AuditKind::Exec,
             payload: BTreeMap::from([("k".into(), "v".into())]),
         }),
+        Command::Tick(Tick {
+            deployment: deployment(),
+            service: name("web"),
+            revision: 4,
+            tick: Timestamp(60_000),
+        }),
     ];
     let kinds: BTreeSet<u8> = all
         .iter()
@@ -177,9 +186,10 @@ fn commands() -> Vec<Command> {
             Command::ReserveKey(_) => 20,
             Command::SetFile(_) => 21,
             Command::DeleteFile(_) => 22,
+            Command::Tick(_) => 60,
         })
         .collect();
-    assert_eq!(kinds.len(), 23, "one of each command");
+    assert_eq!(kinds.len(), 24, "one of each command");
     all
 }
 

@@ -1,4 +1,5 @@
 mod codec;
+mod cron;
 mod deployment;
 mod files;
 mod membership;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jaco_api::model::{
-    DeploymentName, NodeId, Observation, ReplicaId, ReplicaReport, ReplicaState, Report, Slot,
+    Concurrency, CronSchedule, DeploymentName, Mode, NodeId, Observation, ReplicaId, ReplicaReport,
+    ReplicaState, Report, ServiceSchedule, Slot, Span, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -11,10 +12,10 @@ use crate::{
     command::{
         Action, Command, DeleteDeployment, HoldDeployment, IssueToken, Outcome, Reconcile,
         RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd, ScaleDeployment,
-        SetSetting, decode, encode,
+        SetSetting, Tick, decode, encode,
     },
     state::{State, snapshot},
-    testing::builders::{SENTINEL, Scenario, Stack, name, token},
+    testing::builders::{SENTINEL, Scenario, Stack, name, schedule, token},
 };
 
 /// A step in small numbers; what they mean depends on the state it meets.
@@ -27,7 +28,7 @@ struct Step {
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..24u8, 0..2u8, any::<u8>(), any::<u8>());
+    let step = (0..28u8, 0..2u8, any::<u8>(), any::<u8>());
     let step = step.prop_map(|(kind, deployment, a, b)| Step { kind, deployment, a, b });
     proptest::collection::vec(step, 1..most)
 }
@@ -39,6 +40,7 @@ const STATES: &[ReplicaState] = &[
     ReplicaState::Running,
     ReplicaState::Degraded,
     ReplicaState::Failed,
+    ReplicaState::Completed,
 ];
 
 impl Step {
@@ -47,7 +49,44 @@ impl Step {
         let image = format!("web:{}", self.a % 4);
         let stack = Stack::new(deployment.as_ref()).service("web", &image, u32::from(self.b % 3));
         let stack = if self.a.is_multiple_of(3) { stack.stateful("db", "db:1") } else { stack };
+        let stack = if self.a % 3 == 1 { stack.scheduled("backup", self.backup()) } else { stack };
         if self.b.is_multiple_of(5) { stack.route("shop.example", "/", "web") } else { stack }
+    }
+
+    fn backup(&self) -> ServiceSchedule {
+        let concurrency = [Concurrency::Forbid, Concurrency::Replace, Concurrency::Allow];
+        let cron = CronSchedule {
+            concurrency: concurrency[usize::from(self.b % 3)],
+            starting_deadline: Span::secs(10),
+            ..CronSchedule::new(["* * * * * *", "*/2 * * * * *"][usize::from(self.b % 2)])
+        };
+        let image = format!("backup:{}", self.b % 2);
+        ServiceSchedule { cron: Some(cron), mode: Mode::Job, ..schedule(&image, 1) }
+    }
+
+    fn tick(&self, state: &State) -> Tick {
+        let deployment = self.deployment();
+        let row = state.deployment(&deployment);
+        let last = row.and_then(|d| d.ticks.get("backup")).map_or(0, |t| t.last.0);
+        Tick {
+            revision: row.map_or(0, |d| d.revision) - u64::from(self.b == 9 && row.is_some()),
+            service: name("backup"),
+            tick: Timestamp((last + u64::from(self.a % 4) * 1000).saturating_sub(1000)),
+            deployment,
+        }
+    }
+
+    fn of_run(&self, state: &State) -> Vec<Action> {
+        let (service, reason) = (name("backup"), "why".to_owned());
+        let ticks = state.deployment(&self.deployment()).and_then(|d| d.ticks.get("backup"));
+        let runs = ticks.map(|t| t.runs.as_slice()).unwrap_or_default();
+        let tick =
+            runs.get(usize::from(self.a) % runs.len().max(1)).map_or(Timestamp(0), |r| r.tick);
+        vec![match self.b % 4 {
+            0 | 1 => Action::StartRun { service, tick, node: NodeId(1 + u64::from(self.a % 2)) },
+            2 => Action::CancelRun { service, tick, reason },
+            _ => Action::DropRun { service, tick },
+        }]
     }
 
     fn deployment(&self) -> DeploymentName {
@@ -141,10 +180,11 @@ impl Step {
                 key: "revision_retention".into(),
                 value: (2 + self.a % 4).to_string(),
             }),
-            12..=18 => Command::Reconcile(Reconcile {
+            24 | 25 => Command::Tick(self.tick(state)),
+            12..=18 | 26 => Command::Reconcile(Reconcile {
                 version: state.deployment(&deployment).map_or(0, |d| d.version)
                     + u64::from(self.b % 16 == 15),
-                actions: self.actions(state),
+                actions: if self.kind == 26 { self.of_run(state) } else { self.actions(state) },
                 deployment,
             }),
             _ => Command::Report(self.report(state)),
@@ -215,6 +255,25 @@ impl Lives {
     }
 }
 
+/// No tick is decided twice, and what was decided of one stays so as long as it is kept.
+fn check_runs(old: &State, new: &State) {
+    for row in new.deployments() {
+        let former = old.deployment(&row.name).and_then(|d| d.ticks.get("backup"));
+        let Some(ticks) = row.ticks.get("backup") else { continue };
+        assert!(ticks.runs.is_sorted_by(|a, b| a.tick < b.tick), "{:?}", ticks.runs);
+        assert!(ticks.runs.iter().all(|r| r.tick <= ticks.last));
+        for run in &ticks.runs {
+            let known = former.and_then(|f| f.run(run.tick));
+            let is_new = former.is_none_or(|f| run.tick > f.last);
+            assert_eq!(known.is_none(), is_new, "{} is decided again", run.tick);
+            let of_tick = |r: &&std::sync::Arc<jaco_api::model::Replica>| {
+                r.tick == Some(run.tick) && r.intent == jaco_api::model::Intent::Run
+            };
+            assert!(new.replicas_of(&row.name).filter(of_tick).count() <= 1, "{} twice", run.tick);
+        }
+    }
+}
+
 fn check_bounds(state: &State) {
     for replica in state.replicas() {
         assert!(state.events_of(&replica.id).count() <= 20);
@@ -241,7 +300,9 @@ proptest! {
         let mut lives = Lives::default();
         for step in &steps {
             let old = s.state.clone();
+            s.pass(Span::secs(1));
             let outcome = s.run(step.command(&old));
+            check_runs(&old, &s.state);
             lives.check(&old, &s.state);
             check_indexes(&s.state);
             check_bounds(&s.state);
@@ -260,6 +321,7 @@ proptest! {
         let mut outcomes = Vec::new();
         for step in &steps {
             let command = step.command(&s.state);
+            s.pass(Span::secs(1));
             outcomes.push(s.run(command));
         }
         let log: Vec<_> = s.log.iter().map(|(index, entry)| (*index, encode(entry))).collect();

@@ -1,6 +1,7 @@
 //! The leader's tasks, one file each.
 
 mod announce;
+mod cron;
 mod liveness;
 mod lost;
 mod members;
@@ -9,6 +10,7 @@ mod rekey;
 mod schedule;
 
 pub(super) use announce::Announce;
+pub(super) use cron::Cron;
 pub(super) use liveness::Liveness;
 pub(super) use members::Members;
 pub(super) use rebalance::Rebalance;

@@ -7,6 +7,7 @@ mod interrupted;
 mod remote;
 mod restarting;
 mod streams;
+mod timed;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -8,5 +8,6 @@ mod placement;
 mod properties;
 mod rebalancing;
 mod rollouts;
+mod runs;
 mod spreading;
 mod touching;

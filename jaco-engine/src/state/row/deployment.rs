@@ -49,6 +49,7 @@ impl Row for Deployment {
             version: self.version,
             created_at: self.created_at.0,
             unplaced: text_keys(&self.unplaced, Clone::clone),
+            ticks: text_keys(&self.ticks, Row::write),
         }
     }
     fn read(m: pb::DeploymentRow) -> Result<Self, InvalidMessage> {
@@ -62,6 +63,7 @@ impl Row for Deployment {
             version: m.version,
             created_at: Timestamp(m.created_at),
             unplaced: named_keys("unplaced", m.unplaced, Ok)?,
+            ticks: named_keys("ticks", m.ticks, Row::read)?,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Values of the manifest language travel as JSON: their serde form is their versioned document form.
 
 mod cluster;
+mod cron;
 mod deployment;
 mod file;
 mod replica;

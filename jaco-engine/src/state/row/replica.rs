@@ -89,6 +89,7 @@ impl Row for Replica {
             log_tail: self.log_tail.as_ref().map(Row::write),
             created_at: self.created_at.0,
             replaces: self.replaces.as_ref().map(ToString::to_string),
+            tick: self.tick.map(|t| t.0),
         }
     }
     fn read(m: pb::ReplicaRow) -> Result<Self, InvalidMessage> {
@@ -115,6 +116,7 @@ impl Row for Replica {
             log_tail: optional(m.log_tail)?,
             created_at: Timestamp(m.created_at),
             replaces: m.replaces.map(|id| parse("replaces", &id)).transpose()?,
+            tick: m.tick.map(Timestamp),
         })
     }
 }

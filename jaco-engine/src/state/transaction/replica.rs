@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jaco_api::model::{DeploymentName, Intent, NodeId, Replica, ReplicaId, Volume};
+use jaco_api::model::{DeploymentName, NodeId, Replica, ReplicaId, Volume};
 
 use super::Transaction;
 
@@ -43,7 +43,7 @@ impl Transaction<'_> {
         if let Some(preparation) = &row.preparation {
             self.hold(&preparation.container);
         }
-        if row.intent == Intent::Run {
+        if row.takes_room() {
             *self.state.load.entry(row.node).or_insert(0) += 1;
         }
     }
@@ -54,7 +54,7 @@ impl Transaction<'_> {
             self.release(&preparation.container);
         }
         self.state.replicas_by_node.remove(&(row.node, row.id.clone()));
-        if row.intent == Intent::Run {
+        if row.takes_room() {
             match self.state.load.get(&row.node).copied() {
                 Some(n) if n > 1 => self.state.load.insert(row.node, n - 1),
                 _ => self.state.load.remove(&row.node),

@@ -309,3 +309,25 @@ fn a_kill_that_the_engine_does_not_explain_points_at_the_memory_limit() {
     let likely = "killed (code 137), likely at its memory limit of 8388608 bytes";
     assert_eq!(message(&replica), likely);
 }
+
+/// What must not run twice is not made again because somebody has removed it.
+#[test]
+fn a_container_that_was_removed_is_made_again_unless_it_is_to_run_once() {
+    use jaco_api::model::RestartCondition;
+    let running = container("new", NAME, 2, ContainerStatus::Running);
+    for (condition, made) in [(RestartCondition::OnFailure, true), (RestartCondition::None, false)]
+    {
+        let mut replica = web();
+        replica.restart.condition = condition;
+        let mut memory = with_image(&replica);
+        assert_eq!(step_of(&replica, &mut memory, &[]), Step::Create, "{condition:?}");
+        step_of(&replica, &mut memory, std::slice::from_ref(&running));
+        let step = step_of(&replica, &mut memory, &[]);
+        assert_eq!(step == Step::Create, made, "{condition:?}: {step:?}");
+        assert_eq!(matches!(memory.end, Some(End::Failed(_))), !made, "{condition:?}");
+        // The same from what state holds, after the agent was restarted.
+        replica.observed.container = Some("new".to_owned());
+        let step = step_of(&replica, &mut with_image(&replica), &[]);
+        assert_eq!(step == Step::Create, made, "{condition:?} from state: {step:?}");
+    }
+}

@@ -20,8 +20,8 @@ mod stacks;
 use std::process::ExitCode;
 
 use fleet::{
-    anywhere, catching_up, draining, instruments, joining, leadership, membership, minority, power,
-    secrecy, singleton, spread, strangers, updates, wire,
+    anywhere, catching_up, cron, draining, instruments, joining, leadership, membership, minority,
+    power, secrecy, singleton, spread, strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -70,6 +70,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,
+    cron::a_tick_runs_once_though_the_leader_dies_within_its_second,
     catching_up::a_node_that_was_away_for_long_holds_the_same_state,
     minority::one_of_three_goes_on_and_changes_nothing,
     minority::one_of_two_goes_on_and_changes_nothing,

@@ -8,6 +8,7 @@
 
 mod acknowledged;
 mod caught_up;
+mod cron;
 mod equal;
 mod floor;
 mod idle;
@@ -84,6 +85,7 @@ impl Default for Invariants {
             all: vec![
                 Box::new(acknowledged::Acknowledged::default()),
                 Box::new(caught_up::CaughtUp),
+                Box::new(cron::Cron::default()),
                 Box::new(equal::Equal::default()),
                 Box::new(floor::Floor),
                 Box::new(idle::Idle::default()),

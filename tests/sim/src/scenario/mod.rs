@@ -73,6 +73,7 @@ impl Scenario {
             events.push((at, Event::Strike(Fault::draw(&mut dice, hosts))));
             at += Duration::from_millis(dice.random_range(trouble / 4..=trouble * 2));
         }
+        events.extend(timed(seed, hosts, length));
         events.sort_by_key(|(at, _)| *at);
         Self {
             seed,
@@ -83,6 +84,27 @@ impl Scenario {
             length,
             events,
         }
+    }
+}
+
+/// What is done with the deployment that runs at times, in every other seed. Its dice are its own, so
+/// that it changes nothing of what else a seed stands for.
+fn timed(seed: u64, hosts: usize, length: Duration) -> Vec<(Duration, Event)> {
+    let mut dice = StdRng::seed_from_u64(!seed);
+    let mut events = Vec::new();
+    if !dice.random_bool(0.5) {
+        return events;
+    }
+    let first = Operation::Apply(Deployment::Timed, Recipe::good(1, 1));
+    let mut at = Duration::from_secs(dice.random_range(1..=10));
+    events.push((at, Event::Operate(first, dice.random_range(0..hosts))));
+    loop {
+        at += span(&mut dice, 3_000, 40_000);
+        if at >= length {
+            return events;
+        }
+        let operation = Operation::draw_timed(&mut dice);
+        events.push((at, Event::Operate(operation, dice.random_range(0..hosts))));
     }
 }
 

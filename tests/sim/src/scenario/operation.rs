@@ -22,10 +22,12 @@ pub enum Deployment {
     Cron,
     /// A page that waits for its database to be healthy.
     Shop,
+    /// A job that runs at times.
+    Timed,
 }
 
 impl Deployment {
-    /// All of them.
+    /// All of them but [`Self::Timed`], which never comes to rest and has dice of its own.
     pub const ALL: [Self; 7] =
         [Self::Web, Self::Pool, Self::Db, Self::Agent, Self::Batch, Self::Cron, Self::Shop];
 
@@ -40,6 +42,7 @@ impl Deployment {
             Self::Batch => "batch",
             Self::Cron => "cron",
             Self::Shop => "shop",
+            Self::Timed => "timed",
         }
     }
 
@@ -148,6 +151,20 @@ impl Operation {
             11 => Self::Token(number),
             12 => Self::Rotate,
             _ => Self::Transfer(host),
+        }
+    }
+}
+
+impl Operation {
+    /// Something with the deployment that runs at times.
+    pub(super) fn draw_timed(dice: &mut StdRng) -> Self {
+        let timed = Deployment::Timed;
+        match weighted(dice, &[(6, 0), (2, 1), (3, 2), (1, 3), (1, 4)]) {
+            0 => Self::Apply(timed, Recipe { image: Image::Good, ..Recipe::draw(dice) }),
+            1 => Self::Stop(timed),
+            2 => Self::Start(timed),
+            3 => Self::Restart(timed),
+            _ => Self::Delete(timed, false),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Copy {
     pub replica: String,
     /// The replica's generation.
     pub generation: u64,
+    /// The tick that it is the run of.
+    pub tick: Option<String>,
 }
 
 /// One act of a node.
@@ -133,8 +135,9 @@ pub fn copies(host: &str, engine: &FakeRuntime) -> Vec<((String, String), Copy)>
         let service = service_of(&c).filter(|_| c.status.is_alive())?;
         let replica = c.labels.get(label::REPLICA)?.clone();
         let generation = c.labels.get(label::GENERATION)?.parse().ok()?;
+        let tick = c.labels.get(label::TICK).cloned();
         let (host, container) = (host.to_owned(), c.id);
-        Some((service, Copy { host, container, replica, generation }))
+        Some((service, Copy { host, container, replica, generation, tick }))
     };
     engine.containers().into_iter().filter_map(copy).collect()
 }

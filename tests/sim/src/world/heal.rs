@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jaco_api::model::{Availability, DeploymentPhase, NodeStatus};
+use jaco_api::model::{Availability, DeploymentPhase, NodeStatus, Ticks, Timestamp};
 
-use super::{World, WorldError, name};
+use super::{BEGINNING, World, WorldError, name};
 use crate::scenario::{Deployment, Operation, Recipe};
 
 impl World {
@@ -55,6 +55,37 @@ impl World {
                 self.operate(Operation::Apply(deployment, recipe), leader);
             }
         }
+    }
+
+    /// The ticks of the deployment that runs at times, while it does.
+    #[must_use]
+    pub fn ticks(&self) -> Option<Ticks> {
+        let state = self.cluster.host(self.cluster.leader()?).state()?;
+        let row = state.deployment(&Deployment::Timed.name().parse().expect("our names are valid"));
+        let row = row.filter(|d| d.phase == DeploymentPhase::Running)?;
+        row.ticks.get("app").cloned()
+    }
+
+    /// Suspends it, so that the cluster can come to rest.
+    pub fn suspend(&mut self) {
+        if let Some(leader) = self.cluster.leader() {
+            self.operate(Operation::Stop(Deployment::Timed), leader);
+        }
+    }
+
+    /// Whether no run is left that has not ended.
+    #[must_use]
+    pub fn runs_have_ended(&self) -> bool {
+        let state = self.cluster.leader().and_then(|at| self.cluster.host(at).state());
+        state.is_some_and(|state| {
+            state.replicas().filter(|r| r.tick.is_some()).all(|r| !r.takes_room() && r.has_ended())
+        })
+    }
+
+    /// What a clock shows that is right.
+    #[must_use]
+    pub fn true_time(&self) -> Timestamp {
+        BEGINNING.after(self.now())
     }
 
     /// Lets time pass.

@@ -1,8 +1,13 @@
 //! The manifests of a scenario's deployments.
 
+use std::time::Duration;
+
 use jaco_client::Apply;
 
 use crate::scenario::{Deployment, Image, Recipe};
+
+/// How often [`Deployment::Timed`] is due.
+pub const PERIOD: Duration = Duration::from_secs(15);
 
 /// A deployment with this content, for a cluster of so many hosts.
 #[must_use]
@@ -25,6 +30,7 @@ pub fn manifest(deployment: Deployment, recipe: &Recipe, hosts: usize) -> Apply 
             let deploy = format!("replicas: 1, {label}, {}", updates(recipe, "stop-first", 1));
             services(&[app(recipe, &deploy, "")])
         }
+        Deployment::Timed => timed(recipe),
         Deployment::Shop => {
             let waits = "    depends_on: { db: { condition: service_healthy } }\n";
             let page = app(recipe, &replicated(recipe, "start-first", 1), waits);
@@ -87,6 +93,26 @@ fn updates(recipe: &Recipe, order: &str, parallelism: u32) -> String {
     )
 }
 
+/// What is never started again: each of its ticks runs once, or not at all.
+fn timed(recipe: &Recipe) -> String {
+    format!(
+        "services:\n  app:\n    image: \"app:1\"\n    command: [\"sh\", \"-c\", \"sleep 2; exit \
+         0\"]\n    environment: {{ GREETING: \"{}\" }}\n    deploy: {{ restart_policy: {{ \
+         condition: none }} }}\n",
+        recipe.greeting
+    )
+}
+
+/// Every [`PERIOD`], and everything is kept.
+fn schedule(recipe: &Recipe) -> String {
+    let concurrency = ["forbid", "replace", "allow"][recipe.on_failure as usize % 3];
+    let seconds = PERIOD.as_secs();
+    format!(
+        "services:\n  - name: app\n    schedule: {{ cron: \"*/{seconds} * * * * *\", concurrency: \
+         {concurrency}, history: 100, starting_deadline: 30s }}\n"
+    )
+}
+
 fn batch(recipe: &Recipe) -> String {
     let ends = u8::from(recipe.image == Image::Broken);
     let Recipe { greeting, replicas, .. } = recipe;
@@ -99,6 +125,9 @@ fn batch(recipe: &Recipe) -> String {
 
 /// Where replicas may be placed, for services that are placed freely.
 fn placement(deployment: Deployment, recipe: &Recipe, hosts: usize) -> String {
+    if deployment == Deployment::Timed {
+        return schedule(recipe);
+    }
     if !matches!(deployment, Deployment::Web | Deployment::Pool) {
         return String::new();
     }
@@ -123,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_deployment_is_a_valid_manifest_whatever_its_content() {
-        for deployment in Deployment::ALL {
+        for deployment in Deployment::ALL.into_iter().chain([Deployment::Timed]) {
             for image in [Image::Good, Image::Broken, Image::Missing, Image::Sick, Image::Stubborn]
             {
                 for n in 0..6 {

@@ -65,16 +65,17 @@ impl World {
         for host in self.cluster.hosts() {
             let Some(node) = host.member() else { continue };
             let ours = |c: &Container| c.labels.get(label::CLUSTER) == Some(&cluster);
+            // Runs come and go at their times, and are kept when they have ended.
             let there: BTreeMap<(String, String), bool> = host
                 .engine()
                 .containers()
                 .iter()
-                .filter(|c| ours(c))
+                .filter(|c| ours(c) && !c.labels.contains_key(label::TICK))
                 .map(|c| (labels(c), c.status.is_alive()))
                 .collect();
             let wanted: BTreeMap<(String, String), bool> = state
                 .replicas_on(node)
-                .filter(|r| r.intent == Intent::Run)
+                .filter(|r| r.intent == Intent::Run && r.tick.is_none())
                 .map(|r| {
                     let runs = r.observed.state != ReplicaState::Completed;
                     ((r.id.to_string(), r.generation.to_string()), runs)
@@ -83,10 +84,8 @@ impl World {
             if there != wanted {
                 left.push(format!("{} has {there:?} instead of {wanted:?}", host.name()));
             }
-            let used: BTreeSet<String> = wanted
-                .keys()
-                .filter_map(|(id, _)| Some(id.split('.').next()?.to_owned()))
-                .collect();
+            let used: BTreeSet<String> =
+                state.replicas_on(node).map(|r| r.id.deployment.to_string()).collect();
             let stale = host.engine().network_names();
             let stale = stale.iter().filter(|n| {
                 let deployment = n.strip_prefix("jaco_").and_then(|n| n.strip_suffix("_default"));
@@ -126,7 +125,7 @@ fn unsettled_deployments(state: &State, left: &mut Vec<String>) {
             left.push(format!("{} is {:?}: {reason}", status.name, status.state));
         }
     }
-    for replica in state.replicas() {
+    for replica in state.replicas().filter(|r| r.tick.is_none()) {
         let id = &replica.id;
         if replica.intent == Intent::Remove {
             left.push(format!("{id} is still going"));

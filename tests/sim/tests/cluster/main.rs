@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod cron;
 mod failover;
 mod idle;
 mod joining;

@@ -7,7 +7,10 @@ use jaco_api::{
 };
 use jaco_client::{Client, StatusQuery};
 
-use super::rows::{self, RouteRow};
+use super::{
+    rows::{self, RouteRow},
+    runs::{self, RunsArgs},
+};
 use crate::{
     cli::Unbuilt,
     commands::{complete, deploy::history},
@@ -41,6 +44,10 @@ pub enum Command {
         /// The domain.
         domain: String,
     },
+    /// Services that run at times, and when next.
+    Schedules(RunsArgs),
+    /// What became of their ticks: the runs that are kept, the newest first.
+    Runs(RunsArgs),
     /// The revisions of a deployment that are kept.
     Revisions(history::HistoryArgs),
     /// Certificates (not built yet).
@@ -80,6 +87,8 @@ pub async fn run(command: Command, client: &Client, out: &mut Output) -> Result<
         Command::Replica { id } => replica(&id, client, out).await,
         Command::Routes => routes(None, client, out).await,
         Command::Route { domain } => routes(Some(&domain), client, out).await,
+        Command::Schedules(args) => runs::schedules(&args, client, out).await,
+        Command::Runs(args) => runs::runs(&args, client, out).await,
         Command::Revisions(args) => history::run(&args, client, out).await,
         Command::Certs(_) => Err(Error::NotBuilt { what: "certs" }),
         Command::Subnets(_) => Err(Error::NotBuilt { what: "subnets" }),

@@ -5,6 +5,7 @@ pub mod events;
 pub mod get;
 pub mod logs;
 pub mod rows;
+pub mod runs;
 pub mod status;
 pub mod time;
 pub mod top;

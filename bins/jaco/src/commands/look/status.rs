@@ -10,7 +10,10 @@ use jaco_api::{
 use jaco_client::{Client, StatusQuery, StatusView};
 use serde::Serialize;
 
-use super::rows::{self, RouteRow};
+use super::{
+    rows::{self, RouteRow},
+    runs,
+};
 use crate::{
     commands::{complete, target::Target},
     error::Error,
@@ -121,6 +124,10 @@ fn print(args: &StatusArgs, view: &StatusView, out: &mut Output) -> Result<(), E
             .flat_map(|d| &d.services)
             .filter(|s| service.is_none_or(|name| s.name == *name));
         sections.push(("Services", rows::service_table(services)));
+    }
+    if args.target.is_some() {
+        let runs = runs::rows(view.deployments(), service);
+        sections.push(("Runs", runs::table(&runs, now)));
     }
     sections.push(("Replicas", rows::replica_table(rows::replicas_of(view, service), now)));
     sections.push(("Routes", rows::route_table(&rows::routes(view))));
