@@ -3,7 +3,9 @@
 mod accepted;
 mod differences;
 mod documented;
+mod large;
 mod properties;
 mod refused;
+mod speed;
 mod stable;
 mod support;

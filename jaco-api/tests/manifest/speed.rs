@@ -1,0 +1,104 @@
+//! What a manifest costs grows with its size and no faster: measured against the parser that has to look
+//! at every character anyway, in the same run, so that neither the machine nor the build matters.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use granit_parser::Parser;
+use jaco_api::manifest::{render, resolve};
+
+use crate::{
+    large,
+    support::{Memory, NAME, compose, jaco},
+};
+
+/// The fastest of some runs: what disturbs a run only makes it slower.
+fn fastest(runs: usize, mut work: impl FnMut()) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..runs {
+        let began = Instant::now();
+        work();
+        best = best.min(began.elapsed());
+    }
+    best
+}
+
+/// How many times as long as the events of the parser the whole answer takes, problems included.
+fn cost(text: &str) -> f64 {
+    let (jaco, compose, files) = (jaco(NAME), compose(text), Memory::default());
+    let whole = fastest(3, || drop(resolve(&jaco, &compose, &files)));
+    let events = fastest(3, || assert!(Parser::new_from_str(text).all(|event| event.is_ok())));
+    whole.as_secs_f64() / events.as_secs_f64()
+}
+
+#[test]
+fn a_manifest_of_one_mebibyte_costs_a_few_times_what_its_parser_does() {
+    let text = large::compose(500);
+    assert!((900_000..1_200_000).contains(&text.len()), "{}", text.len());
+    let resolved = resolve(&jaco(NAME), &compose(&text), &Memory::default())
+        .unwrap_or_else(|p| panic!("{}", render(&p, false)));
+    assert_eq!(resolved.document.services.len(), 500);
+    let cost = cost(&text);
+    assert!(cost < 12.0, "{cost:.1} times the parser");
+}
+
+/// `head`, so many items, `tail`.
+fn repeated(head: &str, count: usize, item: impl Fn(&mut String, usize), tail: &str) -> String {
+    let mut out = head.to_owned();
+    (0..count).for_each(|number| item(&mut out, number));
+    out + tail
+}
+
+/// A kind of file by its number of parts.
+type Shape = (&'static str, fn(usize) -> String);
+
+const SHAPES: [Shape; 8] = [
+    ("services", |n| large::compose(n / 8)),
+    ("variables of one service", |n| {
+        let item =
+            |out: &mut String, i| drop(writeln!(out, "      KEY_{i}: \"${{A:-value}} {i}\""));
+        repeated("services:\n  web:\n    image: a\n    environment:\n", n, item, "")
+    }),
+    ("one list", |n| {
+        let item = |out: &mut String, i| drop(writeln!(out, "      - \"KEY_{i}=value {i}\""));
+        repeated("services:\n  web:\n    image: a\n    environment:\n", n, item, "")
+    }),
+    ("one long text", |n| {
+        let item = |out: &mut String, i| drop(writeln!(out, "      echo ${{A:-{i}}} $$x"));
+        repeated("services:\n  web:\n    image: a\n    command:\n    - |\n", n, item, "")
+    }),
+    ("one long line", |n| {
+        let item = |out: &mut String, i| drop(write!(out, "KEY_{i}: 'v', "));
+        repeated("services: {web: {image: a, environment: {", n, item, "}}}\n")
+    }),
+    ("aliases", |n| {
+        let item = |out: &mut String, i| drop(writeln!(out, "  x{i}: *c"));
+        repeated("services: {web: {image: a}}\nx-c: &c {a: b, c: d}\nx-all:\n", n, item, "")
+    }),
+    ("notices", |n| {
+        let item = |out: &mut String, i| {
+            drop(writeln!(out, "  s{i}:\n    image: a\n    restart: always\n    links: [s0]"));
+        };
+        repeated("services:\n", n / 8, item, "")
+    }),
+    ("problems", |n| {
+        let item = |out: &mut String, i| {
+            drop(writeln!(
+                out,
+                "  s{i}:\n    imagee: a\n    networks: [no{i}]\n    depends_on: [no]"
+            ));
+        };
+        repeated("services:\n", n / 8, item, "")
+    }),
+];
+
+#[test]
+fn sixteen_times_the_file_costs_sixteen_times_as_much() {
+    for (what, shape) in SHAPES {
+        let (small, large) = (cost(&shape(400)), cost(&shape(6_400)));
+        // What grows with the square would be sixteen times as much in relation to the parser.
+        assert!(large < 4.0 * small.max(1.0), "{what}: {small:.1}, then {large:.1}");
+    }
+}
