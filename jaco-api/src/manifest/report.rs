@@ -33,6 +33,14 @@ pub(super) struct Mark {
     pub(super) end: u32,
 }
 
+/// A mistake that shows in several places, and is told once.
+struct Cause {
+    /// Its problem among those that were found.
+    index: usize,
+    /// Lines where it shows again.
+    lines: Vec<u32>,
+}
+
 /// The problems of one file so far.
 pub(super) struct Report<'s> {
     name: &'s str,
@@ -44,6 +52,7 @@ pub(super) struct Report<'s> {
     found: Vec<Diagnostic>,
     left_out: usize,
     notices: BTreeMap<&'static str, (usize, u32)>,
+    causes: BTreeMap<String, Cause>,
     ports_left: u32,
     settled: BTreeSet<u32>,
 }
@@ -67,6 +76,7 @@ impl<'s> Report<'s> {
             found: Vec::new(),
             left_out: 0,
             notices: BTreeMap::new(),
+            causes: BTreeMap::new(),
             ports_left: MOST_PORTS,
             settled: BTreeSet::new(),
         }
@@ -179,6 +189,31 @@ impl<'s> Report<'s> {
         }
     }
 
+    /// Reports what `say` reports, unless the same `cause` was told of this file before: then only the line
+    /// is added to what was said.
+    pub(super) fn once(&mut self, cause: String, mark: Mark, say: impl FnOnce(&mut Self)) {
+        if let Some(known) = self.causes.get_mut(&cause) {
+            known.lines.push(mark.line.max(1));
+            return;
+        }
+        let index = self.found.len();
+        say(self);
+        if self.found.len() > index {
+            self.causes.insert(cause, Cause { index, lines: Vec::new() });
+        }
+    }
+
+    /// Adds to what was told once where else it shows.
+    fn tell_lines(&mut self) {
+        for (_, Cause { index, lines }) in std::mem::take(&mut self.causes) {
+            if let Some(told) = self.found.get_mut(index)
+                && !lines.is_empty()
+            {
+                told.message.push_str(&format!(" ({})", also(lines)));
+            }
+        }
+    }
+
     /// Takes `count` ports from what the file may use; false when they are used up.
     pub(super) fn take_ports(&mut self, count: u32) -> bool {
         let enough = count <= self.ports_left;
@@ -203,6 +238,7 @@ impl<'s> Report<'s> {
 
     /// Everything found, ordered by position.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.tell_lines();
         self.found.sort_by(|a, b| {
             (a.line, a.column, a.severity, &a.message)
                 .cmp(&(b.line, b.column, b.severity, &b.message))
@@ -235,6 +271,7 @@ impl<'s> Report<'s> {
                 .flatten();
             self.left_out += 1;
             let Some(index) = spare else { return };
+            self.tell_lines();
             self.found.remove(index);
             self.notices.clear();
         }
@@ -261,6 +298,20 @@ impl<'s> Report<'s> {
         let line = line.trim_end_matches(['\n', '\r']);
         if line.len() > LONGEST_LINE { String::new() } else { line.to_owned() }
     }
+}
+
+/// Where else a mistake shows: `also on lines 3, 7`.
+fn also(mut lines: Vec<u32>) -> String {
+    const SHOWN: usize = 8;
+    lines.sort_unstable();
+    lines.dedup();
+    let shown: Vec<String> = lines.iter().take(SHOWN).map(u32::to_string).collect();
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    let more = match lines.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("also on {word} {}{more}", shown.join(", "))
 }
 
 /// A text from the file as it may stand in a message: one line, at most 60 characters.

@@ -1,6 +1,7 @@
 //! The manifest language from outside: what is accepted, what is refused and in which words.
 
 mod accepted;
+mod causes;
 mod differences;
 mod documented;
 mod large;

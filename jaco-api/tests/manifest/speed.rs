@@ -1,10 +1,7 @@
 //! What a manifest costs grows with its size and no faster: measured against the parser that has to look
 //! at every character anyway, in the same run, so that neither the machine nor the build matters.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use granit_parser::Parser;
 use jaco_api::manifest::{render, resolve};
@@ -45,10 +42,9 @@ fn a_manifest_of_one_mebibyte_costs_a_few_times_what_its_parser_does() {
 }
 
 /// `head`, so many items, `tail`.
-fn repeated(head: &str, count: usize, item: impl Fn(&mut String, usize), tail: &str) -> String {
-    let mut out = head.to_owned();
-    (0..count).for_each(|number| item(&mut out, number));
-    out + tail
+fn repeated(head: &str, count: usize, item: fn(usize) -> String, tail: &str) -> String {
+    let items: String = (0..count).map(item).collect();
+    format!("{head}{items}{tail}")
 }
 
 /// A kind of file by its number of parts.
@@ -57,39 +53,32 @@ type Shape = (&'static str, fn(usize) -> String);
 const SHAPES: [Shape; 8] = [
     ("services", |n| large::compose(n / 8)),
     ("variables of one service", |n| {
-        let item =
-            |out: &mut String, i| drop(writeln!(out, "      KEY_{i}: \"${{A:-value}} {i}\""));
+        let item = |i| format!("      KEY_{i}: \"${{A:-value}} {i}\"\n");
         repeated("services:\n  web:\n    image: a\n    environment:\n", n, item, "")
     }),
     ("one list", |n| {
-        let item = |out: &mut String, i| drop(writeln!(out, "      - \"KEY_{i}=value {i}\""));
+        let item = |i| format!("      - \"KEY_{i}=value {i}\"\n");
         repeated("services:\n  web:\n    image: a\n    environment:\n", n, item, "")
     }),
     ("one long text", |n| {
-        let item = |out: &mut String, i| drop(writeln!(out, "      echo ${{A:-{i}}} $$x"));
+        let item = |i| format!("      echo ${{A:-{i}}} $$x\n");
         repeated("services:\n  web:\n    image: a\n    command:\n    - |\n", n, item, "")
     }),
     ("one long line", |n| {
-        let item = |out: &mut String, i| drop(write!(out, "KEY_{i}: 'v', "));
+        let item = |i| format!("KEY_{i}: 'v', ");
         repeated("services: {web: {image: a, environment: {", n, item, "}}}\n")
     }),
     ("aliases", |n| {
-        let item = |out: &mut String, i| drop(writeln!(out, "  x{i}: *c"));
+        let item = |i| format!("  x{i}: *c\n");
         repeated("services: {web: {image: a}}\nx-c: &c {a: b, c: d}\nx-all:\n", n, item, "")
     }),
     ("notices", |n| {
-        let item = |out: &mut String, i| {
-            drop(writeln!(out, "  s{i}:\n    image: a\n    restart: always\n    links: [s0]"));
-        };
+        let item = |i| format!("  s{i}:\n    image: a\n    restart: always\n    links: [s0]\n");
         repeated("services:\n", n / 8, item, "")
     }),
     ("problems", |n| {
-        let item = |out: &mut String, i| {
-            drop(writeln!(
-                out,
-                "  s{i}:\n    imagee: a\n    networks: [no{i}]\n    depends_on: [no]"
-            ));
-        };
+        let item =
+            |i| format!("  s{i}:\n    imagee: a\n    networks: [no{i}]\n    depends_on: [no]\n");
         repeated("services:\n", n / 8, item, "")
     }),
 ];

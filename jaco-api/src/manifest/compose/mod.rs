@@ -60,9 +60,7 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
         return draft;
     }
     toplevel::COMPOSE.decode(root, &mut draft, report);
-    if let super::yaml::Value::Map(_) = root.value
-        && root.get("services").is_none_or(Node::is_null)
-    {
+    if toplevel::COMPOSE.lacks(root, "services") {
         report.error(root.mark, "the compose file has no `services`");
     }
     draft

@@ -179,10 +179,16 @@ fn unknown_service(
     file: &str,
     report: &mut Report<'_>,
 ) {
-    let known = compose.service_names.iter().map(String::as_str);
-    let hint = suggest::hint(report, name, &format!("the services of {file}"), known);
-    let message = format!("the service `{}` is not defined in {file}", cut(name));
-    report.coded(ErrorCode::UnknownService, mark, message, hint);
+    // Without any service there is one mistake, and it is told.
+    if compose.service_names.is_empty() {
+        return;
+    }
+    report.once(format!("unknown service {name}"), mark, |report| {
+        let known = compose.service_names.iter().map(String::as_str);
+        let hint = suggest::hint(report, name, &format!("the services of {file}"), known);
+        let message = format!("the service `{}` is not defined in {file}", cut(name));
+        report.coded(ErrorCode::UnknownService, mark, message, hint);
+    });
 }
 
 fn cut_long(text: &str) -> String {

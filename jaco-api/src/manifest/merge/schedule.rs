@@ -1,6 +1,6 @@
 //! How many replicas, where, and how they are replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Merge, override_of, storage::Storage};
 use crate::{
@@ -194,6 +194,8 @@ impl Merge<'_, '_, '_> {
     pub(super) fn check_published(&mut self) {
         let mut owners: BTreeMap<(u16, crate::model::Protocol), &ServiceName> = BTreeMap::new();
         let compose = self.compose;
+        // Entries of which a port is told: the others of a range have the same cause.
+        let mut told = BTreeSet::new();
         for (name, draft) in &compose.services {
             if !self.enabled.contains(name.as_str()) {
                 continue;
@@ -203,6 +205,9 @@ impl Merge<'_, '_, '_> {
                 let Some(owner) = owners.insert((published, port.protocol), name) else {
                     continue;
                 };
+                if !told.insert(mark.start) {
+                    continue;
+                }
                 self.report.within(&format!("services.{name}.ports"), |report| {
                     let message = format!("port {published} is published by `{owner}` already");
                     let hint = Some("choose another port".to_owned());
