@@ -21,6 +21,7 @@ mod merge;
 mod privilege;
 mod render;
 mod report;
+mod schema;
 mod suggest;
 mod values;
 mod yaml;
@@ -36,6 +37,7 @@ pub use fields::Supported;
 pub use privilege::privileges;
 pub use render::render;
 use report::Report;
+pub use schema::{schema, shaped};
 
 use crate::{
     error::ErrorCode,

@@ -7,6 +7,7 @@ mod documented;
 mod large;
 mod properties;
 mod refused;
+mod schema;
 mod speed;
 mod stable;
 mod support;
