@@ -41,7 +41,7 @@ pub use schema::{schema, shaped};
 
 use crate::{
     error::ErrorCode,
-    model::{ManifestDocument, NodeName},
+    model::{BindAllowlist, ManifestDocument, NodeName},
 };
 
 /// A file as text.
@@ -138,7 +138,7 @@ impl fmt::Debug for Checked {
     }
 }
 
-/// Resolves a manifest, on the client.
+/// Resolves a manifest, on the client, for a cluster that lets nobody mount directories of its hosts.
 ///
 /// # Errors
 /// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
@@ -147,8 +147,21 @@ pub fn resolve(
     compose: &Source,
     files: &dyn Files,
 ) -> Result<Resolved, Vec<Diagnostic>> {
+    resolve_allowing(jaco, compose, files, &BindAllowlist::default())
+}
+
+/// As [`resolve`], for a cluster with the setting `bind_allowlist`.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_allowing(
+    jaco: &Source,
+    compose: &Source,
+    files: &dyn Files,
+    allowed: &BindAllowlist,
+) -> Result<Resolved, Vec<Diagnostic>> {
     let mut folded = None;
-    let checked = run(jaco, compose, |draft, root, jaco_report, report| {
+    let checked = run(jaco, compose, allowed, |draft, root, jaco_report, report| {
         // Without a jaco.yaml that can be read nobody knows the variables.
         let variables = draft.and_then(|draft| match &draft.environment {
             Some((path, mark)) => fold::environment(path, *mark, files, jaco_report),
@@ -176,7 +189,19 @@ pub fn resolve(
 /// # Errors
 /// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
 pub fn check(jaco: &Source, compose: &Source) -> Result<Checked, Vec<Diagnostic>> {
-    let mut result = run(jaco, compose, |_, _, _, _| {});
+    check_allowing(jaco, compose, &BindAllowlist::default())
+}
+
+/// As [`check`], for a cluster with the setting `bind_allowlist`.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_allowing(
+    jaco: &Source,
+    compose: &Source,
+    allowed: &BindAllowlist,
+) -> Result<Checked, Vec<Diagnostic>> {
+    let mut result = run(jaco, compose, allowed, |_, _, _, _| {});
     let found = match &mut result {
         Ok(checked) => &mut checked.warnings,
         Err(problems) => problems,
@@ -235,6 +260,7 @@ fn without_bom(text: &str) -> &str {
 fn run(
     jaco: &Source,
     compose: &Source,
+    allowed: &BindAllowlist,
     fold: impl FnOnce(Option<&jaco::JacoDraft>, &mut yaml::Node, &mut Report<'_>, &mut Report<'_>),
 ) -> Result<Checked, Vec<Diagnostic>> {
     let (jaco_text, compose_text) = (without_bom(&jaco.text), without_bom(&compose.text));
@@ -249,7 +275,7 @@ fn run(
     });
     let document = match (&jaco_draft, &compose_draft) {
         (Some(jaco), Some(compose)) => {
-            merge::merge(jaco, compose, &mut jaco_report, &mut compose_report)
+            merge::merge(jaco, compose, allowed, &mut jaco_report, &mut compose_report)
         }
         _ => None,
     };

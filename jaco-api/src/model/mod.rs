@@ -7,6 +7,7 @@
 mod actor;
 mod assignment;
 mod audit;
+mod bind_allowlist;
 mod container;
 mod deployment;
 mod exec;
@@ -26,6 +27,7 @@ mod usage;
 pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedNetwork, AssignedReplica, Assignment, Intent};
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
+pub use bind_allowlist::{BindAllowlist, InvalidBindAllowlist};
 pub use container::*;
 pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,

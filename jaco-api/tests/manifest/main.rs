@@ -5,6 +5,7 @@ mod causes;
 mod differences;
 mod documented;
 mod large;
+mod privileges;
 mod properties;
 mod refused;
 mod schema;

@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use jaco_api::manifest::Diagnostic;
-use serde::Serialize;
+use jaco_api::{
+    error::ErrorCode,
+    manifest::{self, Diagnostic},
+    model::BindAllowlist,
+};
 
 use crate::{cli::Format, error::Error, files, output::Output};
 
@@ -17,14 +20,12 @@ pub struct ValidateArgs {
     /// The compose file; the one beside the manifest when not given.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub compose: Option<PathBuf>,
-}
-
-#[derive(Serialize)]
-struct Report {
-    valid: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deployment: Option<String>,
-    diagnostics: Vec<Diagnostic>,
+    /// What the cluster lets anybody mount, as its setting bind_allowlist says; nothing when not given.
+    #[arg(long, value_name = "PATHS")]
+    pub bind_allowlist: Option<BindAllowlist>,
+    /// Print the JSON Schema of jaco.yaml, for editors, and check nothing.
+    #[arg(long)]
+    pub schema: bool,
 }
 
 /// Checks both files and shows every problem of both.
@@ -32,28 +33,27 @@ struct Report {
 /// # Errors
 /// When there is at least one.
 pub fn run(args: &ValidateArgs, out: &mut Output) -> Result<(), Error> {
+    if args.schema {
+        return out.text(&manifest::schema());
+    }
     let pair = files::Pair::read(Path::new(&args.jaco), args.compose.as_deref())?;
-    match pair.resolve() {
+    let allowed = args.bind_allowlist.clone();
+    match pair.resolve(&allowed.clone().unwrap_or_default()) {
         Ok(resolved) => {
-            let name = resolved.document.deployment.to_string();
             if out.format == Format::Table {
                 out.warnings(&resolved.warnings);
             }
-            let report = Report {
-                valid: true,
-                deployment: Some(name.clone()),
-                diagnostics: resolved.warnings,
-            };
-            out.result(&report, |out| out.line(&format!("{name} is valid")))
+            let name = resolved.document.deployment;
+            out.result(&resolved.warnings, |out| out.line(&format!("{name} is valid")))
         }
-        Err(Error::Manifest(diagnostics)) => {
-            let report = Report { valid: false, deployment: None, diagnostics };
-            if out.format != Format::Table {
-                out.result(&report, |_| Ok(()))?;
-                out.flush()?;
+        Err(error) => {
+            let denied = |d: &Diagnostic| d.code == ErrorCode::PrivilegeDenied;
+            if allowed.is_none() && error.diagnostics().iter().any(denied) {
+                out.say(
+                    "Without a cluster no bind mount counts as allowed; --bind-allowlist says what is.",
+                );
             }
-            Err(Error::Manifest(report.diagnostics))
+            Err(error)
         }
-        Err(other) => Err(other),
     }
 }
