@@ -15,6 +15,9 @@ mod diff;
 mod dotenv;
 mod fields;
 mod fold;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod interpolate;
 mod jaco;
 mod merge;
@@ -231,14 +234,12 @@ pub fn unknown_hosts(jaco: &Source, members: &BTreeSet<NodeName>) -> Vec<Diagnos
             let name = host.as_text().unwrap_or_default();
             if NodeName::new(name).is_ok_and(|n| !members.contains(&n)) {
                 found.within(&format!("services[{index}].hosts[{at}]"), |report| {
-                    let message = format!("no member of the cluster is named `{name}`");
-                    let hint = suggest::hint(
-                        report,
-                        name,
-                        "the members",
-                        members.iter().map(NodeName::as_str),
-                    );
-                    report.coded(ErrorCode::UnknownHost, host.mark, message, hint);
+                    report.once(format!("unknown host {name}"), host.mark, |report| {
+                        let message = format!("no member of the cluster is named `{name}`");
+                        let known = members.iter().map(NodeName::as_str);
+                        let hint = suggest::hint(report, name, "the members", known);
+                        report.coded(ErrorCode::UnknownHost, host.mark, message, hint);
+                    });
                 });
             }
         }

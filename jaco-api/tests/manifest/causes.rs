@@ -1,6 +1,10 @@
 //! One mistake is one message, however often it shows.
 
-use crate::support::{NAME, problems};
+use std::collections::BTreeSet;
+
+use jaco_api::{manifest::unknown_hosts, model::NodeName};
+
+use crate::support::{NAME, jaco, problems};
 
 /// What is said, with file and line.
 fn said(jaco: &str, compose: &str) -> Vec<String> {
@@ -87,4 +91,12 @@ fn ranges_of_ports_that_overlap_are_told_once() {
             "compose.yml:3 port 9100 is published by `a` already",
         ]
     );
+}
+
+#[test]
+fn a_host_that_is_no_member_is_told_once() {
+    let hosts = "deployment: shop\nservices:\n  - {name: a, placement: hosts, hosts: [x, y]}\n  - {name: b, placement: hosts, hosts: [x]}\n";
+    let found = unknown_hosts(&jaco(hosts), &BTreeSet::from([NodeName::new("y").unwrap()]));
+    let messages: Vec<&str> = found.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(messages, ["no member of the cluster is named `x` (also on line 4)"]);
 }

@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use attach::AttachmentDraft;
 pub(super) use depends::{DependencyDraft, LinkDraft};
+#[cfg(feature = "fuzzing")]
+pub(super) use deploy::constraint;
 pub(super) use deploy::{DeployDraft, constraints, replicas};
 pub(super) use mounts::MountDraft;
 pub(super) use service::ServiceDraft;

@@ -135,6 +135,20 @@ pub(super) fn encode(out: &mut Vec<u8>, salt: u32, durable: u64, content: &Conte
     out[at..at + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// A record of any kind and body, with the checksum that fits.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn seal(salt: u32, durable: u64, kind: u8, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(body.len()).expect("a body for a test is small");
+    let mut out = vec![0; 4];
+    out.extend(len.to_le_bytes());
+    out.extend(durable.to_le_bytes());
+    out.push(kind);
+    out.extend_from_slice(body);
+    let crc = checksum(salt, &out[4..]);
+    out[..4].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
 fn encode_checkpoint(out: &mut Vec<u8>, checkpoint: &Checkpoint) {
     out.extend(checkpoint.start.to_le_bytes());
     out.extend(checkpoint.next.to_le_bytes());
@@ -192,7 +206,8 @@ fn decode_body(kind: u8, body: &[u8]) -> Option<Content> {
         }
         _ => return None,
     };
-    Some(content)
+    // What is more than a record of this format holds is not passed over.
+    reader.0.is_empty().then_some(content)
 }
 
 /// How long and how durable a record at the start of `bytes` claims to be, unchecked.
@@ -266,6 +281,18 @@ mod tests {
                 assert_eq!(decode(5, &changed), None, "byte {at}");
                 assert_eq!(decode(5, &out[..at]), None, "cut at {at}");
             }
+        }
+    }
+
+    #[test]
+    fn a_body_that_holds_more_than_it_should_is_no_record() {
+        for content in samples() {
+            let mut out = Vec::new();
+            encode(&mut out, 5, 24, &content);
+            let body = [&out[RECORD_HEADER..], b"x"].concat();
+            let found = decode(5, &seal(5, 24, out[16], &body));
+            let open_end = !matches!(content, Content::Truncate { .. } | Content::Checkpoint(_));
+            assert_eq!(found.is_some(), open_end, "{content:?}");
         }
     }
 
