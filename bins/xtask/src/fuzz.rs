@@ -88,13 +88,14 @@ impl Run {
     fn of(target: &str, output: &Output, seconds: u64) -> Self {
         let said = String::from_utf8_lossy(&output.stderr);
         let units = said.lines().find_map(|l| l.strip_prefix("stat::number_of_executed_units:"));
-        let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('#')).collect();
-        let end = lines[lines.len().saturating_sub(40)..].join("\n");
+        // From the broken rule on, without the progress before it.
+        let rule = said.find("\nthread ").or_else(|| said.find("\n==")).unwrap_or(0);
+        let end: Vec<&str> = said[rule..].lines().take(30).collect();
         Self {
             target: target.to_owned(),
             units: units.and_then(|n| n.trim().parse().ok()).unwrap_or(0),
             seconds,
-            crash: (!output.status.success()).then_some(end),
+            crash: (!output.status.success()).then(|| end.join("\n")),
         }
     }
 }
