@@ -1,32 +1,38 @@
 //! What a manifest costs grows with its size and no faster: measured against the parser that has to look
 //! at every character anyway, in the same run, so that neither the machine nor the build matters.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use granit_parser::Parser;
 use jaco_api::manifest::{render, resolve};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     large,
     support::{Memory, NAME, compose, jaco},
 };
 
-/// The fastest of some runs: what disturbs a run only makes it slower.
-fn fastest(runs: usize, mut work: impl FnMut()) -> Duration {
-    let mut best = Duration::MAX;
-    for _ in 0..runs {
-        let began = Instant::now();
+/// What this thread has used of the processor: what else runs on the machine hardly counts.
+fn used() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    used.try_into().unwrap()
+}
+
+/// The least that a run of some takes: what disturbs a run only makes it dearer.
+fn least(runs: usize, mut work: impl FnMut()) -> Duration {
+    let one = |_| {
+        let began = used();
         work();
-        best = best.min(began.elapsed());
-    }
-    best
+        used().saturating_sub(began)
+    };
+    (0..runs).map(one).min().unwrap_or_default()
 }
 
 /// How many times as long as the events of the parser the whole answer takes, problems included.
 fn cost(text: &str) -> f64 {
     let (jaco, compose, files) = (jaco(NAME), compose(text), Memory::default());
-    let whole = fastest(3, || drop(resolve(&jaco, &compose, &files)));
-    let events = fastest(3, || assert!(Parser::new_from_str(text).all(|event| event.is_ok())));
+    let whole = least(5, || drop(resolve(&jaco, &compose, &files)));
+    let events = least(5, || assert!(Parser::new_from_str(text).all(|event| event.is_ok())));
     whole.as_secs_f64() / events.as_secs_f64()
 }
 
