@@ -357,7 +357,9 @@ impl Error {
         }
     }
 
-    fn diagnostics(&self) -> &[Diagnostic] {
+    /// The problems of a manifest, when that is what it failed for.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
         match self {
             Self::Manifest(diagnostics) => diagnostics,
             Self::Client(jaco_client::Error::Api(e)) => &e.diagnostics,
@@ -365,9 +367,10 @@ impl Error {
         }
     }
 
-    /// The whole text for standard error; `None` when nothing is to be said.
+    /// The whole text for standard error; `None` when nothing is to be said. Without `diagnostics` when
+    /// those are data on standard output.
     #[must_use]
-    pub fn report(&self, color: bool) -> Option<String> {
+    pub fn report(&self, color: bool, diagnostics: bool) -> Option<String> {
         if matches!(self, Self::Differences | Self::Exited(_)) || self.exit_code() == 0 {
             return None;
         }
@@ -384,7 +387,7 @@ impl Error {
         for reason in self.reasons() {
             let _ = writeln!(text, "  {}", reason.trim_end().replace('\n', "\n    "));
         }
-        if !self.diagnostics().is_empty() {
+        if diagnostics && !self.diagnostics().is_empty() {
             text.push_str(&jaco_api::manifest::render(self.diagnostics(), color));
             if !text.ends_with('\n') {
                 text.push('\n');

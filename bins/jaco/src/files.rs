@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jaco_api::manifest::{FileProblem, Files, ManifestFile, Resolved, Source, resolve};
+use jaco_api::{
+    manifest::{FileProblem, Files, ManifestFile, Resolved, Source, resolve_allowing},
+    model::BindAllowlist,
+};
 
 use crate::error::{Error, FileError};
 
@@ -131,8 +134,9 @@ impl Pair {
     ///
     /// # Errors
     /// Every problem of both files.
-    pub fn resolve(&self) -> Result<Resolved, Error> {
-        resolve(&self.jaco, &self.compose, &self.directories).map_err(Error::Manifest)
+    pub fn resolve(&self, allowed: &BindAllowlist) -> Result<Resolved, Error> {
+        resolve_allowing(&self.jaco, &self.compose, &self.directories, allowed)
+            .map_err(Error::Manifest)
     }
 }
 

@@ -340,5 +340,7 @@ fn advertised(text: &str) -> Result<IpAddr, String> {
     Ok(ip)
 }
 
+// Named, because `tests/fuzz` takes this file in from elsewhere.
 #[cfg(test)]
+#[path = "config/tests.rs"]
 mod tests;

@@ -44,7 +44,10 @@ impl Bench {
 
 fn code(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    run(&mut cargo(&[&["bench", "-p", "jaco-engine", "--benches", "--"][..], &arguments].concat()))
+    run(&mut cargo(
+        &[&["bench", "-p", "jaco-api", "-p", "jaco-engine", "--benches", "--"][..], &arguments]
+            .concat(),
+    ))
 }
 
 fn swarm(rounds: u8) -> Result<()> {

@@ -33,6 +33,10 @@ pub(crate) enum TaskError {
     Steps { count: usize, total: usize, names: String },
     #[error("the rig was to run and could not: {reason}")]
     RigRequired { reason: String },
+    #[error(
+        "cargo-fuzz is not installed: run `cargo install cargo-fuzz` and `rustup toolchain install nightly`"
+    )]
+    NoFuzzer,
     #[error("the check failed: {what}")]
     Check { what: String },
     #[error(transparent)]

@@ -36,6 +36,12 @@ pub(crate) fn has(program: &str) -> bool {
     env::split_paths(&path).chain(system).any(|directory| directory.join(program).is_file())
 }
 
+/// Whether a program is where `cargo install` puts it.
+pub(crate) fn cargo_home_has(program: &str) -> bool {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.is_some_and(|home| home.join("bin").join(program).is_file())
+}
+
 /// `cargo`, in the workspace.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

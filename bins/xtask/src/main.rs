@@ -8,6 +8,7 @@ mod build;
 mod demo;
 mod docs;
 mod error;
+mod fuzz;
 mod machine;
 mod package;
 mod rig;
@@ -37,6 +38,8 @@ enum Command {
     /// Hosts with their own engines and daemons, for trying things out
     #[command(subcommand)]
     Rig(rig::Rig),
+    /// Gives every reader what a fuzzer makes up; needs cargo-fuzz and a nightly toolchain
+    Fuzz(fuzz::Fuzz),
     /// Writes the generated pages of the documentation
     Docs(docs::Docs),
     /// Packs the published crates, as a release would
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Rig(rig) => rig.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Docs(docs) => docs.run(),
         Command::Package(package) => package.run(),
         Command::Bench(bench) => bench.run(),

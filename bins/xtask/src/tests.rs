@@ -8,7 +8,7 @@ use jaco_harness::{Rig, RigOptions};
 use crate::{
     build,
     error::{Result, TaskError},
-    machine::{cargo, has, is_root, run},
+    machine::{cargo, cargo_home_has, has, is_root, run},
     rig::load_images,
     say, setup,
 };
@@ -128,11 +128,6 @@ fn runtime_on_an_engine() -> Result<()> {
 fn fresh_seeds(minutes: f64) -> Result<()> {
     let minutes = minutes.to_string();
     run(&mut cargo(&["run", "-q", "-p", "jaco-sim", "--", "--minutes", &minutes]))
-}
-
-fn cargo_home_has(program: &str) -> bool {
-    let home = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
-    home.is_some_and(|home| home.join("bin").join(program).is_file())
 }
 
 fn examples() -> Result<()> {

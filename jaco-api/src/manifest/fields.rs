@@ -261,6 +261,16 @@ impl<T> Schema<T> {
         }
     }
 
+    /// Whether a mapping lacks a key. Not when a key that is unknown looks as if it were meant: that one is
+    /// told.
+    pub(super) fn lacks(&self, node: &Node, key: &str) -> bool {
+        let Value::Map(entries) = &node.value else { return false };
+        let unknown = |k: &str| self.attributes.iter().all(|a| a.name != k);
+        let names = || self.attributes.iter().map(|a| a.name);
+        let meant = |k: &str| unknown(k) && suggest::nearest(k, names()) == Some(key);
+        node.get(key).is_none_or(Node::is_null) && !entries.iter().any(|e| meant(&e.key))
+    }
+
     fn unknown(&self, key: &str, mark: super::report::Mark, report: &mut Report<'_>) {
         let known = self.attributes.iter().map(|a| a.name);
         let hint = suggest::hint(report, key, &format!("the keys of {}", self.what), known);

@@ -30,6 +30,8 @@ pub(super) struct Problem {
     pub(super) message: String,
     /// What to do.
     pub(super) hint: Option<String>,
+    /// The required variable that is missing, when that is what is wrong.
+    pub(super) missing: Option<String>,
 }
 
 /// What came out.
@@ -73,7 +75,7 @@ impl Scan<'_, '_> {
     fn problem<T>(&self, start: usize, message: impl Into<String>) -> Result<T, Problem> {
         let end = self.at.max(start + 1).min(self.text.len().max(start + 1));
         let hint = "a dollar sign that is meant as such is written `$$`".to_owned();
-        Err(Problem { start, end, message: message.into(), hint: Some(hint) })
+        Err(Problem { start, end, message: message.into(), hint: Some(hint), missing: None })
     }
 
     /// Text up to the end, or up to the `}` that closes a default. A branch that is not `used`
@@ -201,7 +203,7 @@ impl Scan<'_, '_> {
             false => format!("the required variable `{name}` is {state}: {reason}"),
         };
         let hint = Some("set it in the file that `environment` of jaco.yaml names".to_owned());
-        Err(Problem { start, end: self.at, message, hint })
+        Err(Problem { start, end: self.at, message, hint, missing: Some(name.to_owned()) })
     }
 }
 

@@ -83,7 +83,7 @@ static JACO: Schema<JacoDraft> = Schema {
             values::items(n, r, |item, r| {
                 let mut service = OverrideDraft::default();
                 SERVICE.decode(item, &mut service, r);
-                if service.name.is_none() && is_map_without(item, "name") {
+                if service.name.is_none() && SERVICE.lacks(item, "name") {
                     r.error(item.mark, "the service has no `name`");
                 }
                 j.services.push(service);
@@ -95,7 +95,7 @@ static JACO: Schema<JacoDraft> = Schema {
                 ROUTE.decode(item, &mut route, r);
                 route.broken |= !matches!(item.value, Value::Map(_));
                 for key in ["service", "port"] {
-                    if is_map_without(item, key) {
+                    if ROUTE.lacks(item, key) {
                         r.error(item.mark, format!("the route has no `{key}`"));
                     }
                 }
@@ -228,15 +228,11 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> JacoDraft {
         return draft;
     }
     JACO.decode(root, &mut draft, report);
-    if is_map_without(root, "deployment") {
+    if JACO.lacks(root, "deployment") {
         let hint = "add `deployment: <name>`";
         report.error_hint(root.mark, "jaco.yaml has no `deployment`", hint);
     }
     draft
-}
-
-fn is_map_without(node: &Node, key: &str) -> bool {
-    matches!(node.value, Value::Map(_)) && node.get(key).is_none_or(Node::is_null)
 }
 
 fn hosts(node: &Node, report: &mut Report<'_>) -> Vec<NodeName> {

@@ -17,12 +17,16 @@ mod dotenv;
 mod explain;
 mod fields;
 mod fold;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod interpolate;
 mod jaco;
 mod merge;
 mod privilege;
 mod render;
 mod report;
+mod schema;
 mod suggest;
 mod values;
 mod yaml;
@@ -39,10 +43,11 @@ pub use fields::{Supported, Treatment};
 pub use privilege::privileges;
 pub use render::render;
 use report::Report;
+pub use schema::{schema, shaped};
 
 use crate::{
     error::ErrorCode,
-    model::{FileId, ManifestDocument, NodeName},
+    model::{BindAllowlist, FileId, ManifestDocument, NodeName},
 };
 
 /// A file as text.
@@ -148,7 +153,7 @@ impl fmt::Debug for Checked {
     }
 }
 
-/// Resolves a manifest, on the client.
+/// Resolves a manifest, on the client, for a cluster that lets nobody mount directories of its hosts.
 ///
 /// # Errors
 /// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
@@ -157,8 +162,22 @@ pub fn resolve(
     compose: &Source,
     files: &dyn Files,
 ) -> Result<Resolved, Vec<Diagnostic>> {
+    resolve_allowing(jaco, compose, files, &BindAllowlist::default())
+}
+
+/// As [`resolve`], for a cluster with the setting `bind_allowlist`.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_allowing(
+    jaco: &Source,
+    compose: &Source,
+    files: &dyn Files,
+    allowed: &BindAllowlist,
+) -> Result<Resolved, Vec<Diagnostic>> {
     let mut folded = None;
-    let checked = run(jaco, compose, yaml::Tags::Merging, |draft, root, jaco_report, report| {
+    let how = Checks { tags: yaml::Tags::Merging, allowed };
+    let checked = run(jaco, compose, how, |draft, root, jaco_report, report| {
         // Without a jaco.yaml that can be read nobody knows the variables.
         let variables = draft.and_then(|draft| match &draft.environment {
             Some((path, mark)) => fold::environment(path, *mark, files, jaco_report),
@@ -186,7 +205,20 @@ pub fn resolve(
 /// # Errors
 /// Every problem of both files, `jaco.yaml` first, each ordered by position; warnings included.
 pub fn check(jaco: &Source, compose: &Source) -> Result<Checked, Vec<Diagnostic>> {
-    let mut result = run(jaco, compose, yaml::Tags::Plain, |_, _, _, _| {});
+    check_allowing(jaco, compose, &BindAllowlist::default())
+}
+
+/// As [`check`], for a cluster with the setting `bind_allowlist`.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_allowing(
+    jaco: &Source,
+    compose: &Source,
+    allowed: &BindAllowlist,
+) -> Result<Checked, Vec<Diagnostic>> {
+    let how = Checks { tags: yaml::Tags::Plain, allowed };
+    let mut result = run(jaco, compose, how, |_, _, _, _| {});
     let found = match &mut result {
         Ok(checked) => &mut checked.warnings,
         Err(problems) => problems,
@@ -216,14 +248,12 @@ pub fn unknown_hosts(jaco: &Source, members: &BTreeSet<NodeName>) -> Vec<Diagnos
             let name = host.as_text().unwrap_or_default();
             if NodeName::new(name).is_ok_and(|n| !members.contains(&n)) {
                 found.within(&format!("services[{index}].hosts[{at}]"), |report| {
-                    let message = format!("no member of the cluster is named `{name}`");
-                    let hint = suggest::hint(
-                        report,
-                        name,
-                        "the members",
-                        members.iter().map(NodeName::as_str),
-                    );
-                    report.coded(ErrorCode::UnknownHost, host.mark, message, hint);
+                    report.once(format!("unknown host {name}"), host.mark, |report| {
+                        let message = format!("no member of the cluster is named `{name}`");
+                        let known = members.iter().map(NodeName::as_str);
+                        let hint = suggest::hint(report, name, "the members", known);
+                        report.coded(ErrorCode::UnknownHost, host.mark, message, hint);
+                    });
                 });
             }
         }
@@ -278,11 +308,19 @@ fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
+/// How a manifest is read.
+struct Checks<'a> {
+    /// What becomes of tags.
+    tags: yaml::Tags,
+    /// What may be mounted by anybody.
+    allowed: &'a BindAllowlist,
+}
+
 /// Reads both files, lets `fold` change the tree of the compose file, decodes and merges.
 fn run(
     jaco: &Source,
     compose: &Source,
-    tags: yaml::Tags,
+    Checks { tags, allowed }: Checks<'_>,
     fold: impl FnOnce(Option<&jaco::JacoDraft>, &mut yaml::Node, &mut Report<'_>, &mut Report<'_>),
 ) -> Result<Checked, Vec<Diagnostic>> {
     let (jaco_text, compose_text) = (without_bom(&jaco.text), without_bom(&compose.text));
@@ -297,7 +335,7 @@ fn run(
     });
     let document = match (&jaco_draft, &compose_draft) {
         (Some(jaco), Some(compose)) => {
-            merge::merge(jaco, compose, &mut jaco_report, &mut compose_report)
+            merge::merge(jaco, compose, allowed, &mut jaco_report, &mut compose_report)
         }
         _ => None,
     };

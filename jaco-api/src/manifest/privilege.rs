@@ -1,6 +1,6 @@
 //! Which wishes of a container equal access to its host.
 
-use crate::model::{CgroupMode, ContainerSpec, DeviceRequest, IpcMode, MountSource};
+use crate::model::{BindAllowlist, CgroupMode, ContainerSpec, DeviceRequest, IpcMode, MountSource};
 
 /// The service label that says somebody meant it.
 pub(super) const LABEL: &str = "jaco.io/allow-privileged";
@@ -44,13 +44,14 @@ pub(super) fn is_own_sysctl(name: &str) -> bool {
         || ["net.", "fs.mqueue.", "kernel.shm"].iter().any(|own| name.starts_with(own))
 }
 
-/// Why this container equals access to its host; empty when it does not.
+/// Why this container equals access to its host; empty when it does not. What `allowed` covers may be
+/// mounted by anybody.
 ///
 /// A container with reasons is admitted only with the label `jaco.io/allow-privileged: "true"` on
 /// its service, which [`check`](super::check) demands, and by a caller that may allow it, which
 /// admission demands.
 #[must_use]
-pub fn privileges(spec: &ContainerSpec) -> Vec<String> {
+pub fn privileges(spec: &ContainerSpec, allowed: &BindAllowlist) -> Vec<String> {
     let mut reasons = Vec::new();
     if spec.privileged {
         reasons.push("privileged".to_owned());
@@ -79,6 +80,7 @@ pub fn privileges(spec: &ContainerSpec) -> Vec<String> {
     }
     for mount in &spec.mounts {
         match &mount.source {
+            MountSource::Bind { path, .. } if allowed.covers(path) => {}
             MountSource::Bind { path, .. } => reasons.push(format!("bind mount of {path}")),
             // The local driver mounts whatever its options name, directories of the host included.
             MountSource::Volume { name, driver_opts, .. } if driver_opts.contains_key("device") => {

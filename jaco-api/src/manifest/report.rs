@@ -45,6 +45,16 @@ struct Text<'s> {
     lines: Vec<u32>,
 }
 
+/// A mistake that shows in several places, and is told once.
+struct Cause {
+    /// Its problem among those that were found.
+    index: usize,
+    /// The file it is told of.
+    file: u16,
+    /// Files and lines where it shows again.
+    places: Vec<(u16, u32)>,
+}
+
 /// The problems of one file, and of those it names, so far.
 pub(super) struct Report<'s> {
     name: &'s str,
@@ -56,6 +66,7 @@ pub(super) struct Report<'s> {
     found: Vec<Diagnostic>,
     left_out: usize,
     notices: BTreeMap<&'static str, (usize, u32)>,
+    causes: BTreeMap<String, Cause>,
     ports_left: u32,
     settled: BTreeSet<(u16, u32)>,
     /// What was said of each place: a value that is used twice is wrong once.
@@ -88,6 +99,7 @@ impl<'s> Report<'s> {
             found: Vec::new(),
             left_out: 0,
             notices: BTreeMap::new(),
+            causes: BTreeMap::new(),
             ports_left: MOST_PORTS,
             settled: BTreeSet::new(),
             said: BTreeSet::new(),
@@ -239,6 +251,37 @@ impl<'s> Report<'s> {
         }
     }
 
+    /// Reports what `say` reports, unless the same `cause` was told of this file before: then only the line
+    /// is added to what was said.
+    pub(super) fn once(&mut self, cause: String, mark: Mark, say: impl FnOnce(&mut Self)) {
+        if let Some(known) = self.causes.get_mut(&cause) {
+            known.places.push((mark.file, mark.line.max(1)));
+            return;
+        }
+        let index = self.found.len();
+        say(self);
+        if self.found.len() > index {
+            self.causes.insert(cause, Cause { index, file: mark.file, places: Vec::new() });
+        }
+    }
+
+    /// Adds to what was told once where else it shows.
+    fn tell_lines(&mut self) {
+        for (_, Cause { index, file, places }) in std::mem::take(&mut self.causes) {
+            let here = places.iter().filter(|(of, _)| *of == file).map(|(_, line)| *line);
+            let mut again: Vec<String> = Vec::from_iter(also(here.collect()));
+            // Of another file the first place is enough.
+            let elsewhere = places.iter().find(|(of, _)| *of != file);
+            let elsewhere = elsewhere.and_then(|(of, line)| {
+                Some(format!("also at {}:{line}", self.texts.get(usize::from(*of))?.name))
+            });
+            again.extend(elsewhere);
+            if let Some(told) = self.found.get_mut(index).filter(|_| !again.is_empty()) {
+                told.message.push_str(&format!(" ({})", again.join(", ")));
+            }
+        }
+    }
+
     /// Takes `count` ports from what the file may use; false when they are used up.
     pub(super) fn take_ports(&mut self, count: u32) -> bool {
         let enough = count <= self.ports_left;
@@ -263,6 +306,7 @@ impl<'s> Report<'s> {
 
     /// Everything found, ordered by position.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.tell_lines();
         // The file itself first, then those it names in the order they were read.
         let places: BTreeMap<&str, usize> =
             self.texts.iter().enumerate().rev().map(|(i, t)| (&*t.name, i)).collect();
@@ -301,6 +345,7 @@ impl<'s> Report<'s> {
                 .flatten();
             self.left_out += 1;
             let Some(index) = spare else { return };
+            self.tell_lines();
             self.found.remove(index);
             self.notices.clear();
         }
@@ -330,6 +375,23 @@ impl<'s> Report<'s> {
         let line = line.trim_end_matches(['\n', '\r']);
         if line.len() > LONGEST_LINE { String::new() } else { line.to_owned() }
     }
+}
+
+/// Where else a mistake shows: `also on lines 3, 7`.
+fn also(mut lines: Vec<u32>) -> Option<String> {
+    const SHOWN: usize = 8;
+    if lines.is_empty() {
+        return None;
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    let shown: Vec<String> = lines.iter().take(SHOWN).map(u32::to_string).collect();
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    let more = match lines.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!("also on {word} {}{more}", shown.join(", ")))
 }
 
 /// A text from the file as it may stand in a message: one line, at most 60 characters.

@@ -7,6 +7,7 @@
 mod actor;
 mod assignment;
 mod audit;
+mod bind_allowlist;
 mod container;
 mod cron;
 mod deployment;
@@ -30,6 +31,7 @@ mod usage;
 pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedFile, AssignedNetwork, AssignedReplica, Assignment, Intent};
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
+pub use bind_allowlist::{BindAllowlist, InvalidBindAllowlist};
 pub use container::*;
 pub use cron::{Concurrency, CronSchedule, CronStatus, Run, RunFate, RunState, RunStatus, Ticks};
 pub use deployment::{

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{BindAllowlist, InvalidBindAllowlist, Span};
 
 /// Settings that `jaco cluster set` changes. Every key has an effect or does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
+    /// Directories of the hosts that services may mount without the right to privileged workloads.
+    pub bind_allowlist: BindAllowlist,
     /// How many audit events are kept; the oldest go first.
     pub audit_retention: u32,
     /// How many revisions of a deployment are kept.
@@ -26,6 +28,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            bind_allowlist: BindAllowlist::default(),
             audit_retention: 10_000,
             revision_retention: 10,
             rollout_step_timeout: Span::secs(60),
@@ -65,6 +68,7 @@ impl Settings {
     pub fn entries(&self) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
             ("audit_retention", self.audit_retention.to_string()),
+            ("bind_allowlist", self.bind_allowlist.to_string()),
             ("default_placement", self.default_placement.to_string()),
             ("node_down_grace", self.node_down_grace.to_string()),
             ("revision_retention", self.revision_retention.to_string()),
@@ -110,6 +114,13 @@ impl Settings {
             "voter_replace_after" => {
                 next.voter_replace_after =
                     span("voter_replace_after", 10_000, 86_400_000, "a duration from 10s to 1day")?;
+            }
+            "bind_allowlist" => {
+                next.bind_allowlist = value.parse().map_err(|_| InvalidSetting::Value {
+                    key: "bind_allowlist",
+                    value: value.to_owned(),
+                    expected: InvalidBindAllowlist::EXPECTED,
+                })?;
             }
             "default_placement" => {
                 next.default_placement = match value {

@@ -3,8 +3,8 @@
 use jaco_api::{
     manifest::privileges,
     model::{
-        DependencyCondition, FailureAction, Healthcheck, Mode, MountSource, Placement, Protocol,
-        PullPolicy, RestartCondition, Span, TlsMode, UpdateOrder,
+        BindAllowlist, DependencyCondition, FailureAction, Healthcheck, Mode, MountSource,
+        Placement, Protocol, PullPolicy, RestartCondition, Span, TlsMode, UpdateOrder,
     },
 };
 
@@ -230,7 +230,7 @@ volumes:
     assert_eq!(name, "");
     assert_eq!(document.volumes.len(), 3);
     assert!(document.volumes["theirs"].external);
-    assert_eq!(privileges(spec).len(), 3);
+    assert_eq!(privileges(spec, &BindAllowlist::default()).len(), 3);
     assert!(spec.references.contains_key("volume:data"));
 }
 

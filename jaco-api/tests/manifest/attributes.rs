@@ -6,8 +6,9 @@ use jaco_api::{
     error::ErrorCode,
     manifest::{privileges, render},
     model::{
-        CgroupMode, ContainerSpec, DependencyCondition, DeviceRequest, FailureAction, Healthcheck,
-        HostNamespace, IpcMode, MountSource, Recursion, Relabel, RevisionOrigin, Span, UpdateOrder,
+        BindAllowlist, CgroupMode, ContainerSpec, DependencyCondition, DeviceRequest,
+        FailureAction, Healthcheck, HostNamespace, IpcMode, MountSource, Recursion, Relabel,
+        RevisionOrigin, Span, UpdateOrder,
     },
 };
 
@@ -104,7 +105,7 @@ fn gpus_in_every_form_equal_no_access_to_the_host() {
     ] {
         let (_, spec) = service(&text(attributes), "web");
         assert_eq!(spec.device_requests, [request], "{attributes}");
-        assert_eq!(privileges(&spec), [""; 0], "{attributes}");
+        assert_eq!(privileges(&spec, &BindAllowlist::default()), [""; 0], "{attributes}");
     }
 }
 
@@ -239,7 +240,7 @@ fn access_to_the_host_needs_the_label_that_allows_it() {
         ("sysctls: [kernel/panic=1]", "sysctls kernel/panic"),
         ("volumes: ['/srv:/srv']", "bind mount of /srv"),
     ] {
-        assert_eq!(privileges(&of(attribute)), [reason], "{attribute}");
+        assert_eq!(privileges(&of(attribute), &BindAllowlist::default()), [reason], "{attribute}");
         let found = problems(NAME, &text(attribute));
         let [problem] = &found[..] else { panic!("{attribute}: {}", render(&found, false)) };
         assert_eq!(problem.code, ErrorCode::PrivilegeDenied, "{attribute}");
@@ -266,7 +267,7 @@ fn what_stays_in_the_container_needs_no_label() {
         "volumes: [{type: image, source: docs, target: /docs}]",
     ] {
         let (_, spec) = service(&text(attribute), "web");
-        assert_eq!(privileges(&spec), [""; 0], "{attribute}");
+        assert_eq!(privileges(&spec, &BindAllowlist::default()), [""; 0], "{attribute}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
-use jaco_api::manifest::supported;
+use jaco_api::{manifest::supported, model::Settings};
 use serde_json::Value;
 
 /// The JSON schema of the Compose Specification.
@@ -94,4 +94,23 @@ fn every_key_is_documented() {
     }
     let present = fs::read_to_string(&path).unwrap_or_default();
     assert!(present == text, "docs/manifests/keys.md is out of date");
+}
+
+#[test]
+fn every_setting_is_documented_with_its_default() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/operations/settings.md");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let rows: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .filter_map(|(key, rest)| Some((key, rest.split_once(" |")?.0)))
+        .collect();
+    let entries = Settings::default().entries();
+    let wanted: Vec<(&str, String)> = entries
+        .iter()
+        .map(|(key, value)| {
+            (*key, if value.is_empty() { "empty".to_owned() } else { format!("`{value}`") })
+        })
+        .collect();
+    assert_eq!(rows, wanted.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
 }

@@ -6,8 +6,8 @@ use jaco_api::{
     error::{ApiError, ErrorCode},
     manifest::{self, Diagnostic, Severity, Source},
     model::{
-        ContainerSpec, Deployment, DeploymentName, DeploymentPhase, ManifestDocument, Placement,
-        Principal, Revision, ServiceName,
+        BindAllowlist, ContainerSpec, Deployment, DeploymentName, DeploymentPhase,
+        ManifestDocument, Placement, Principal, Revision, ServiceName,
     },
 };
 
@@ -62,7 +62,8 @@ pub fn apply(
 ) -> Result<Admitted, ApiError> {
     let members = state.nodes().map(|n| n.name.clone()).collect();
     let unknown = manifest::unknown_hosts(jaco, &members);
-    let checked = match manifest::check(jaco, compose) {
+    let allowed = &state.settings().bind_allowlist;
+    let checked = match manifest::check_allowing(jaco, compose, allowed) {
         Ok(checked) if unknown.is_empty() => checked,
         Ok(checked) => return Err(refused(checked.warnings.into_iter().chain(unknown).collect())),
         Err(problems) => return Err(refused(problems.into_iter().chain(unknown).collect())),
@@ -74,7 +75,7 @@ pub fn apply(
     }
     permit_change(who, &document.deployment)?;
     file::permit_use(state, &document)?;
-    let privileged = privileges(who, &document)?;
+    let privileged = privileges(who, &document, allowed)?;
     let mut documents = BTreeMap::new();
     let mut services = BTreeMap::new();
     for (name, (schedule, container)) in &document.services {
@@ -117,11 +118,12 @@ fn refused(diagnostics: Vec<Diagnostic>) -> ApiError {
 fn privileges(
     who: &Principal,
     document: &ManifestDocument,
+    allowed: &BindAllowlist,
 ) -> Result<BTreeMap<ServiceName, Vec<String>>, ApiError> {
     let reasons = document
         .services
         .iter()
-        .map(|(name, (_, container))| (name.clone(), manifest::privileges(container)));
+        .map(|(name, (_, container))| (name.clone(), manifest::privileges(container, allowed)));
     let privileged: BTreeMap<_, _> = reasons.filter(|(_, why)| !why.is_empty()).collect();
     if privileged.is_empty() || who.allow_privileged {
         return Ok(privileged);

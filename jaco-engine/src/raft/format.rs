@@ -91,7 +91,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FormatError> {
     postcard::from_bytes(bytes).map_err(FormatError::Malformed)
 }
 
-pub(super) fn write_entry(entry: &Entry) -> Record {
+pub(crate) fn write_entry(entry: &Entry) -> Record {
     let payload = match &entry.payload {
         EntryPayload::Blank => Payload::Blank,
         EntryPayload::Normal(proposal) => Payload::Command(proposal.clone()),
@@ -111,7 +111,7 @@ pub(crate) fn read_entry(record: &Record) -> Result<Entry, FormatError> {
     Ok(Entry { log_id: line.position.into(), payload })
 }
 
-pub(super) fn write_vote(vote: &Vote) -> Bytes {
+pub(crate) fn write_vote(vote: &Vote) -> Bytes {
     write(&Ballot {
         term: vote.leader_id.term,
         candidate: vote.leader_id.node_id,
@@ -119,13 +119,13 @@ pub(super) fn write_vote(vote: &Vote) -> Bytes {
     })
 }
 
-pub(super) fn read_vote(bytes: &[u8]) -> Result<Vote, FormatError> {
+pub(crate) fn read_vote(bytes: &[u8]) -> Result<Vote, FormatError> {
     let ballot: Ballot = read(bytes)?;
     let leader_id = LeaderId::new(ballot.term, ballot.candidate);
     Ok(Vote { leader_id, committed: ballot.granted })
 }
 
-pub(super) fn write_log_id(id: Option<LogId>) -> Bytes {
+pub(crate) fn write_log_id(id: Option<LogId>) -> Bytes {
     write(&id.map(Position::from))
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn read_log_id(bytes: &[u8]) -> Result<Option<LogId>, FormatError> {
     Ok(read::<Option<Position>>(bytes)?.map(LogId::from))
 }
 
-pub(super) fn write_meta(meta: &SnapshotMeta) -> Bytes {
+pub(crate) fn write_meta(meta: &SnapshotMeta) -> Bytes {
     write(&Frame {
         last: meta.last_log_id.map(Position::from),
         members_at: meta.last_membership.log_id().map(Position::from),
@@ -141,7 +141,7 @@ pub(super) fn write_meta(meta: &SnapshotMeta) -> Bytes {
     })
 }
 
-pub(super) fn read_meta(bytes: &[u8]) -> Result<SnapshotMeta, FormatError> {
+pub(crate) fn read_meta(bytes: &[u8]) -> Result<SnapshotMeta, FormatError> {
     let frame: Frame = read(bytes)?;
     // Before the first membership there is none: that one is not valid by openraft's own check.
     let membership = if frame.members.voters.is_empty() && frame.members.all.is_empty() {

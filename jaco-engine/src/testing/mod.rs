@@ -5,6 +5,8 @@ pub mod clock;
 pub mod cluster;
 pub mod disk;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod network;
 pub mod replay;
 pub mod world;

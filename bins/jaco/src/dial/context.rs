@@ -63,7 +63,7 @@ impl Contexts {
         let path = Self::path(env)?;
         let bad = |source| Error::Contexts { path: path.clone(), source };
         match files::read(&path) {
-            Ok(text) => parse(&text).map_err(|e| bad(Box::new(e))),
+            Ok(text) => Self::parse(&text).map_err(|e| bad(Box::new(e))),
             Err(crate::error::FileError::Read { source })
                 if source.kind() == io::ErrorKind::NotFound =>
             {
@@ -84,6 +84,22 @@ impl Contexts {
         }
     }
 
+    /// Reads the text of the file. Never quotes it in an error: it holds tokens.
+    ///
+    /// # Errors
+    /// When it is not what [`Contexts::to_text`] writes.
+    pub fn parse(text: &str) -> Result<Self, serde_saphyr::Error> {
+        serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false })
+    }
+
+    /// The text of the file.
+    ///
+    /// # Errors
+    /// When it cannot be written as YAML.
+    pub fn to_text(&self) -> Result<String, serde_saphyr::ser::Error> {
+        serde_saphyr::to_string(self)
+    }
+
     /// Writes the file, readable by its owner only.
     ///
     /// # Errors
@@ -91,7 +107,7 @@ impl Contexts {
     pub fn store(&self, env: &Environment) -> Result<(), Error> {
         let path = Self::path(env)?;
         let bad = |source| Error::Contexts { path: path.clone(), source };
-        let text = serde_saphyr::to_string(self).map_err(|e| bad(Box::new(e)))?;
+        let text = self.to_text().map_err(|e| bad(Box::new(e)))?;
         files::write_private(&path, &text).map_err(|e| bad(Box::new(e)))
     }
 
@@ -102,11 +118,6 @@ impl Contexts {
     pub fn take(&mut self, name: &str) -> Result<Context, Error> {
         self.contexts.remove(name).ok_or_else(|| Error::UnknownContext { name: name.to_owned() })
     }
-}
-
-/// Never quotes the file in an error: it holds tokens.
-fn parse(text: &str) -> Result<Contexts, serde_saphyr::Error> {
-    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false })
 }
 
 #[cfg(test)]
@@ -140,7 +151,7 @@ mod tests {
     fn a_broken_file_is_refused_without_quoting_it() {
         let token = "ab".repeat(32);
         for broken in [format!("contexts:\n  a: {{token: {token}"), format!("{token}: {token}")] {
-            let error = parse(&broken).unwrap_err().to_string();
+            let error = Contexts::parse(&broken).unwrap_err().to_string();
             assert!(!error.contains("\n  |"), "no snippet: {error}");
         }
     }

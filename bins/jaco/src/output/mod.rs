@@ -273,12 +273,16 @@ impl Output {
         }
     }
 
-    /// Says why the command failed, and gives its exit code.
+    /// Says why the command failed, and gives its exit code. With `-o json` or `-o yaml` the problems of a
+    /// manifest are data: a list on standard output.
     #[must_use]
     pub fn fail(&mut self, error: &Error) -> ExitCode {
+        let as_data = self.format != Format::Table && !error.diagnostics().is_empty();
+        // When standard output is gone there is still standard error.
+        let as_data = as_data && self.result(&error.diagnostics(), |_| Ok(())).is_ok();
         // What was already printed belongs before the error; a broken pipe is no further news.
         let _ = self.out.flush();
-        if let Some(report) = error.report(self.talk.color) {
+        if let Some(report) = error.report(self.talk.color, !as_data) {
             self.talk.line(report.trim_end());
         }
         ExitCode::from(error.exit_code())

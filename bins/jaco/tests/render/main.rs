@@ -65,10 +65,13 @@ async fn said_on(fake: &FakeCluster, args: &[&str], set: impl FnOnce(&mut Output
     let mut out = Output::to_writers(out, err, cli.global.output, || NOW);
     set(&mut out);
     let result = commands::run(cli.command, &cli.global, &fake.client(), &mut out).await;
-    let mut text = stdout.text();
-    if let Err(e) = result {
+    let exit = result.err().map(|e| {
         let _ = out.fail(&e);
-        text.push_str(&format!("[exit {}]\n", e.exit_code()));
+        e.exit_code()
+    });
+    let mut text = stdout.text();
+    if let Some(exit) = exit {
+        text.push_str(&format!("[exit {exit}]\n"));
     }
     if !stderr.text().is_empty() {
         text.push_str("[stderr]\n");
@@ -427,6 +430,15 @@ impl Stack {
     fn manifest(&self) -> String {
         self.0.path().join("jaco.yaml").display().to_string()
     }
+    /// The same with another compose file.
+    fn with(&self, compose: &str) -> String {
+        std::fs::write(self.0.path().join("docker-compose.yml"), compose).unwrap();
+        self.manifest()
+    }
+    /// A text without the name of the directory, which is another one in each run.
+    fn strip(&self, text: &str) -> String {
+        text.replace(&format!("{}/", self.0.path().display()), "")
+    }
 }
 
 #[tokio::test]
@@ -470,6 +482,54 @@ async fn apply_shows_what_the_server_refuses() {
     }];
     fake.refuse(refusal);
     insta::assert_snapshot!(said(&fake, &["apply", &stack.manifest()]).await);
+}
+
+/// What is refused here, as programs read it; the list of a refusal by the server has the same form.
+#[tokio::test]
+async fn refusals_are_one_list_for_programs() {
+    let (fake, stack) = (shop(), Stack::new());
+    let broken = stack.with("services:\n  web: {imagee: a, restart: always}\n");
+    let here = said(&fake, &["apply", &broken, "-o", "json"]).await;
+    insta::assert_snapshot!(stack.strip(&here));
+    assert_eq!(
+        said(&fake, &["diff", &broken, "-o", "json"]).await,
+        said(&fake, &["apply", &broken, "-o", "json"]).await,
+    );
+    let mut refusal = ApiError::new(ErrorCode::RouteConflict, "1 problem in the manifest");
+    refusal.diagnostics = vec![Diagnostic {
+        severity: Severity::Error,
+        code: ErrorCode::RouteConflict,
+        file: "jaco.yaml".into(),
+        line: 3,
+        column: 5,
+        length: 6,
+        source: String::new(),
+        path: "routes[0]".into(),
+        message: "deployment blog has this route".into(),
+        hint: None,
+    }];
+    fake.refuse(refusal);
+    let good = stack.with("services: {web: {image: a}}\n");
+    insta::assert_snapshot!(said(&fake, &["diff", &good, "-o", "json"]).await);
+}
+
+/// The cluster is asked what it lets anybody mount, and only when it matters.
+#[tokio::test]
+async fn mounts_that_the_cluster_allows_are_sent() {
+    let (fake, stack) = (shop(), Stack::new());
+    let mounting = stack.with("services:\n  web: {image: a, volumes: ['/srv/data:/d']}\n");
+    let text = said(&fake, &["apply", &mounting]).await;
+    assert!(text.contains("privilege_denied") && text.contains("[exit 1]"), "{text}");
+    fake.edit(|t| drop(t.settings.insert("bind_allowlist".into(), "/srv".into())));
+    for command in ["apply", "diff"] {
+        let text = said(&fake, &[command, &mounting]).await;
+        assert!(!text.contains("[exit"), "{text}");
+    }
+    let plain = stack.with("services: {web: {image: a}}\n");
+    let before = fake.calls().len();
+    said(&fake, &["apply", &plain]).await;
+    let calls = fake.calls();
+    assert!(!calls[before..].iter().any(|call| call.contains("settings")), "{calls:?}");
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use attach::AttachmentDraft;
 pub(super) use depends::{DependencyDraft, LinkDraft};
+#[cfg(feature = "fuzzing")]
+pub(super) use deploy::constraint;
 pub(super) use deploy::{DeployDraft, constraints, replicas};
 pub(super) use files::{FileDraft, FileUseDraft};
 pub(super) use mounts::MountDraft;
@@ -77,10 +79,7 @@ pub(super) fn decode(root: &Node, report: &mut Report<'_>) -> ComposeDraft {
         return draft;
     }
     toplevel::COMPOSE.decode(root, &mut draft, report);
-    if let super::yaml::Value::Map(_) = root.value
-        && !draft.partial
-        && root.get("services").is_none_or(Node::is_null)
-    {
+    if !draft.partial && toplevel::COMPOSE.lacks(root, "services") {
         report.error(root.mark, "the compose file has no `services`");
     }
     draft

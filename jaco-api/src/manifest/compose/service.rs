@@ -61,7 +61,10 @@ pub(super) fn decode(mark: Mark, node: &Node, report: &mut Report<'_>) -> Option
                 "the service has `build` and no `image`: images are not built here",
                 "build and push the image, then name it with `image:`",
             ),
-            None => report.error(mark, "the service has no `image`"),
+            None if SERVICE.lacks(node, "image") => {
+                report.error(mark, "the service has no `image`");
+            }
+            None => {}
         }
     }
     draft.spec.device_requests.append(&mut draft.deploy.reservations.devices);

@@ -103,7 +103,9 @@ impl Folding<'_> {
             Err(FileProblem::NotFound) if !file.required => return dotenv::Entries::new(),
             Err(problem) => {
                 let message = format!("the file `{}` {problem}", cut(&file.path));
-                report.error(file.mark, message);
+                report.once(format!("file {}", file.path), file.mark, |report| {
+                    report.error(file.mark, message);
+                });
                 return dotenv::Entries::new();
             }
         };

@@ -51,7 +51,9 @@ fn scalar_variables(
                 let message = format!("the variable `{name}` is not set; it stands for nothing");
                 let hint = "give it a value in the file that `environment` of jaco.yaml names, \
                             or a default: `${NAME:-default}`";
-                report.warn(at, message, Some(hint.to_owned()));
+                report.once(format!("unset {name}"), at, |report| {
+                    report.warn(at, message, Some(hint.to_owned()));
+                });
             }
             *budget = budget.saturating_sub(done.text.len());
             // A value that came from a variable is a text, never a null.
@@ -60,9 +62,13 @@ fn scalar_variables(
         Err(problem) => {
             let snippet = scalar.text.get(problem.start..problem.end).unwrap_or_default();
             let at = find(report, mark, &scalar.text[..problem.start], snippet).unwrap_or(mark);
-            match problem.hint {
+            let say = |report: &mut Report<'_>| match problem.hint {
                 Some(hint) => report.error_hint(at, problem.message, hint),
                 None => report.error(at, problem.message),
+            };
+            match problem.missing {
+                Some(name) => report.once(format!("missing {name}"), at, say),
+                None => say(report),
             }
             report.settle(mark);
         }

@@ -111,9 +111,12 @@ impl<'a> Merge<'a, '_, '_> {
             if !self.compose.service_names.contains(target) {
                 unknown_service(target, mark, self.compose, file, report);
             } else if self.compose.services.contains_key(target) {
-                let message = format!("the service `{}` is left out by its profile", cut(target));
-                let hint = "name it under `services` in jaco.yaml, or set `required: false`";
-                report.error_hint(mark, message, hint);
+                report.once(format!("left out {target}"), mark, |report| {
+                    let message =
+                        format!("the service `{}` is left out by its profile", cut(target));
+                    let hint = "name it under `services` in jaco.yaml, or set `required: false`";
+                    report.error_hint(mark, message, hint);
+                });
             }
             false
         })

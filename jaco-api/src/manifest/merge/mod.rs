@@ -19,14 +19,14 @@ use super::{
     compose::{ComposeDraft, ServiceDraft},
     jaco::{JacoDraft, OverrideDraft},
     privilege::{LABEL, privileges},
-    report::{Report, cut},
+    report::{Mark, Report, cut},
     suggest,
 };
 use crate::{
     error::ErrorCode,
     model::{
-        ContainerSpec, DeploymentName, Digest, ManifestDocument, NetworkName, NetworkSpec,
-        ServiceName, VolumeName, VolumeSpec,
+        BindAllowlist, ContainerSpec, DeploymentName, Digest, ManifestDocument, MountSource,
+        NetworkName, NetworkSpec, ServiceName, VolumeName, VolumeSpec,
     },
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Merge<'a, 'j, 'c> {
     /// often they are.
     networks: BTreeMap<NetworkName, (NetworkSpec, Digest)>,
     volumes: BTreeMap<VolumeName, (VolumeSpec, Digest)>,
+    /// What any service may mount.
+    allowed: &'a BindAllowlist,
     jaco_report: &'a mut Report<'j>,
     report: &'a mut Report<'c>,
 }
@@ -50,6 +52,7 @@ pub(super) struct Merge<'a, 'j, 'c> {
 pub(super) fn merge<'a>(
     jaco: &'a JacoDraft,
     compose: &'a ComposeDraft,
+    allowed: &'a BindAllowlist,
     jaco_report: &'a mut Report<'_>,
     report: &'a mut Report<'_>,
 ) -> Option<ManifestDocument> {
@@ -66,6 +69,7 @@ pub(super) fn merge<'a>(
         deployment,
         compose,
         jaco,
+        allowed,
         jaco_report,
         report,
     };
@@ -152,19 +156,31 @@ impl<'a> Merge<'a, '_, '_> {
 
     /// Rights that equal access to the host need the label that says somebody meant it.
     fn check_privileges(&mut self, draft: &ServiceDraft, path: &str, spec: &ContainerSpec) {
-        let reasons = privileges(spec);
+        let reasons = privileges(spec, self.allowed);
         let labelled = [&spec.labels, &draft.deploy.labels]
             .iter()
             .any(|labels| labels.get(LABEL).is_some_and(|v| v == "true"));
         if reasons.is_empty() || labelled {
             return;
         }
-        let mark = draft.privileged_at.first().copied().unwrap_or(draft.mark);
+        let mark = self.privileged_at(draft);
         self.report.within(path, |report| {
             let message = format!("this equals access to the host: {}", reasons.join("; "));
             let hint = format!("if it is meant, add the label `{LABEL}: \"true\"` to the service");
             report.coded(ErrorCode::PrivilegeDenied, mark, cut_long(&message), Some(hint));
         });
+    }
+
+    /// The first place that asks for rights, mounts that are allowed left out.
+    fn privileged_at(&self, draft: &ServiceDraft) -> Mark {
+        let harmless: BTreeSet<u32> = draft
+            .mounts
+            .iter()
+            .filter(|m| matches!(&m.mount.source, MountSource::Bind { path, .. } if self.allowed.covers(path)))
+            .map(|m| m.mark.start)
+            .collect();
+        let mut places = draft.privileged_at.iter().filter(|mark| !harmless.contains(&mark.start));
+        places.next().copied().unwrap_or(draft.mark)
     }
 }
 
@@ -177,18 +193,21 @@ fn digest(value: &impl Serialize) -> Digest {
 /// Reports a service that the compose file does not define.
 fn unknown_service(
     name: &str,
-    mark: super::report::Mark,
+    mark: Mark,
     compose: &ComposeDraft,
     file: &str,
     report: &mut Report<'_>,
 ) {
-    if compose.partial {
+    // Without any service there is one mistake, and it is told; a file that is missing may define it.
+    if compose.partial || compose.service_names.is_empty() {
         return;
     }
-    let known = compose.service_names.iter().map(String::as_str);
-    let hint = suggest::hint(report, name, &format!("the services of {file}"), known);
-    let message = format!("the service `{}` is not defined in {file}", cut(name));
-    report.coded(ErrorCode::UnknownService, mark, message, hint);
+    report.once(format!("unknown service {name}"), mark, |report| {
+        let known = compose.service_names.iter().map(String::as_str);
+        let hint = suggest::hint(report, name, &format!("the services of {file}"), known);
+        let message = format!("the service `{}` is not defined in {file}", cut(name));
+        report.coded(ErrorCode::UnknownService, mark, message, hint);
+    });
 }
 
 fn cut_long(text: &str) -> String {

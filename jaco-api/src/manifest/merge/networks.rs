@@ -99,9 +99,12 @@ fn unknown(compose: &ComposeDraft, name: &str, mark: Mark, report: &mut Report<'
     if compose.partial || compose.other_names.contains(&("network", name.to_owned())) {
         return;
     }
-    let known = compose.networks.keys().map(NetworkName::as_str);
-    let hint = suggest::hint(report, name, "the networks", known)
-        .unwrap_or_else(|| format!("declare it under the top-level `networks`: `{}:`", cut(name)));
-    let message = format!("the network `{}` is not defined", cut(name));
-    report.coded(ErrorCode::UnknownNetwork, mark, message, Some(hint));
+    report.once(format!("unknown network {name}"), mark, |report| {
+        let known = compose.networks.keys().map(NetworkName::as_str);
+        let hint = suggest::hint(report, name, "the networks", known).unwrap_or_else(|| {
+            format!("declare it under the top-level `networks`: `{}:`", cut(name))
+        });
+        let message = format!("the network `{}` is not defined", cut(name));
+        report.coded(ErrorCode::UnknownNetwork, mark, message, Some(hint));
+    });
 }

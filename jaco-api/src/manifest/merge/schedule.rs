@@ -226,6 +226,8 @@ impl Merge<'_, '_, '_> {
         let mut owners: BTreeMap<(u16, crate::model::Protocol), (&ServiceName, Mark)> =
             BTreeMap::new();
         let compose = self.compose;
+        // Entries of which a port is told: the others of a range have the same cause.
+        let mut told = BTreeSet::new();
         for (name, draft) in &compose.services {
             if !self.enabled.contains(name.as_str()) {
                 continue;
@@ -238,6 +240,9 @@ impl Merge<'_, '_, '_> {
                 };
                 // Within a service the ports are in order of their numbers, not of their lines.
                 let (first, mark) = (first.min(*mark), first.max(*mark));
+                if !told.insert((mark.file, mark.start)) {
+                    continue;
+                }
                 self.report.within(&format!("services.{name}.ports"), |report| {
                     let there = format!("{}:{}", report.file_of(first), first.line);
                     let message =

@@ -87,7 +87,9 @@ impl Merge<'_, '_, '_> {
             ),
         };
         self.report.within(&format!("{path}.volumes"), |report| {
-            report.error_hint(mark, format!("the volume `{}` is not defined", cut(key)), hint);
+            report.once(format!("unknown volume {key}"), mark, |report| {
+                report.error_hint(mark, format!("the volume `{}` is not defined", cut(key)), hint);
+            });
         });
     }
 }

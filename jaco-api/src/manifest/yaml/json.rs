@@ -66,24 +66,36 @@ fn is_json_literal(text: &str) -> bool {
 
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
+    let mut rest = text;
+    while let Some((at, c)) = rest.char_indices().find(|(_, c)| needs_escape(*c)) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + c.len_utf8()..];
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // Controls, further line breaks, byte order marks and what is not a character.
-            '\0'..='\x1f'
+            c => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+        }
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// Whether a character cannot stand for itself: quotes, controls, further line breaks, byte order marks
+/// and what is not a character.
+fn needs_escape(c: char) -> bool {
+    matches!(
+        c,
+        '"' | '\\'
+            | '\0'..='\x1f'
             | '\x7f'..='\u{a0}'
             | '\u{2028}'
             | '\u{2029}'
             | '\u{feff}'
-            | '\u{fff0}'..='\u{ffff}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
+            | '\u{fff0}'..='\u{ffff}'
+    )
 }

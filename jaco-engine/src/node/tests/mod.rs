@@ -1,5 +1,6 @@
 //! A node in this process, on the fake engine.
 
+mod admitting;
 mod cluster;
 mod deploying;
 mod founding;

@@ -3,21 +3,21 @@ use jaco_client::{Initialized, IssueToken, Trust};
 
 use super::*;
 
-struct Remote {
-    node: Node,
+pub(super) struct Remote {
+    pub(super) node: Node,
     made: Initialized,
     _dir: tempfile::TempDir,
 }
 
 impl Remote {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let node = start(dir.path(), &Arc::new(FakeRuntime::new())).await;
         let made = node.init(&"admin".parse().unwrap()).await.unwrap();
         Self { node, made, _dir: dir }
     }
 
-    async fn with_token(&self, token: &str) -> Client {
+    pub(super) async fn with_token(&self, token: &str) -> Client {
         Client::builder()
             .server(self.made.api_addr.clone())
             .token(token.to_owned())
@@ -27,7 +27,7 @@ impl Remote {
             .unwrap()
     }
 
-    async fn token(&self, name: &str, role: Role, ttl: Option<Duration>) -> String {
+    pub(super) async fn token(&self, name: &str, role: Role, ttl: Option<Duration>) -> String {
         let wish = IssueToken {
             identity: name.parse().unwrap(),
             role,

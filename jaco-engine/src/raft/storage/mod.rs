@@ -14,6 +14,8 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use disk::fuzzing as files;
 pub use disk::{DiskOptions, DiskStorage};
 pub use error::StorageError;
 pub use memory::MemoryStorage;

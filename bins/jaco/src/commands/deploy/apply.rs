@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
-use jaco_api::manifest::Diagnostic;
+use jaco_api::{error::ErrorCode, manifest::Diagnostic, model::BindAllowlist};
 use jaco_client::{Applied, Apply, Client, Goal};
 
 use super::{
@@ -40,7 +40,7 @@ pub struct ApplyArgs {
 /// # Errors
 /// Every problem of the manifest at once; with `--wait`, why it does not run.
 pub async fn run(args: &ApplyArgs, client: &Client, out: &mut Output) -> Result<(), Error> {
-    let ready = Ready::read(&args.manifest, args.compose.as_deref(), out)?;
+    let ready = Ready::read(&args.manifest, args.compose.as_deref(), client, out).await?;
     let applied = ready.send(args.dry_run, args.show_secrets, client, out).await?;
     if args.dry_run {
         return out.result(&applied, |out| diff::print(&applied, out));
@@ -68,13 +68,25 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Reads, checks and resolves the two files, and shows their warnings.
+    /// Reads, checks and resolves the two files, and shows their warnings. Only when it matters the
+    /// cluster is asked what it lets anybody mount.
     ///
     /// # Errors
     /// When a file cannot be read, or with every problem of both.
-    pub fn read(manifest: &Path, compose: Option<&Path>, out: &Output) -> Result<Self, Error> {
+    pub async fn read(
+        manifest: &Path,
+        compose: Option<&Path>,
+        client: &Client,
+        out: &Output,
+    ) -> Result<Self, Error> {
         let pair = files::Pair::read(manifest, compose)?;
-        let resolved = pair.resolve()?;
+        let denied = |d: &Diagnostic| d.code == ErrorCode::PrivilegeDenied;
+        let resolved = match pair.resolve(&BindAllowlist::default()) {
+            Err(Error::Manifest(found)) if found.iter().any(denied) => {
+                pair.resolve(&allowlist(client).await)?
+            }
+            other => other?,
+        };
         out.warnings(&resolved.warnings);
         let request = Apply {
             jaco: resolved.jaco,
@@ -117,6 +129,12 @@ impl Ready {
             Err(e) => Err(e.into()),
         }
     }
+}
+
+/// What the cluster lets anybody mount; nothing when it does not say: then what was found here counts.
+async fn allowlist(client: &Client) -> BindAllowlist {
+    let settings = client.settings().await.unwrap_or_default();
+    settings.get("bind_allowlist").and_then(|list| list.parse().ok()).unwrap_or_default()
 }
 
 /// The limit of `--wait` when none is given.

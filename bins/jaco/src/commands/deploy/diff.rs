@@ -35,7 +35,7 @@ pub struct DiffArgs {
 /// # Errors
 /// Every problem of the manifest at once; [`Error::Differences`] as asked for.
 pub async fn run(args: &DiffArgs, client: &Client, out: &mut Output) -> Result<(), Error> {
-    let ready = Ready::read(&args.manifest, args.compose.as_deref(), out)?;
+    let ready = Ready::read(&args.manifest, args.compose.as_deref(), client, out).await?;
     let applied = ready.send(true, args.show_secrets, client, out).await?;
     out.result(&applied, |out| print(&applied, out))?;
     if args.detailed_exitcode && !applied.differences.is_empty() {

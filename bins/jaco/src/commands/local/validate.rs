@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use jaco_api::manifest::{Diagnostic, Explanation, ManifestFile, explain};
-use serde::Serialize;
+use jaco_api::{
+    error::ErrorCode,
+    manifest::{self, Diagnostic, Explanation, ManifestFile, explain},
+    model::BindAllowlist,
+};
 
 use crate::{cli::Format, error::Error, files, output::Output};
 
@@ -17,17 +20,15 @@ pub struct ValidateArgs {
     /// The compose file; the one beside the manifest when not given.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub compose: Option<PathBuf>,
+    /// What the cluster lets anybody mount, as its setting bind_allowlist says; nothing when not given.
+    #[arg(long, value_name = "PATHS")]
+    pub bind_allowlist: Option<BindAllowlist>,
+    /// Print the JSON Schema of jaco.yaml, for editors, and check nothing.
+    #[arg(long)]
+    pub schema: bool,
     /// Says what an attribute is and what happens to it, instead of checking files.
-    #[arg(long, value_name = "FIELD", conflicts_with_all = ["jaco", "compose"])]
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["jaco", "compose", "schema"])]
     pub explain: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Report {
-    valid: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deployment: Option<String>,
-    diagnostics: Vec<Diagnostic>,
 }
 
 /// Checks both files and shows every problem of both, or explains an attribute.
@@ -39,29 +40,28 @@ pub fn run(args: &ValidateArgs, out: &mut Output) -> Result<(), Error> {
         let found = explain(field)?;
         return out.result(&found, |out| out.text(&told(&found)));
     }
+    if args.schema {
+        return out.text(&manifest::schema());
+    }
     let pair = files::Pair::read(Path::new(&args.jaco), args.compose.as_deref())?;
-    match pair.resolve() {
+    let allowed = args.bind_allowlist.clone();
+    match pair.resolve(&allowed.clone().unwrap_or_default()) {
         Ok(resolved) => {
-            let name = resolved.document.deployment.to_string();
             if out.format == Format::Table {
                 out.warnings(&resolved.warnings);
             }
-            let report = Report {
-                valid: true,
-                deployment: Some(name.clone()),
-                diagnostics: resolved.warnings,
-            };
-            out.result(&report, |out| out.line(&format!("{name} is valid")))
+            let name = resolved.document.deployment;
+            out.result(&resolved.warnings, |out| out.line(&format!("{name} is valid")))
         }
-        Err(Error::Manifest(diagnostics)) => {
-            let report = Report { valid: false, deployment: None, diagnostics };
-            if out.format != Format::Table {
-                out.result(&report, |_| Ok(()))?;
-                out.flush()?;
+        Err(error) => {
+            let denied = |d: &Diagnostic| d.code == ErrorCode::PrivilegeDenied;
+            if allowed.is_none() && error.diagnostics().iter().any(denied) {
+                out.say(
+                    "Without a cluster no bind mount counts as allowed; --bind-allowlist says what is.",
+                );
             }
-            Err(Error::Manifest(report.diagnostics))
+            Err(error)
         }
-        Err(other) => Err(other),
     }
 }
 

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use super::record::{Checkpoint, Content};
 use crate::raft::storage::{Cell, StorageError};
 
+/// Most entries of a log: its slots alone would fill the memory of a host.
+const MOST_ENTRIES: u64 = 1 << 26;
+
 /// Where a record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -38,8 +41,15 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger as a segment's first record describes it. Where the entries lie is not known yet.
-    pub(super) fn at(checkpoint: &Checkpoint) -> Self {
+    /// A ledger as a segment's first record describes it. The error is what is wrong with it.
+    pub(super) fn at(checkpoint: &Checkpoint) -> Result<Self, &'static str> {
+        if checkpoint.next.saturating_sub(checkpoint.start) > MOST_ENTRIES {
+            return Err("the checkpoint spans more entries than a log can hold");
+        }
+        Ok(Self::spanning(checkpoint))
+    }
+    /// The same of a checkpoint that is known to be good. Where the entries lie is not known yet.
+    pub(super) fn spanning(checkpoint: &Checkpoint) -> Self {
         let count = checkpoint.next.saturating_sub(checkpoint.start);
         Self {
             start: checkpoint.start,
@@ -152,6 +162,13 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checkpoint_that_no_memory_holds_is_refused() {
+        let at = |next| Ledger::at(&Checkpoint { start: 1, next, ..Checkpoint::default() });
+        assert_eq!(at(9).map(|ledger| ledger.extent()).ok(), Some(1..9));
+        assert!(at(1 << 40).is_err() && at(u64::MAX).is_err());
+    }
 
     fn slot(ticket: u64) -> Slot {
         Slot { bytes: Some(Bytes::from_static(b"0123456789")), place: None, ticket }

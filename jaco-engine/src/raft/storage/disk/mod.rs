@@ -5,6 +5,8 @@
 //! durable and their order is never in doubt. Nothing is ever overwritten except a torn tail.
 //! `docs/design/storage.md` says why.
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzzing;
 mod ledger;
 mod record;
 mod recover;

@@ -90,6 +90,9 @@ pub(super) struct Checkpoint {
     pub(super) cells: [Option<Bytes>; 3],
 }
 
+/// Above every index of an entry: no log gets there, and one more is still a number.
+const BEYOND: u64 = 1 << 62;
+
 const ENTRY: u8 = 1;
 const CELL: u8 = 2;
 const TRUNCATE: u8 = 3;
@@ -135,6 +138,20 @@ pub(super) fn encode(out: &mut Vec<u8>, salt: u32, durable: u64, content: &Conte
     out[at..at + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// A record of any kind and body, with the checksum that fits.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn seal(salt: u32, durable: u64, kind: u8, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(body.len()).expect("a body for a test is small");
+    let mut out = vec![0; 4];
+    out.extend(len.to_le_bytes());
+    out.extend(durable.to_le_bytes());
+    out.push(kind);
+    out.extend_from_slice(body);
+    let crc = checksum(salt, &out[4..]);
+    out[..4].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
 fn encode_checkpoint(out: &mut Vec<u8>, checkpoint: &Checkpoint) {
     out.extend(checkpoint.start.to_le_bytes());
     out.extend(checkpoint.next.to_le_bytes());
@@ -173,15 +190,18 @@ pub(super) fn decode(salt: u32, bytes: &[u8]) -> Option<Found> {
 fn decode_body(kind: u8, body: &[u8]) -> Option<Content> {
     let mut reader = Reader(body);
     let content = match kind {
-        ENTRY => Content::Entry { index: reader.u64()?, bytes: reader.rest() },
+        ENTRY => Content::Entry { index: reader.index()?, bytes: reader.rest() },
         CELL => {
             Content::Cell { cell: *Cell::ALL.get(usize::from(reader.u8()?))?, value: reader.rest() }
         }
-        TRUNCATE => Content::Truncate { from: reader.u64()? },
-        PURGE => Content::Purge { through: reader.u64()?, mark: reader.rest() },
+        TRUNCATE => Content::Truncate { from: reader.index()? },
+        PURGE => Content::Purge { through: reader.index()?, mark: reader.rest() },
         CHECKPOINT => {
-            let mut checkpoint =
-                Checkpoint { start: reader.u64()?, next: reader.u64()?, ..Checkpoint::default() };
+            let mut checkpoint = Checkpoint {
+                start: reader.index()?,
+                next: reader.index()?,
+                ..Checkpoint::default()
+            };
             for cell in &mut checkpoint.cells {
                 let len = reader.u32()?;
                 if len != u32::MAX {
@@ -192,7 +212,8 @@ fn decode_body(kind: u8, body: &[u8]) -> Option<Content> {
         }
         _ => return None,
     };
-    Some(content)
+    // What is more than a record of this format holds is not passed over.
+    reader.0.is_empty().then_some(content)
 }
 
 /// How long and how durable a record at the start of `bytes` claims to be, unchecked.
@@ -227,6 +248,10 @@ impl<'a> Reader<'a> {
     }
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+    /// The index of an entry.
+    fn index(&mut self) -> Option<u64> {
+        self.u64().filter(|index| *index < BEYOND)
     }
     fn rest(&mut self) -> Bytes {
         Bytes::copy_from_slice(std::mem::take(&mut self.0))
@@ -265,6 +290,29 @@ mod tests {
                 changed[at] ^= 0x10;
                 assert_eq!(decode(5, &changed), None, "byte {at}");
                 assert_eq!(decode(5, &out[..at]), None, "cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_holds_more_than_it_should_is_no_record() {
+        for content in samples() {
+            let mut out = Vec::new();
+            encode(&mut out, 5, 24, &content);
+            let body = [&out[RECORD_HEADER..], b"x"].concat();
+            let found = decode(5, &seal(5, 24, out[16], &body));
+            let open_end = !matches!(content, Content::Truncate { .. } | Content::Checkpoint(_));
+            assert_eq!(found.is_some(), open_end, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_that_no_log_reaches_is_damage() {
+        for kind in [ENTRY, TRUNCATE, PURGE] {
+            let record = |index: u64| seal(5, 24, kind, &index.to_le_bytes());
+            assert!(decode(5, &record(BEYOND - 1)).is_some(), "{kind}");
+            for index in [BEYOND, u64::MAX] {
+                assert_eq!(decode(5, &record(index)), None, "{kind}");
             }
         }
     }

@@ -75,7 +75,7 @@ impl Recovered {
             return Err(segment.corrupt(SEGMENT_HEADER, "the checkpoint is damaged"));
         };
         if is_first {
-            self.ledger = Ledger::at(&checkpoint);
+            self.ledger = Ledger::at(&checkpoint).map_err(|p| segment.corrupt(offset, p))?;
         } else if checkpoint != self.ledger.checkpoint() {
             return Err(segment.corrupt(offset, "the segment does not follow the one before"));
         }

@@ -56,7 +56,7 @@ fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {
     Ok(found)
 }
 
-fn encode(snapshot: &StoredSnapshot) -> Vec<u8> {
+pub(super) fn encode(snapshot: &StoredSnapshot) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER + snapshot.meta.len() + snapshot.data.len());
     out.extend(MAGIC);
     out.push(FORMAT);
@@ -71,7 +71,7 @@ fn encode(snapshot: &StoredSnapshot) -> Vec<u8> {
     out
 }
 
-fn decode(path: &Path, bytes: Bytes) -> Result<StoredSnapshot, StorageError> {
+pub(super) fn decode(path: &Path, bytes: Bytes) -> Result<StoredSnapshot, StorageError> {
     let damaged = |problem| StorageError::Corrupt { path: path.to_owned(), offset: 0, problem };
     if bytes.len() < HEADER || &bytes[..7] != MAGIC {
         return Err(damaged("the header is damaged"));

@@ -115,7 +115,7 @@ impl Writer {
             durable: recovered.end,
             pending: Vec::new(),
             written: 0,
-            mirror: Ledger::at(&recovered.ledger.checkpoint()),
+            mirror: Ledger::spanning(&recovered.ledger.checkpoint()),
             segments,
             failed: None,
         })
