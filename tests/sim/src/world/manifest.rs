@@ -95,9 +95,11 @@ fn updates(recipe: &Recipe, order: &str, parallelism: u32) -> String {
 
 /// What is never started again: each of its ticks runs once, or not at all.
 fn timed(recipe: &Recipe) -> String {
+    // Between a moment and most of the time until the next tick, so that much happens to runs.
+    let seconds = 1 + recipe.greeting % 4 * 3;
     format!(
-        "services:\n  app:\n    image: \"app:1\"\n    command: [\"sh\", \"-c\", \"sleep 2; exit \
-         0\"]\n    environment: {{ GREETING: \"{}\" }}\n    deploy: {{ restart_policy: {{ \
+        "services:\n  app:\n    image: \"app:1\"\n    command: [\"sh\", \"-c\", \"sleep \
+         {seconds}; exit 0\"]\n    environment: {{ GREETING: \"{}\" }}\n    deploy: {{ restart_policy: {{ \
          condition: none }} }}\n",
         recipe.greeting
     )
