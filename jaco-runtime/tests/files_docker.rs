@@ -52,7 +52,8 @@ async fn files_are_in_memory_alone_and_go_with_their_container() {
 
     let first = engine.create(&request("jaco-test-files-1")).await.expect("create");
     assert_eq!(holding(&memory).len(), 1);
-    assert_eq!(holding(&data.join(&first)), [PathBuf::new(); 0], "the engine wrote it to its disk");
+    let written = holding(&data.join(&first));
+    assert!(written.is_empty(), "the engine wrote it to its disk: {written:?}");
 
     // The memory is lost, as in a reboot: the container alone does not start, with its files it does.
     for path in holding(&memory) {
