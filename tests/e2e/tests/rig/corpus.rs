@@ -164,10 +164,7 @@ fn load(bench: &Bench, all: &[Ready], directory: &Path) -> Outcome {
     let mut programs = BTreeSet::from(["/bin/sh".to_owned()]);
     let mut names = BTreeSet::new();
     for spec in specs {
-        programs.extend(first_words(spec).into_iter().map(|word| match word.starts_with('/') {
-            true => word,
-            false => format!("/bin/{}", word.trim_start_matches("./")),
-        }));
+        programs.extend(first_words(spec).iter().map(|word| place(spec, word)));
         names.extend(spec.user.iter().flat_map(|user| user.split(':')).map(str::to_owned));
         names.extend(spec.group_add.iter().cloned());
     }
@@ -191,6 +188,16 @@ fn load(bench: &Bench, all: &[Ready], directory: &Path) -> Outcome {
     engine.import(&tar, "stand-in:service", &common)?;
     engine.import(&tar, "stand-in:job", &[&common[..], &["ENV STAND_IN_JOB=1"]].concat())?;
     Ok(())
+}
+
+/// Where a container looks for a program.
+fn place(spec: &ContainerSpec, word: &str) -> String {
+    let directory = spec.working_dir.as_deref().unwrap_or("/").trim_end_matches('/');
+    match word {
+        word if word.starts_with('/') => word.to_owned(),
+        word if word.contains('/') => format!("{directory}/{}", word.trim_start_matches("./")),
+        word => format!("/bin/{word}"),
+    }
 }
 
 /// The programs that a container is told to run.
