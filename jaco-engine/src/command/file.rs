@@ -6,12 +6,12 @@ use jaco_api::{
     error::ErrorCode,
     model::{
         AuditKind, Deployment, DeploymentName, DeploymentPhase, FileId, NamedFile, Revision,
-        Rollout, Sealed, ServiceName,
+        Sealed, ServiceName,
     },
 };
 
 use super::{Outcome, rejection::Rejection, restart};
-use crate::state::{Content, State, Transaction, payload};
+use crate::state::{Content, State, Transaction, needed_revisions, payload};
 
 /// Most secrets and configs of a cluster.
 const MOST: usize = 10_000;
@@ -120,10 +120,9 @@ impl DeleteFile {
     }
 }
 
-/// The revision in force and those that a rollout under way may go back to.
+/// The revision in force and those that a rollout may go back to.
 fn needed<'s>(state: &'s State, deployment: &'s Deployment) -> impl Iterator<Item = &'s Revision> {
-    let open = deployment.rollout.as_ref().filter(|r: &&Rollout| r.ended_at.is_none());
-    let numbers = open.map(|r| [r.from, r.to]).into_iter().flatten().chain([deployment.revision]);
+    let numbers = needed_revisions(deployment).into_iter();
     numbers.filter_map(|n| state.revision(&deployment.name, n)).map(|r| &**r)
 }
 

@@ -25,6 +25,7 @@ use jaco_api::model::{
 
 pub(crate) use content::Content;
 pub use fence::is_cut_off;
+pub(crate) use rollout::needed_revisions;
 pub use rollout::{RolloutFloor, rollout_floor};
 pub use table::{RowChange, Table};
 pub(crate) use transaction::{Transaction, payload};

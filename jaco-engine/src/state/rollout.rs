@@ -1,9 +1,24 @@
 //! What a rollout must leave running: one answer for the scheduler that plans and the state machine
 //! that refuses.
 
-use jaco_api::model::{DeploymentName, Intent, ServiceName, Slot};
+use std::collections::BTreeSet;
+
+use jaco_api::model::{
+    Deployment, DeploymentName, Intent, Rollout, RolloutPhase, ServiceName, Slot,
+};
 
 use super::State;
+
+/// The revision in force and those that a rollout needs: one under way, or the next one after one that
+/// failed, which goes back to the same.
+pub(crate) fn needed_revisions(deployment: &Deployment) -> BTreeSet<u64> {
+    let mut needed = BTreeSet::from([deployment.revision]);
+    let open = |r: &&Rollout| r.ended_at.is_none() || r.phase == RolloutPhase::Failed;
+    if let Some(rollout) = deployment.rollout.as_ref().filter(open) {
+        needed.extend([rollout.from, rollout.to]);
+    }
+    needed
+}
 
 /// A service's running replicas against what its rollout must leave of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

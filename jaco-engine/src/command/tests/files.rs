@@ -5,7 +5,7 @@ use jaco_api::{
 
 use super::{audited, changed, refused, rollout};
 use crate::{
-    command::{Command, DeleteFile, Outcome, RollbackDeployment, SetFile},
+    command::{Action, Command, DeleteFile, Outcome, RollbackDeployment, RolloutEnd, SetFile},
     state::snapshot,
     testing::builders::{Scenario, Stack, name, sealed},
 };
@@ -77,6 +77,12 @@ fn what_is_in_use_is_not_deleted() {
     // The rollout that takes it out may still go back to where it was in use.
     s.run(Stack::new("shop").service("web", "web:2", 1).service("other", "other:1", 1));
     assert!(rollout(&s, "shop").ended_at.is_none());
+    assert_eq!(refused(&s.run(delete("secret/db"))), ErrorCode::Conflict);
+
+    // One that failed leaves that to the next.
+    let failed = RolloutEnd::Failed { reason: "it does not start".into() };
+    assert_eq!(s.reconcile("shop", vec![Action::EndRollout(failed)]), Outcome::Done);
+    assert!(rollout(&s, "shop").ended_at.is_some());
     assert_eq!(refused(&s.run(delete("secret/db"))), ErrorCode::Conflict);
 }
 

@@ -1,11 +1,11 @@
 //! Deployments, their revisions and what they own.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use jaco_api::model::{Deployment, DeploymentName, Revision, Rollout, RolloutPhase};
+use jaco_api::model::{Deployment, DeploymentName, Revision};
 
 use super::Transaction;
-use crate::state::index::Claims;
+use crate::state::{index::Claims, needed_revisions};
 
 impl Transaction<'_> {
     /// Adds or replaces a deployment. The revision it names is put before it.
@@ -64,11 +64,7 @@ impl Transaction<'_> {
     /// way, or the next one after one that failed, which goes back to the same.
     pub(super) fn trim_revisions(&mut self, name: &DeploymentName) {
         let Some(deployment) = self.state.deployments.find(name) else { return };
-        let mut needed = BTreeSet::from([deployment.revision]);
-        let open = |r: &&Rollout| r.ended_at.is_none() || r.phase == RolloutPhase::Failed;
-        if let Some(rollout) = deployment.rollout.as_ref().filter(open) {
-            needed.extend([rollout.from, rollout.to]);
-        }
+        let needed = needed_revisions(deployment);
         let numbers: Vec<_> = self.state.revisions(name).map(|r| r.number).collect();
         let kept = self.state.settings.revision_retention as usize;
         let excess = numbers.len().saturating_sub(kept);
