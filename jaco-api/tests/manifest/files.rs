@@ -169,7 +169,7 @@ fn mistakes_are_found_where_they_are() {
             4,
             "number of a user",
         ),
-        ("secrets: [{source: a, mode: 999}]", "secrets: {a: {content: x}}", 4, "octal"),
+        ("secrets: [{source: a, mode: 9999}]", "secrets: {a: {content: x}}", 4, "octal"),
         (
             "secrets: [a, {source: b, target: a}]",
             "secrets: {a: {content: x}, b: {content: y}}",
@@ -189,6 +189,33 @@ fn mistakes_are_found_where_they_are() {
         let said = format!("{} {}", found[0].message, found[0].hint.as_deref().unwrap_or(""));
         assert!(said.contains(words), "{service} {top}: {said}");
         assert_eq!(found[0].line, line, "{service} {top}: {found:?}");
+    }
+}
+
+#[test]
+fn a_mode_means_what_it_means_to_compose() {
+    let cases = [
+        ("0440", 0o440, false),
+        ("0o440", 0o440, false),
+        ("\"440\"", 0o440, false),
+        ("\"0440\"", 0o440, false),
+        ("288", 0o440, true),
+        ("440", 0o670, true),
+    ];
+    for (written, mode, warned) in cases {
+        let text = format!(
+            "services: {{a: {{image: b, secrets: [{{source: s, mode: {written}}}]}}}}\nsecrets: {{s: {{content: x}}}}\n"
+        );
+        let files = Bytes(BTreeMap::new());
+        let resolved = resolve(&jaco(NAME), &compose(&text), &files).expect("it is valid");
+        let (_, spec) = resolved.document.services.values().next().expect("a service");
+        assert_eq!(spec.files[0].mode, mode, "{written}");
+        assert_eq!(
+            resolved.warnings.len(),
+            usize::from(warned),
+            "{written}: {:?}",
+            resolved.warnings
+        );
     }
 }
 

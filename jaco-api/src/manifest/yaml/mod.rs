@@ -96,6 +96,11 @@ impl Node {
         }
     }
 
+    /// Whether it was written without quotes.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(&self.value, Value::Scalar(s) if s.plain)
+    }
+
     /// What it is, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match &self.value {

@@ -16,7 +16,7 @@ pub(super) const MOUNTS: &[Row] = &[
     ),
     row(
         &["services.*.volumes.tmpfs.size", "services.*.volumes.tmpfs.mode"],
-        "volumes: [{type: tmpfs, target: /t, tmpfs: {size: 1m, mode: 1777}}]",
+        "volumes: [{type: tmpfs, target: /t, tmpfs: {size: 1m, mode: 01777}}]",
         &[
             ("/HostConfig/Mounts/0/TmpfsOptions/SizeBytes", "1048576"),
             ("/HostConfig/Mounts/0/TmpfsOptions/Mode", "1023"),
