@@ -20,9 +20,10 @@ use serde_json::Value;
 /// Deployments at a time.
 const AT_ONCE: usize = 10;
 
-/// What not every machine may give its containers; that it reaches the engine is tested elsewhere.
-const TOO_MUCH: [&str; 7] =
-    ["cpus", "cpuset", "platform", "ulimits", "cap_add", "privileged", "oom_score_adj"];
+/// What not every machine may give its containers, and the processes of the host, among which the
+/// stand-in does not know itself; that they reach the engine is tested elsewhere.
+const TOO_MUCH: [&str; 8] =
+    ["cpus", "cpuset", "platform", "ulimits", "cap_add", "privileged", "oom_score_adj", "pid"];
 
 /// A manifest, ready to be applied.
 struct Ready {
