@@ -142,6 +142,8 @@ codes! {
     ContainerExited = "container_exited", FailedPrecondition, "`jaco logs` and `jaco get replica` show its last output";
     /// The health check fails.
     HealthcheckFailed = "healthcheck_failed", FailedPrecondition, "";
+    /// A command that runs in the container after its start, or before its stop, has failed.
+    HookFailed = "hook_failed", FailedPrecondition, "";
     /// The container failed too often in a row.
     RestartExhausted = "restart_exhausted", FailedPrecondition, "apply a fixed version, or `jaco restart`";
     /// The rollout was given up.

@@ -50,6 +50,7 @@ impl TryFrom<pb::ExecCommand> for model::ExecCommand {
             environment: c.environment,
             user: c.user,
             working_dir: c.working_dir,
+            privileged: false,
             terminal: c.terminal.map(TryInto::try_into).transpose()?,
             stdin: c.stdin,
         })
@@ -94,6 +95,7 @@ mod tests {
     #[test]
     fn commands_round_trip_and_need_a_program() {
         let command = model::ExecCommand {
+            privileged: false,
             command: vec!["sh".into(), "-c".into(), "exit 3".into()],
             environment: [("A".into(), "x=y".into())].into(),
             user: Some("1000:1000".into()),

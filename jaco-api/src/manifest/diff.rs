@@ -67,6 +67,10 @@ fn mask_spec(spec: &mut ContainerSpec) {
     if let Some(Healthcheck::Check { test, .. }) = &mut spec.healthcheck {
         hide(test.iter_mut().skip(1));
     }
+    for hook in spec.post_start.iter_mut().chain(&mut spec.pre_stop) {
+        hide(hook.command.iter_mut().skip(1));
+        hide(hook.environment.values_mut());
+    }
     if let Some(logging) = &mut spec.logging {
         hide(logging.options.values_mut());
     }
@@ -138,6 +142,8 @@ fn changes(old: &Fields, new: &Fields, show_secrets: bool) -> Changes {
 fn secret(field: &str) -> bool {
     let first = field.split(['.', '[']).next().unwrap_or(field);
     matches!(first, "environment" | "command" | "entrypoint")
+        || (matches!(first, "post_start" | "pre_stop")
+            && (field.contains("].environment.") || field.contains("].command")))
         || field.starts_with("healthcheck.test")
         || field.starts_with("logging.options")
         || field.contains("driver_opts")

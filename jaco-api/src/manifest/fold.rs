@@ -165,6 +165,7 @@ impl Folding<'_> {
                     self.fold_files(value, &env_files::LABEL_FILE, known, report);
                 });
                 env_files::env_names(value, known);
+                env_files::hook_env_names(value, known);
                 self.absolute_binds(value);
             }
         }

@@ -64,6 +64,10 @@ pub fn privileges(spec: &ContainerSpec, allowed: &BindAllowlist) -> Vec<String> 
     if !capabilities.is_empty() {
         reasons.push(format!("cap_add {}", capabilities.join(", ")));
     }
+    for (point, hooks) in [("post_start", &spec.post_start), ("pre_stop", &spec.pre_stop)] {
+        let privileged = hooks.iter().enumerate().filter(|(_, hook)| hook.privileged);
+        reasons.extend(privileged.map(|(at, _)| format!("privileged hook {} of {point}", at + 1)));
+    }
     namespaces(spec, &mut reasons);
     devices(spec, &mut reasons);
     if let Some(parent) = &spec.cgroup_parent {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ClusterId, ContainerSpec, DeploymentName, FileContent, Mode, NetworkName, NetworkSpec,
-    NodeName, Observation, ReplicaId, RestartPolicy, Timestamp,
+    NodeName, Observation, ReplicaId, RestartPolicy, Span, Timestamp,
 };
 
 /// What is to become of a replica.
@@ -60,6 +60,11 @@ pub struct AssignedReplica {
     /// Dependencies that do not hold yet: nothing is created or started before this is empty.
     /// A container that already runs keeps running.
     pub waiting_on: Vec<String>,
+    /// What containers of earlier revisions were created from, by revision, while one may still run
+    /// that asks for something before its stop.
+    pub retired: BTreeMap<u64, Arc<ContainerSpec>>,
+    /// How long after its start a container must be of use.
+    pub start_limit: Span,
     /// When it is started again after an exit.
     pub restart: RestartPolicy,
     /// Runs for ever, or to completion.

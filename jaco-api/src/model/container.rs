@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockIo, CgroupMode, Device, DeviceRequest, Digest, FileMount, HostNamespace, IpcMode,
+    BlockIo, CgroupMode, Device, DeviceRequest, Digest, FileMount, Hook, HostNamespace, IpcMode,
     NetworkName, Span,
 };
 
@@ -24,6 +24,8 @@ pub enum PullPolicy {
     Missing,
     /// Never: a missing image is an error.
     Never,
+    /// When the engine does not have it, or fetched it longer ago than this.
+    Refresh(Span),
 }
 
 /// What is mounted.
@@ -336,6 +338,12 @@ pub struct ContainerSpec {
     /// Time between that signal and `SIGKILL`; absent means 10 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<Span>,
+    /// Commands that are run in it after each start, in order.
+    #[serde(skip_serializing_if = "is_default")]
+    pub post_start: Vec<Hook>,
+    /// Commands that are run in it before it is asked to stop, in order.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pre_stop: Vec<Hook>,
     /// Limits and weights.
     #[serde(skip_serializing_if = "is_default")]
     pub resources: Resources,

@@ -17,6 +17,9 @@ pub struct ExecCommand {
     pub user: Option<String>,
     /// Directory to run it in; the container's own when absent.
     pub working_dir: Option<String>,
+    /// Whether it has all the rights of the host, whatever the container has. For hooks of a manifest
+    /// that was admitted with them: a call of the API never carries it.
+    pub privileged: bool,
     /// A terminal of this size instead of three pipes.
     pub terminal: Option<TerminalSize>,
     /// Whether it reads; without, its input is at its end from the start.

@@ -15,6 +15,7 @@ mod exec;
 mod file;
 mod ids;
 mod isolation;
+mod lifecycle;
 mod log;
 mod node;
 mod observation;
@@ -47,6 +48,7 @@ pub use ids::{
     NodeName, ReplicaId, ServiceName, Slot, VolumeName,
 };
 pub use isolation::*;
+pub use lifecycle::Hook;
 pub use log::LogPosition;
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};

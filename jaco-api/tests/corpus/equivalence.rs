@@ -12,7 +12,8 @@ use jaco_api::manifest::render;
 use crate::read::{Manifest, manifests};
 
 /// Manifests that `docker-compose` 1.29 cannot show, and why.
-const TOO_NEW: [(&str, &str); 2] = [
+const TOO_NEW: [(&str, &str); 3] = [
+    ("meilisearch", "`post_start`, `pre_stop` and times in `pull_policy` came later"),
     ("profiles", "`${V:+a}`, `KEY: value` in dotenv files and `env_file` with options came later"),
     ("split-files", "`include`, `label_file`, `!reset` and `!override` came later"),
 ];

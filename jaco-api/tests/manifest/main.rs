@@ -11,6 +11,7 @@ mod explained;
 mod files;
 mod folding;
 mod large;
+mod lifecycle;
 mod privileges;
 mod properties;
 mod refused;

@@ -244,7 +244,7 @@ fn the_top_of_a_compose_file() {
             "of old formats",
             "services: {web: {image: a, log_driver: x, log_opt: {}, net: host, volume_driver: x, dockerfile: y}}\n"
         ),
-        ("not built yet", "services: {web: {image: a, volumes_from: [b], post_start: []}}\n"),
+        ("not built yet", "services: {web: {image: a, volumes_from: [b]}}\n"),
         (
             "networks",
             "services: {web: {image: a}}\nnetworks: {a: {external: true}, b: {ipam: {}}, c: {driver: macvlan}, d: {driver: overlay}, e: {enable_ipv6: true}, f: text}\n"

@@ -9,6 +9,7 @@ mod deploy;
 mod devices;
 mod files;
 mod health;
+mod hooks;
 mod host;
 mod image;
 mod limits;
@@ -91,6 +92,7 @@ pub(super) fn describe() -> Vec<Supported> {
     out.extend(service::SERVICE.describe());
     out.extend(deploy::describe());
     out.extend(health::HEALTHCHECK.describe());
+    out.extend(hooks::HOOK.describe());
     out.extend(depends::LONG.describe());
     out.extend(ports::LONG.describe());
     out.extend(mounts::describe());

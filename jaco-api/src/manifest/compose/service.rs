@@ -8,7 +8,7 @@ mod run;
 use self::{limits::LIMITS, network::NETWORK, rights::RIGHTS, run::RUN};
 use super::{
     AttachmentDraft, DependencyDraft, DeployDraft, FileUseDraft, LinkDraft, MountDraft, attach,
-    deploy, host, namespaces,
+    deploy, host, image, namespaces,
     undecoded::{CREDENTIAL_SPEC, MODELS, NO_MODELS, NO_PROVIDER, PROVIDER},
 };
 use crate::{
@@ -45,6 +45,8 @@ pub(in crate::manifest) struct ServiceDraft {
     /// Where it asks for rights that equal access to the host.
     pub(in crate::manifest) privileged_at: Vec<Mark>,
     pub(super) image: Option<Mark>,
+    /// What it says about fetching its image again.
+    pub(super) refresh: image::RefreshDraft,
     /// Where it limits the processor time in the kernel's own terms.
     pub(super) quota_at: Option<Mark>,
 }
@@ -68,6 +70,7 @@ pub(super) fn decode(mark: Mark, node: &Node, report: &mut Report<'_>) -> Option
         }
     }
     draft.spec.device_requests.append(&mut draft.deploy.reservations.devices);
+    image::settle_refresh(&mut draft, report);
     super::limits::check(mark, &draft, report);
     namespaces::check(mark, &draft, report);
     Some(draft)
@@ -155,9 +158,6 @@ const REST: &[Attribute<ServiceDraft>] = &[
     ),
     rejected("mac_address", "Hardware address of the container.", attach::ONE_MAC, "remove it"),
     // Not yet.
-    planned("post_start", "Commands that run after the start."),
-    planned("pre_stop", "Commands that run before the stop."),
-    planned("pull_refresh_after", "How old an image may be before it is fetched again."),
     planned("volumes_from", "Mounts what another service mounts."),
 ];
 

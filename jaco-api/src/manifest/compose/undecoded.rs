@@ -1,10 +1,9 @@
-//! Mappings of the specification that are not decoded here: what has no effect, what is refused
-//! and what is not built yet.
+//! Mappings of the specification that are not decoded here: what has no effect and what is refused.
 //!
 //! They are for the documentation and for explanations. Below a key without effect nothing is
 //! checked: a typing error there changes nothing either.
 
-use crate::manifest::fields::{Schema, Supported, ignored, planned, rejected};
+use crate::manifest::fields::{Schema, Supported, ignored, rejected};
 
 /// Why `build` has no effect.
 pub(super) const BUILD: &str = "images are pulled, not built";
@@ -151,23 +150,9 @@ static MODEL: Schema<()> = Schema {
     ],
 };
 
-static HOOK: Schema<()> = Schema {
-    what: "a hook",
-    at: &["services.*.post_start", "services.*.pre_stop"],
-    extensions: true,
-    attributes: &[
-        planned("command", "What runs in the container."),
-        planned("user", "As whom."),
-        planned("privileged", "With all rights of the host."),
-        planned("working_dir", "Where."),
-        planned("environment", "With which further variables."),
-    ],
-};
-
 /// Every key of these mappings.
 pub(super) fn describe() -> Vec<Supported> {
     let all = [
-        &HOOK,
         &CREDENTIALS,
         &PROVIDERS,
         &MODEL_OF_SERVICE,

@@ -163,6 +163,15 @@ fn file_list(node: &Node, long: bool, report: &mut Report<'_>) -> Vec<EnvFile> {
     out
 }
 
+/// What [`env_names`] does for a service, for its hooks.
+pub(super) fn hook_env_names(service: &mut Node, known: &Known) {
+    for point in ["post_start", "pre_stop"] {
+        if let Some(Value::List(hooks)) = service.get_mut(point).map(|n| &mut n.value) {
+            hooks.iter_mut().for_each(|hook| env_names(hook, known));
+        }
+    }
+}
+
 /// A name without a value in `environment` takes the value of the variable, if there is one.
 pub(super) fn env_names(service: &mut Node, known: &Known) {
     let Some(environment) = service.get_mut("environment") else { return };

@@ -32,6 +32,11 @@ pub(in crate::manifest) fn micros(node: &Node, most: i64, report: &mut Report<'_
     parsed.filter(|us| (0..=most).contains(us)).or_else(|| wrong(node, &expected(), report))
 }
 
+/// A length of time in a text.
+pub(in crate::manifest) fn span(text: &str) -> Option<Span> {
+    parse(text).map(Span)
+}
+
 fn parse(text: &str) -> Option<u64> {
     microseconds(text).map(|us| us.div_ceil(1000)).filter(|ms| *ms <= LONGEST_MS)
 }

@@ -212,6 +212,8 @@ fn first_words(spec: &ContainerSpec) -> Vec<String> {
     {
         words.extend(test.get(1).cloned());
     }
+    let hooks = spec.post_start.iter().chain(&spec.pre_stop);
+    words.extend(hooks.flat_map(|hook| hook.command.first().cloned()));
     words
 }
 

@@ -67,6 +67,7 @@ pub async fn run(args: &ExecArgs, client: &Client, out: &mut Output) -> Result<(
         environment: environment(&args.env, |name| std::env::var(name).ok()),
         user: args.user.clone(),
         working_dir: args.workdir.clone(),
+        privileged: false,
         terminal,
         stdin: args.interactive,
     };

@@ -5,7 +5,7 @@ use crate::{
     error::ErrorCode,
     manifest::{
         compose::{
-            depends, files, health, image, mounts, tmpfs,
+            depends, files, health, hooks, image, mounts, tmpfs,
             toplevel::texts,
             undecoded::{BUILD, DEVELOP},
             unresolved,
@@ -28,8 +28,13 @@ pub(super) const RUN: &[Attribute<ServiceDraft>] = &[
     ),
     accepted(
         "pull_policy",
-        "When the image is fetched: `missing` (the default, also `if_not_present`), `always` or `never`.",
+        "When the image is fetched: `missing` (the default, also `if_not_present`), `always`, `never`, or before a new container when it is old: `daily`, `weekly`, `every_12h`, `refresh`.",
         image::pull_policy,
+    ),
+    accepted(
+        "pull_refresh_after",
+        "With `pull_policy: refresh`: how long ago the image may have been fetched, as `12h`.",
+        image::pull_refresh_after,
     ),
     accepted(
         "platform",
@@ -130,6 +135,16 @@ pub(super) const RUN: &[Attribute<ServiceDraft>] = &[
             // Ten seconds is what holds without it: one meaning, one digest.
             s.spec.stop_grace_period = values::duration(n, r).filter(|g| *g != Span::secs(10));
         },
+    ),
+    accepted(
+        "post_start",
+        "Commands that run in the container after each start, in order. A replica counts as running when all have ended with 0; one that fails stops it, which counts as a failed start.",
+        hooks::post_start,
+    ),
+    accepted(
+        "pre_stop",
+        "Commands that run in the container before it is asked to stop, in order, within `stop_grace_period`. One that fails is reported and the stop goes on: the specification calls it off.",
+        hooks::pre_stop,
     ),
     accepted(
         "healthcheck",
