@@ -112,6 +112,8 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         spec,
         files,
         prepare: preparation.and_then(|p| documents.container(&p.container)),
+        retired: retired(state, replica, documents),
+        start_limit: state.settings().rollout_step_timeout,
         waiting_on,
         restart,
         mode,
@@ -119,6 +121,25 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         observed: replica.observed.clone(),
         prepared: preparation.and_then(|p| p.result.clone()),
     }
+}
+
+/// What containers of earlier revisions were created from, where that asks for something before a stop.
+/// Once the present one has been started there is none of them left.
+fn retired(
+    state: &State,
+    replica: &Replica,
+    documents: &dyn Documents,
+) -> BTreeMap<u64, Arc<ContainerSpec>> {
+    if depend::has_started(replica) {
+        return BTreeMap::new();
+    }
+    let id = &replica.id;
+    let revisions = state.revisions(&id.deployment).filter(|r| r.number != replica.revision);
+    revisions
+        .filter_map(|r| Some((r.number, r.services.get(&id.service)?.container)))
+        .filter_map(|(number, container)| Some((number, documents.container(&container)?)))
+        .filter(|(_, spec)| !spec.pre_stop.is_empty())
+        .collect()
 }
 
 /// The secrets and configs of a container, and what of them is missing, in words.

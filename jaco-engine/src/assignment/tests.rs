@@ -2,7 +2,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::model::{
     Assignment, Attachment, ContainerSpec, DependencyCondition, Digest, FileContent, FileMount,
-    FileSource, Intent, Mode, NamedFile, NetworkName, NodeId, ReplicaState, ServiceSchedule,
+    FileSource, Hook, Intent, Mode, NamedFile, NetworkName, NodeId, ReplicaState, ServiceSchedule,
+    Span,
 };
 
 use super::{Documents, files, project};
@@ -166,6 +167,36 @@ fn the_next_generations_image_is_fetched_while_the_present_one_runs() {
     world.prepared("shop.db.1", Ok(()));
     let found = assignment(&world, &["db:1", "db:2"]);
     assert_eq!(found.replicas.values().next().unwrap().prepared, Some(Ok(())));
+}
+
+#[test]
+fn documents_of_earlier_revisions_stay_known_until_the_new_container_has_been_started() {
+    let projected = |world: &World| {
+        let hook = Hook { command: vec!["drain".to_owned()], ..Hook::default() };
+        let mut documents = Opened::of(&["db:1", "db:2"]);
+        for spec in documents.0.values_mut() {
+            let hooked = spec.image == "db:1";
+            Arc::make_mut(spec).pre_stop.extend(hooked.then(|| hook.clone()));
+        }
+        let found = project(world.state(), NodeId(1), &documents, true).unwrap();
+        found.replicas.into_values().next().unwrap()
+    };
+    let mut world = World::new(&["a"]);
+    world.deploy("shop", &[("db", stateful(1, "data"), "db:1")]);
+    world.settle(&[]);
+    assert_eq!(projected(&world).retired, BTreeMap::new());
+    assert_eq!(projected(&world).start_limit, Span::secs(60));
+    let before = projected(&world).generation;
+    world.deploy("shop", &[("db", stateful(1, "data"), "db:2")]);
+    world.step();
+    world.prepared("shop.db.1", Ok(()));
+    world.step();
+    let replica = projected(&world);
+    assert_eq!(replica.generation, before + 1);
+    assert_eq!(replica.retired.keys().copied().collect::<Vec<_>>(), [1]);
+    assert_eq!(replica.retired[&1].image, "db:1");
+    world.settle(&[]);
+    assert_eq!(projected(&world).retired, BTreeMap::new());
 }
 
 #[test]

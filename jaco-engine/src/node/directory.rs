@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `raft/` | log, vote and snapshots |
 //! | `node/` | `ca.crt`, the node's certificate and key, `member.json` |
+//! | `hooks/` | which hooks of containers have ended |
 //! | `keys/` | data keys, wrapped by the node's own key |
 //! | `lock` | held while a node runs |
 //! | `leaving` | there while the rest is being forgotten |
@@ -82,6 +83,9 @@ impl DataDirectory {
     pub(crate) fn node(&self) -> PathBuf {
         self.path.join("node")
     }
+    pub(crate) fn hooks(&self) -> PathBuf {
+        self.path.join("hooks")
+    }
     pub(crate) fn keys(&self) -> PathBuf {
         self.path.join("keys")
     }
@@ -121,7 +125,7 @@ impl DataDirectory {
         if !mark.exists() {
             return Ok(());
         }
-        for directory in [self.node(), self.keys(), self.raft()] {
+        for directory in [self.node(), self.hooks(), self.keys(), self.raft()] {
             match fs::remove_dir_all(&directory) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     return Err(self.cannot_empty(&directory)(e));

@@ -64,8 +64,10 @@ impl Part {
         let removed = CancellationToken::new();
         let (reports, reported) = mpsc::channel(REPORTS);
         let runtime = Arc::clone(&keeper.seams.runtime);
-        let options = AgentOptions::new(runtime, assigned, reports);
-        let agent = RuntimeAgent::start(options.at(keeper.seams.clock.now()));
+        let options = AgentOptions::new(runtime, assigned, reports)
+            .at(keeper.seams.clock.now())
+            .keeping(keeper.directory.hooks());
+        let agent = RuntimeAgent::start(options);
         let standing = Standing {
             api_addr: keeper.addresses.0,
             raft_addr: keeper.addresses.1,

@@ -4,15 +4,15 @@
 //! hangs, or the one who looks on makes it lie. Whoever looks on is told of everything that changes
 //! something, before and after.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jaco_api::model::AssignedFile;
+use jaco_api::model::{AssignedFile, ExecCommand, Timestamp};
 use jaco_runtime::{
     ContainerRuntime, RuntimeError,
     container::{
         Container, ContainerRequest, ContainerSummary, Credential, EngineVersion, EventStream,
-        ImageRef, Labels, LogQuery, LogStream, Network, NetworkRequest, PullProgress, Stats,
+        Exec, ImageRef, Labels, LogQuery, LogStream, Network, NetworkRequest, PullProgress, Stats,
         Volume, VolumeRequest,
     },
     testing::FakeRuntime,
@@ -131,6 +131,9 @@ impl ContainerRuntime for EngineLink {
     async fn image_present(&self, image: &ImageRef) -> Result<bool, RuntimeError> {
         self.look(self.engine.image_present(image)).await
     }
+    async fn image_fetched_at(&self, image: &ImageRef) -> Result<Option<Timestamp>, RuntimeError> {
+        self.look(self.engine.image_fetched_at(image)).await
+    }
     async fn pull(
         &self,
         image: &ImageRef,
@@ -177,6 +180,12 @@ impl ContainerRuntime for EngineLink {
     }
     async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
         self.act(Act::Stop(id.to_owned()), (), self.engine.stop(id)).await
+    }
+    async fn stop_within(&self, id: &str, most: Duration) -> Result<(), RuntimeError> {
+        self.act(Act::Stop(id.to_owned()), (), self.engine.stop_within(id, most)).await
+    }
+    async fn exec(&self, id: &str, request: &ExecCommand) -> Result<Exec, RuntimeError> {
+        self.look(self.engine.exec(id, request)).await
     }
     async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
         self.act(Act::Remove(id.to_owned()), (), self.engine.remove(id)).await

@@ -11,11 +11,14 @@ mod files;
 mod labels;
 mod types;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 pub use credentials::{Credential, Credentials, NoCredentials, longest_prefix, registry_host};
 pub use error::{Cause, RuntimeError};
 pub use exec::{Exec, ExecControl, ExecOutput, ExecStream};
 pub use files::{Connection, Duplex, TarSource, TarStream};
+use jaco_api::model::Timestamp;
 pub use jaco_api::model::{AssignedFile, ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
 pub use labels::{Labels, label};
 pub use types::*;
@@ -35,6 +38,12 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// Whether the engine has the image.
     async fn image_present(&self, image: &ImageRef) -> Result<bool, RuntimeError>;
+    /// When the image that the engine has was last fetched or named; none when the engine does not
+    /// say, or has none. A fetch that finds the same image at the registry need not count.
+    async fn image_fetched_at(&self, image: &ImageRef) -> Result<Option<Timestamp>, RuntimeError> {
+        let _ = image;
+        Ok(None)
+    }
     /// Fetches an image. A reference that exists nowhere is [`RuntimeError::ImageNotFound`].
     async fn pull(
         &self,
@@ -78,6 +87,12 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     }
     /// Stops it with its own signal and grace; returns when it has stopped.
     async fn stop(&self, id: &str) -> Result<(), RuntimeError>;
+    /// Stops it with its own signal and kills it after this time at the latest, in whole seconds. An
+    /// engine that knows no other time than the container's own takes that.
+    async fn stop_within(&self, id: &str, most: Duration) -> Result<(), RuntimeError> {
+        let _ = most;
+        self.stop(id).await
+    }
     /// Removes it with its anonymous volumes; kills it when it runs.
     async fn remove(&self, id: &str) -> Result<(), RuntimeError>;
 

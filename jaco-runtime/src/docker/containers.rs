@@ -1,6 +1,6 @@
 //! Containers of the engine.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use bollard::{
     models::{
@@ -114,9 +114,18 @@ impl DockerRuntime {
     }
 
     /// Without a time the engine takes the container's own.
-    pub(super) async fn stop_container(&self, id: &str) -> Result<(), RuntimeError> {
+    pub(super) async fn stop_container(
+        &self,
+        id: &str,
+        most: Option<Duration>,
+    ) -> Result<(), RuntimeError> {
         let client = self.client().await?.with_timeout(STOP_PATIENCE);
-        client.stop_container(id, None::<StopContainerOptions>).await.engine(self, "stop")
+        let seconds = |most: Duration| most.as_millis().div_ceil(1000).try_into();
+        let options = most.map(|most| StopContainerOptions {
+            t: Some(seconds(most).unwrap_or(i32::MAX)),
+            ..StopContainerOptions::default()
+        });
+        client.stop_container(id, options).await.engine(self, "stop")
     }
 
     pub(super) async fn drop_container(&self, id: &str) -> Result<(), RuntimeError> {

@@ -87,6 +87,7 @@ fn config(request: &ExecCommand) -> ExecConfig {
         cmd: Some(request.command.clone()),
         user: request.user.clone(),
         working_dir: request.working_dir.clone(),
+        privileged: Some(request.privileged),
         ..ExecConfig::default()
     }
 }

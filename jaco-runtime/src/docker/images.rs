@@ -6,7 +6,9 @@ use bollard::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
-use super::{DockerRuntime, error::Engine as _};
+use jaco_api::model::Timestamp;
+
+use super::{DockerRuntime, containers::time, error::Engine as _};
 use crate::container::{Credential, ImageRef, PullProgress, RuntimeError, registry_host};
 
 /// With neither tag nor digest the engine would fetch every tag there is.
@@ -37,6 +39,18 @@ impl DockerRuntime {
                 }))
             }
             Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `Metadata.LastTagTime`; the engine writes the year 1 for never.
+    pub(super) async fn image_tagged_at(
+        &self,
+        image: &ImageRef,
+    ) -> Result<Option<Timestamp>, RuntimeError> {
+        match self.client().await?.inspect_image(&image.name).await.engine(self, "image") {
+            Ok(found) => Ok(time(found.metadata.and_then(|m| m.last_tag_time).as_deref())),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -25,6 +25,7 @@ use std::{
 
 use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
+use jaco_api::model::Timestamp;
 
 use self::error::Engine as _;
 use crate::container::{
@@ -168,6 +169,9 @@ impl ContainerRuntime for DockerRuntime {
     async fn image_present(&self, image: &ImageRef) -> Result<bool, RuntimeError> {
         self.look_for_image(image).await
     }
+    async fn image_fetched_at(&self, image: &ImageRef) -> Result<Option<Timestamp>, RuntimeError> {
+        self.image_tagged_at(image).await
+    }
     async fn pull(
         &self,
         image: &ImageRef,
@@ -213,7 +217,10 @@ impl ContainerRuntime for DockerRuntime {
         self.replace_files(id, files).await
     }
     async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
-        self.stop_container(id).await
+        self.stop_container(id, None).await
+    }
+    async fn stop_within(&self, id: &str, most: Duration) -> Result<(), RuntimeError> {
+        self.stop_container(id, Some(most)).await
     }
     async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
         self.drop_container(id).await

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -20,6 +21,7 @@ use super::{
     diff::{self, Order},
     engine::Engine,
     housekeeping,
+    marks::Marks,
     memory::doubled,
     report::{AgentReport, Board, Reporter},
     worker::{Bell, Worker, replica_of},
@@ -51,6 +53,8 @@ pub struct AgentOptions {
     pub credentials: Arc<dyn Credentials>,
     /// What the clock of the engine's host shows.
     pub now: Timestamp,
+    /// Where the agent keeps what must outlive it: which hooks of containers have ended.
+    pub directory: Option<PathBuf>,
 }
 
 impl AgentOptions {
@@ -62,12 +66,19 @@ impl AgentOptions {
         reports: mpsc::Sender<AgentReport>,
     ) -> Self {
         let now = Timestamp::from_system_time(std::time::SystemTime::now());
-        Self { runtime, assignments, reports, credentials: Arc::new(NoCredentials), now }
+        let (credentials, directory) = (Arc::new(NoCredentials), None);
+        Self { runtime, assignments, reports, credentials, now, directory }
     }
     /// The same options where the clock shows this.
     #[must_use]
     pub fn at(mut self, now: Timestamp) -> Self {
         self.now = now;
+        self
+    }
+    /// The same options with a directory of the agent's own.
+    #[must_use]
+    pub fn keeping(mut self, directory: PathBuf) -> Self {
+        self.directory = Some(directory);
         self
     }
     /// The same options with these logins.
@@ -100,8 +111,9 @@ impl RuntimeAgent {
         let stop = CancellationToken::new();
         let (status, seen) = watch::channel(EngineStatus::Connecting);
         let (holding, holds) = watch::channel(None);
-        let engine =
-            Arc::new(Engine::new(options.runtime, options.credentials, options.assignments));
+        let marks = Marks::at(options.directory);
+        let AgentOptions { runtime, credentials, assignments, .. } = options;
+        let engine = Arc::new(Engine::new(runtime, credentials, assignments, marks));
         let agent = Agent {
             board: Arc::default(),
             workers: BTreeMap::new(),
@@ -189,6 +201,7 @@ impl Agent {
         let mut link = self.engine.link();
         let mut pass = tokio::time::interval(FULL_PASS);
         pass.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.engine.marks.load().await;
         self.assigned();
         loop {
             tokio::select! {
@@ -349,12 +362,16 @@ impl Agent {
     async fn full_pass(&mut self) {
         let Some(assignment) = self.engine.newest() else { return };
         let labels = spec::cluster_labels(assignment.cluster);
+        // Those that are made meanwhile are not among them.
+        let mut marked = self.engine.marks.containers();
         let listed = tokio::time::timeout(PATIENCE, self.engine.runtime.list(&labels)).await;
         let containers = match listed {
             Ok(Ok(containers)) => containers,
             Ok(Err(error)) => return self.disconnected(&error.to_string()),
             Err(_) => return self.disconnected("listing containers takes too long"),
         };
+        marked.retain(|id| containers.iter().all(|c| c.id != *id));
+        self.engine.marks.forget(marked).await;
         let mut by_replica: BTreeMap<String, Vec<&ContainerSummary>> = BTreeMap::new();
         for container in &containers {
             if let Some(key) = replica_of(&container.labels) {

@@ -3,13 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jaco_api::model::Assignment;
+use jaco_api::model::{Assignment, PullPolicy, Timestamp};
 use tokio::sync::{Notify, watch};
 
-use super::report::EngineStatus;
+use super::{images, marks::Marks, report::EngineStatus};
 use crate::container::{ContainerRuntime, Credentials, EngineVersion, ImageRef, RuntimeError};
 
 /// The link to the engine: each session begins with its coming up.
@@ -19,6 +19,10 @@ pub(crate) struct Link {
     pub(crate) status: EngineStatus,
     /// Counts the times it came up.
     pub(crate) session: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The engine as all workers of a node share it.
@@ -31,6 +35,10 @@ pub(crate) struct Engine {
     pub(crate) networks: tokio::sync::Mutex<()>,
     /// One lock per image, so that replicas of a service do not all fetch it.
     fetching: Mutex<BTreeMap<ImageRef, Arc<tokio::sync::Mutex<()>>>>,
+    /// When images were fetched last.
+    fetched: Mutex<BTreeMap<ImageRef, Timestamp>>,
+    /// Which hooks have ended.
+    pub(crate) marks: Marks,
     /// A container was removed: networks and volumes may be free now.
     pub(crate) freed: Notify,
 }
@@ -40,6 +48,7 @@ impl Engine {
         runtime: Arc<dyn ContainerRuntime>,
         credentials: Arc<dyn Credentials>,
         assignment: watch::Receiver<Option<Arc<Assignment>>>,
+        marks: Marks,
     ) -> Self {
         Self {
             runtime,
@@ -48,6 +57,8 @@ impl Engine {
             link: watch::Sender::default(),
             networks: tokio::sync::Mutex::default(),
             fetching: Mutex::default(),
+            fetched: Mutex::default(),
+            marks,
             freed: Notify::new(),
         }
     }
@@ -83,16 +94,41 @@ impl Engine {
         self.assignment.borrow().clone()
     }
 
+    /// Whether the engine has an image that is to be fetched again by this policy; none when it has
+    /// no such image.
+    pub(crate) async fn is_stale(
+        &self,
+        image: &ImageRef,
+        policy: PullPolicy,
+        now: Timestamp,
+    ) -> Result<Option<bool>, RuntimeError> {
+        if !self.runtime.image_present(image).await? {
+            return Ok(None);
+        }
+        let fetched_at = match policy {
+            PullPolicy::Refresh(_) => self.runtime.image_fetched_at(image).await?,
+            _ => None,
+        };
+        // An engine need not count a fetch that brought nothing new.
+        let ours = lock(&self.fetched).get(image).copied();
+        Ok(Some(images::is_stale(image, policy, fetched_at.max(ours), now)))
+    }
+
     /// Fetches an image, with the credentials of this moment; of several asking at once only one
-    /// fetches, and the others find it there. `anew` fetches it even when the engine has it.
-    pub(crate) async fn fetch(&self, image: &ImageRef, anew: bool) -> Result<(), RuntimeError> {
-        let lock = {
-            let mut all = self.fetching.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// fetches, and the others find it there, unless the policy is to fetch it always.
+    pub(crate) async fn fetch(
+        &self,
+        image: &ImageRef,
+        policy: PullPolicy,
+        now: Timestamp,
+    ) -> Result<(), RuntimeError> {
+        let alone = {
+            let mut all = lock(&self.fetching);
             all.retain(|_, lock| Arc::strong_count(lock) > 1);
             all.entry(image.clone()).or_default().clone()
         };
-        let _alone = lock.lock().await;
-        if !anew && self.runtime.image_present(image).await? {
+        let _alone = alone.lock().await;
+        if policy != PullPolicy::Always && self.is_stale(image, policy, now).await? == Some(false) {
             return Ok(());
         }
         let credential = self.credentials.credential(&image.name).await;
@@ -100,6 +136,16 @@ impl Engine {
             tracing::debug!(%image, layer = p.layer, status = p.status, current = p.current, total = p.total, "pull");
         };
         tracing::info!(%image, "fetching image");
-        self.runtime.pull(image, credential.as_ref(), &progress).await
+        self.runtime.pull(image, credential.as_ref(), &progress).await?;
+        let assigned = self.newest();
+        let needed = |image: &ImageRef| {
+            let replicas = assigned.iter().flat_map(|a| a.replicas.values());
+            let mut specs = replicas.flat_map(|r| r.spec.iter().chain(&r.prepare));
+            specs.any(|spec| ImageRef::all(spec).any(|other| other == *image))
+        };
+        let mut fetched = lock(&self.fetched);
+        fetched.retain(|image, _| needed(image));
+        fetched.insert(image.clone(), now);
+        Ok(())
     }
 }

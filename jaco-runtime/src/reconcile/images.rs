@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jaco_api::{
     error::ErrorCode,
-    model::{PullPolicy, Reason},
+    model::{PullPolicy, Reason, Timestamp},
 };
 
 use super::memory::{doubled, reason};
-use crate::container::RuntimeError;
+use crate::container::{ImageRef, RuntimeError};
 
 /// First and longest pause between two attempts to fetch an image.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
@@ -23,6 +23,8 @@ pub(crate) struct Image {
     /// Failures in a row, counted up to [`PULL_ATTEMPTS`].
     pub(crate) failures: u32,
     attempts: u32,
+    /// The engine has a copy, if an old one.
+    copy: bool,
     /// Why the last attempt failed.
     pub(crate) reason: Option<Reason>,
 }
@@ -32,6 +34,8 @@ enum State {
     #[default]
     Unknown,
     Missing,
+    /// It is there, and old enough to be fetched again.
+    Stale,
     Fetching,
     Present,
     Failed {
@@ -59,11 +63,11 @@ impl Image {
     pub(crate) fn next(&self, policy: PullPolicy, at: Duration) -> Next {
         let begin = match policy {
             PullPolicy::Always => Next::Fetch,
-            PullPolicy::Missing | PullPolicy::Never => Next::Look,
+            PullPolicy::Missing | PullPolicy::Never | PullPolicy::Refresh(_) => Next::Look,
         };
         match self.state {
             State::Unknown => begin,
-            State::Missing => Next::Fetch,
+            State::Missing | State::Stale => Next::Fetch,
             State::Fetching => Next::Busy,
             State::Present => Next::Use,
             State::Failed { retry_at } if at >= retry_at => begin,
@@ -105,10 +109,18 @@ impl Image {
             self.fail(reason(ErrorCode::ImagePullFailed, &message), true, at);
         } else {
             self.state = State::Missing;
+            self.copy = false;
         }
     }
-    /// An attempt to fetch it has failed.
+    /// It is there, and too old.
+    pub(crate) fn stale(&mut self) {
+        *self = Self { state: State::Stale, copy: true, ..Self::default() };
+    }
+    /// An attempt to fetch it has failed. A copy that is merely old is used then.
     pub(crate) fn failed(&mut self, error: &RuntimeError, at: Duration) {
+        if self.copy {
+            return self.found();
+        }
         let why = reason(ErrorCode::ImagePullFailed, &error.to_string());
         self.fail(why, error.is_definitive_for_image(), at);
     }
@@ -123,8 +135,26 @@ impl Image {
     }
 }
 
+/// Whether a copy that was fetched then is to be fetched again before a container is made of it. What
+/// a digest names never changes; a copy of unknown age may be of any.
+pub(crate) fn is_stale(
+    image: &ImageRef,
+    policy: PullPolicy,
+    fetched_at: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    match policy {
+        PullPolicy::Always => true,
+        PullPolicy::Missing | PullPolicy::Never => false,
+        PullPolicy::Refresh(_) if image.name.contains('@') => false,
+        PullPolicy::Refresh(age) => fetched_at.is_none_or(|at| now.since(at) > age.to_std()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use jaco_api::model::Span;
+
     use super::*;
 
     fn refused() -> RuntimeError {
@@ -161,6 +191,44 @@ mod tests {
         image.missing("x", PullPolicy::Never, Duration::ZERO);
         assert!(image.is_given_up());
         assert!(image.reason.unwrap().message.contains("never"));
+    }
+
+    #[test]
+    fn a_copy_is_old_when_its_age_is_over_and_not_before() {
+        let image = |name: &str| ImageRef { name: name.to_owned(), platform: None };
+        let daily = PullPolicy::Refresh(Span::secs(86_400));
+        let (at, day) = (Timestamp(1_000), 86_400_000);
+        for (name, policy, fetched_at, now, stale) in [
+            ("app:1", daily, Some(at), Timestamp(1_000 + day), false),
+            ("app:1", daily, Some(at), Timestamp(1_001 + day), true),
+            // A clock that was set back makes nothing old.
+            ("app:1", daily, Some(at), Timestamp(0), false),
+            ("app:1", daily, None, at, true),
+            ("app@sha256:00", daily, Some(at), Timestamp(9 * day), false),
+            ("app:1", PullPolicy::Missing, Some(at), Timestamp(9 * day), false),
+            ("app:1", PullPolicy::Never, None, at, false),
+            ("app:1", PullPolicy::Always, Some(at), at, true),
+        ] {
+            assert_eq!(is_stale(&image(name), policy, fetched_at, now), stale, "{name} {policy:?}");
+        }
+    }
+
+    #[test]
+    fn an_old_copy_is_fetched_again_and_used_when_that_fails() {
+        let daily = PullPolicy::Refresh(Span::secs(86_400));
+        let mut image = Image::default();
+        assert_eq!(image.next(daily, Duration::ZERO), Next::Look);
+        image.stale();
+        assert!(!image.is_present());
+        assert_eq!(image.next(daily, Duration::ZERO), Next::Fetch);
+        image.fetching();
+        image.failed(&refused(), Duration::ZERO);
+        assert!(image.is_present() && image.reason.is_none());
+        // Without a copy it is as with any other policy.
+        image.missing("x", daily, Duration::ZERO);
+        image.fetching();
+        image.failed(&refused(), Duration::ZERO);
+        assert_eq!((image.is_present(), image.failures), (false, 1));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem::take,
     time::Duration,
 };
 
@@ -15,7 +16,10 @@ use jaco_api::{
     },
 };
 
-use super::images::Image;
+use super::{
+    hooks::{self, Hooks},
+    images::Image,
+};
 use crate::{
     container::{Container, ContainerStatus, ImageRef, RuntimeError},
     health::{self, PROVEN, SETTLED, Verdict},
@@ -33,7 +37,7 @@ pub(crate) struct Now {
 }
 
 /// One run of a container: from a start to an end.
-type RunId = (String, Option<Timestamp>);
+pub(crate) type RunId = (String, Option<Timestamp>);
 
 /// The run that was seen last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +89,8 @@ pub(crate) struct Memory {
     pub(crate) end: Option<End>,
     /// Images, by reference.
     pub(crate) images: BTreeMap<ImageRef, Image>,
+    /// Hooks of its containers.
+    pub(crate) hooks: Hooks,
     /// Containers this worker made itself; others that never started may be half made.
     pub(crate) made: BTreeSet<String>,
 }
@@ -122,12 +128,13 @@ impl Memory {
     }
 
     /// Forgets what belongs to another generation; true when it was of another. An image that
-    /// was fetched for the next generation stays known.
+    /// was fetched for the next generation stays known, and so does how far the hooks of containers
+    /// are.
     pub(crate) fn align(&mut self, replica: &AssignedReplica) -> bool {
         let other = self.generation != replica.generation;
         if other {
-            let images = std::mem::take(&mut self.images);
-            *self = Self { images, ..Self::seeded(replica) };
+            let (images, hooks) = (take(&mut self.images), take(&mut self.hooks));
+            *self = Self { images, hooks, ..Self::seeded(replica) };
             self.images.retain(|_, image| image.is_present());
         }
         other
@@ -143,7 +150,7 @@ impl Memory {
 
     /// Takes in one look at the container of the present generation.
     pub(crate) fn look(&mut self, replica: &AssignedReplica, seen: Option<&Container>, now: Now) {
-        let fresh = std::mem::take(&mut self.fresh_look);
+        let fresh = take(&mut self.fresh_look);
         let once = replica.restart.condition == RestartCondition::None;
         match seen {
             None if once && self.started && self.end.is_none() => {
@@ -176,7 +183,7 @@ impl Memory {
             self.retry_at = None;
             self.end = None;
         }
-        match health::verdict(c, self.age(now.at)) {
+        match self.verdict(replica, c, now.at) {
             Verdict::Healthy => {
                 self.failure = None;
                 let run = self.run.as_mut().expect("the run was set above");
@@ -187,7 +194,8 @@ impl Memory {
             Verdict::Unhealthy => {
                 let output = c.health_output.as_deref().map(str::trim).filter(|o| !o.is_empty());
                 let message = format!("health check fails: {}", output.unwrap_or("no output"));
-                let why = reason(ErrorCode::HealthcheckFailed, &message);
+                let unhealthy = reason(ErrorCode::HealthcheckFailed, &message);
+                let why = self.hooks.failure(&id).cloned().unwrap_or(unhealthy);
                 self.count(replica, id, why.clone(), now.at);
                 if replica.restart.condition == RestartCondition::None {
                     self.end = Some(End::Failed(why.clone()));
@@ -277,6 +285,11 @@ impl Memory {
         pause
     }
 
+    /// Whether nothing at all is tried now.
+    pub(crate) fn is_paused(&self, at: Duration) -> bool {
+        self.pause_until.is_some_and(|until| at < until)
+    }
+
     /// The engine did what it was asked.
     pub(crate) fn went_well(&mut self) {
         self.pauses = 0;
@@ -286,6 +299,31 @@ impl Memory {
     /// How long the present run has lasted.
     pub(crate) fn age(&self, at: Duration) -> Duration {
         self.run.as_ref().map_or(Duration::ZERO, |r| r.age + at.saturating_sub(r.first_seen))
+    }
+
+    /// What is to be thought of a container of the present generation that has processes: without an
+    /// end of its hooks it has only started.
+    pub(crate) fn verdict(
+        &self,
+        replica: &AssignedReplica,
+        c: &Container,
+        at: Duration,
+    ) -> Verdict {
+        let bare = health::verdict(c, self.age(at));
+        let run = hooks::run_of(c);
+        if hooks::on_start(replica).is_empty() || self.settled.as_ref() == Some(&run) {
+            return bare;
+        }
+        self.hooks.verdict(&run, bare, at)
+    }
+
+    /// Whether the hooks of the present run of a container are still to be begun.
+    pub(crate) fn is_start_due(&self, replica: &AssignedReplica, c: &Container) -> bool {
+        let run = hooks::run_of(c);
+        c.status == ContainerStatus::Running
+            && !hooks::on_start(replica).is_empty()
+            && self.settled.as_ref() != Some(&run)
+            && self.hooks.is_start_due(&run)
     }
 
     /// Whether the run of this container was found to have failed.

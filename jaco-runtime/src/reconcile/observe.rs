@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     container::{Container, ContainerStatus, ImageRef},
-    health::{self, Verdict},
+    health::Verdict,
 };
 
 /// The observation of a replica; none when it was to go and is gone.
@@ -40,7 +40,8 @@ pub(crate) fn observation(
     if replica.intent == Intent::Remove {
         let left = current.or(others.first().copied())?;
         let container = Some(left.id.clone());
-        return Some(Observation { state: ReplicaState::Stopping, container, ..blank });
+        let reason = memory.hooks.complaint().cloned();
+        return Some(Observation { state: ReplicaState::Stopping, container, reason, ..blank });
     }
     let (state, reason) = state(replica, current, others, memory, at);
     let image = replica.spec.as_deref().and_then(|spec| awaited(spec, memory));
@@ -63,7 +64,7 @@ fn state(
     }
     let failure = memory.failure.clone();
     match current {
-        Some(c) if c.status.is_alive() => match health::verdict(c, memory.age(at)) {
+        Some(c) if c.status.is_alive() => match memory.verdict(replica, c, at) {
             Verdict::Healthy => (ReplicaState::Running, None),
             Verdict::Starting(_) => (ReplicaState::Starting, None),
             Verdict::Unhealthy => (ReplicaState::Degraded, failure),
@@ -85,7 +86,7 @@ fn absent(
     match replica.spec.as_deref().and_then(|spec| awaited(spec, memory)) {
         Some(image) if image.reason.is_some() => (ReplicaState::Pulling, image.reason.clone()),
         Some(image) if image.is_fetching() => (ReplicaState::Pulling, None),
-        _ if !others.is_empty() => (ReplicaState::Updating, None),
+        _ if !others.is_empty() => (ReplicaState::Updating, memory.hooks.complaint().cloned()),
         _ => (ReplicaState::Pending, None),
     }
 }

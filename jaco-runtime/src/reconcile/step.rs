@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     container::{Container, ContainerStatus, ImageRef, label},
-    health::{self, Verdict},
+    health::Verdict,
 };
 
 /// What a worker is to bring about.
@@ -22,8 +22,8 @@ use crate::{
 pub(crate) enum Wanted<'a> {
     /// Nothing may be done: the assignment has not caught up.
     Unknown,
-    /// No container of this replica.
-    Gone,
+    /// No container of this replica, whose last document is this if it is known.
+    Gone(Option<&'a AssignedReplica>),
     /// No container of this replica, at once.
     Killed,
     /// A running container of this generation.
@@ -43,14 +43,26 @@ pub(crate) enum Step {
     Create,
     /// Start this container.
     Start(String),
+    /// Run the hooks of this container's start.
+    PostStart(String),
+    /// Run the hooks of this container's stop.
+    PreStop(String),
+    /// Wait for the hooks of this container's stop.
+    AwaitPreStop(String),
     /// Stop this container.
     Stop(String),
+    /// Stop this container, which has so much left of its time.
+    StopWithin(String, Duration),
     /// Remove this container.
     Remove(String),
 }
 
-/// What a replica that is assigned is to come to.
-pub(crate) fn wanted(replica: Option<&AssignedReplica>, caught_up: bool) -> Wanted<'_> {
+/// What a replica is to come to; `last` is what was known of one that is not assigned any more.
+pub(crate) fn wanted<'a>(
+    replica: Option<&'a AssignedReplica>,
+    last: Option<&'a AssignedReplica>,
+    caught_up: bool,
+) -> Wanted<'a> {
     match replica {
         Some(r) if r.fenced => Wanted::Killed,
         _ if !caught_up => Wanted::Unknown,
@@ -58,7 +70,7 @@ pub(crate) fn wanted(replica: Option<&AssignedReplica>, caught_up: bool) -> Want
             Some(spec) => Wanted::Running(r, spec),
             None => Wanted::Unknown,
         },
-        _ => Wanted::Gone,
+        assigned => Wanted::Gone(assigned.or(last)),
     }
 }
 
@@ -96,9 +108,9 @@ pub(crate) fn next(
     }
     match wanted {
         Wanted::Unknown => Step::Hold(None),
-        Wanted::Gone => {
+        Wanted::Gone(known) => {
             let first = current.into_iter().chain(others.iter().copied()).next();
-            first.map_or(Step::Hold(None), dispose)
+            first.map_or(Step::Hold(None), |c| dispose(known, c, memory, at))
         }
         Wanted::Killed => {
             let mut all = current.into_iter().chain(others.iter().copied());
@@ -119,10 +131,15 @@ pub(crate) fn next(
 }
 
 /// One step towards a container's end.
-fn dispose(c: &Container) -> Step {
+fn dispose(
+    replica: Option<&AssignedReplica>,
+    c: &Container,
+    memory: &Memory,
+    at: Duration,
+) -> Step {
     match c.status {
         ContainerStatus::Removing => Step::Hold(None),
-        status if status.is_alive() => Step::Stop(c.id.clone()),
+        status if status.is_alive() => memory.hooks.part(replica, c, at),
         _ => Step::Remove(c.id.clone()),
     }
 }
@@ -136,13 +153,16 @@ fn keep(
     at: Duration,
 ) -> Step {
     if let Some(other) = others.iter().find(|c| c.status != ContainerStatus::Removing) {
-        return dispose(other);
+        return dispose(Some(replica), other, memory, at);
     }
     let id = || current.id.clone();
     if current.status.is_alive() {
-        return match health::verdict(current, memory.age(at)) {
+        return match memory.verdict(replica, current, at) {
             // Its failure is counted: it is stopped now and started when its pause is over.
-            Verdict::Unhealthy if memory.is_counted(current) => Step::Stop(id()),
+            Verdict::Unhealthy if memory.is_counted(current) => {
+                memory.hooks.part(Some(replica), current, at)
+            }
+            Verdict::Starting(_) if memory.is_start_due(replica, current) => Step::PostStart(id()),
             Verdict::Starting(Some(left)) => Step::Hold(Some(at + left)),
             _ => Step::Hold(None),
         };
@@ -185,7 +205,7 @@ fn make(
             Next::Use => {}
         }
     }
-    others.first().map_or(Step::Create, |other| dispose(other))
+    others.first().map_or(Step::Create, |other| dispose(Some(replica), other, memory, at))
 }
 
 /// Nothing else is to be done: the images of the next generation are fetched.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::model::{
     AssignedReplica, Assignment, Attachment, ClusterId, ContainerSpec, Intent, Mode, NetworkName,
-    Observation, RestartPolicy,
+    Observation, RestartPolicy, Span,
 };
 
 /// The cluster of all samples.
@@ -48,6 +48,8 @@ pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedRep
         files: Vec::new(),
         prepare: None,
         waiting_on: Vec::new(),
+        retired: BTreeMap::new(),
+        start_limit: Span::secs(60),
         restart: RestartPolicy::default(),
         mode: Mode::Service,
         fenced: false,

@@ -102,6 +102,33 @@ pub(crate) const ALL: &[Elsewhere] = &[
         "a_missing_image_that_must_not_be_fetched_is_given_up_at_once",
     ),
     by(
+        &["services.*.pull_refresh_after"],
+        "jaco-runtime/tests/hooks_docker.rs",
+        "an_image_is_fetched_again_when_the_engine_has_had_it_for_too_long",
+    ),
+    by(
+        &[
+            "services.*.post_start.command",
+            "services.*.post_start.user",
+            "services.*.post_start.privileged",
+            "services.*.post_start.working_dir",
+            "services.*.post_start.environment",
+        ],
+        "jaco-runtime/tests/hooks_docker.rs",
+        "hooks_of_a_start_act_in_the_container_as_the_file_says",
+    ),
+    by(
+        &[
+            "services.*.pre_stop.command",
+            "services.*.pre_stop.user",
+            "services.*.pre_stop.privileged",
+            "services.*.pre_stop.working_dir",
+            "services.*.pre_stop.environment",
+        ],
+        "jaco-runtime/tests/hooks_docker.rs",
+        "hooks_of_a_stop_run_before_it_and_within_its_grace",
+    ),
+    by(
         &["services.*.deploy.restart_policy.max_attempts"],
         "jaco-runtime/tests/agent.rs",
         "three_crashes_in_a_row_are_the_end_with_exit_code_and_last_lines",

@@ -30,7 +30,7 @@ const PROGRAMS: [&str; 14] = [
 ];
 
 /// One static binary under the names of the programs it is.
-fn layer() -> Vec<u8> {
+pub(crate) fn layer() -> Vec<u8> {
     let busybox = std::fs::read("/bin/busybox").expect("busybox-static is installed");
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();

@@ -1,6 +1,6 @@
 //! A node as the tests see it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jaco_api::model::*;
 use jaco_runtime::{AgentOptions, AgentReport, ContainerRuntime, RuntimeAgent};
@@ -13,6 +13,7 @@ pub(crate) struct Node<E> {
     state: watch::Sender<Option<Arc<Assignment>>>,
     pub(crate) reports: mpsc::Receiver<AgentReport>,
     agent: Option<RuntimeAgent>,
+    directory: Option<PathBuf>,
     pub(crate) log: Vec<AgentReport>,
     /// Longest wait for anything; on the paused clock an hour takes no time at all.
     pub(crate) patience: Duration,
@@ -20,11 +21,18 @@ pub(crate) struct Node<E> {
 
 impl<E: ContainerRuntime + Clone> Node<E> {
     pub(crate) fn start(engine: &E, assignment: Assignment) -> Self {
+        Self::start_in(engine, assignment, None)
+    }
+
+    /// With a directory of the agent's own.
+    pub(crate) fn start_in(engine: &E, assignment: Assignment, directory: Option<PathBuf>) -> Self {
         let state = watch::Sender::new(Some(Arc::new(assignment)));
         let (sender, reports) = mpsc::channel(16);
-        let options = AgentOptions::new(Arc::new(engine.clone()), state.subscribe(), sender);
+        let mut options = AgentOptions::new(Arc::new(engine.clone()), state.subscribe(), sender);
+        options.directory = directory.clone();
         let agent = Some(RuntimeAgent::start(options));
         Self {
+            directory,
             engine: engine.clone(),
             state,
             reports,
@@ -36,10 +44,17 @@ impl<E: ContainerRuntime + Clone> Node<E> {
 
     /// The agent ends and another one starts, as when the daemon is replaced.
     pub(crate) async fn restart(&mut self) {
+        self.restart_with(|_| {}).await;
+    }
+
+    /// The same, and the cluster has decided something meanwhile.
+    pub(crate) async fn restart_with(&mut self, meanwhile: impl FnOnce(&Self)) {
         self.agent.take().unwrap().shutdown().await;
+        meanwhile(self);
         let log = std::mem::take(&mut self.log);
-        let patience = self.patience;
-        *self = Self { log, patience, ..Self::start(&self.engine, self.assignment()) };
+        let (patience, directory) = (self.patience, self.directory.clone());
+        *self =
+            Self { log, patience, ..Self::start_in(&self.engine, self.assignment(), directory) };
     }
 
     pub(crate) fn assignment(&self) -> Assignment {
@@ -60,7 +75,8 @@ impl<E: ContainerRuntime + Clone> Node<E> {
     /// The next generation, made from this.
     pub(crate) fn advance(&self, id: &str, spec: ContainerSpec) {
         self.change_replica(id, |r| {
-            r.generation += 1;
+            r.retired = r.spec.iter().map(|old| (r.revision, old.clone())).collect();
+            (r.generation, r.revision) = (r.generation + 1, r.revision + 1);
             r.spec = Some(Arc::new(spec));
             r.prepare = None;
             r.prepared = None;

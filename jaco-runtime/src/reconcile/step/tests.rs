@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
-use jaco_api::model::{Health, Mount, MountSource, PullPolicy, Span, Timestamp};
+use jaco_api::model::{Health, Hook, Mount, MountSource, PullPolicy, Span, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     container::{Labels, RuntimeError},
-    reconcile::memory::{End, Now},
+    reconcile::{
+        hooks::{self, Failed, Failure, Point},
+        memory::{End, Now},
+    },
     spec,
     testing::sample,
 };
@@ -44,7 +47,7 @@ fn step_of(replica: &AssignedReplica, memory: &mut Memory, containers: &[Contain
     let (current, others) = split(replica.generation, NAME, containers);
     let now = Now { at: at(100), wall: Timestamp(100_000) };
     memory.look(replica, current, now);
-    next(wanted(Some(replica), true), current, &others, memory, now.at)
+    next(wanted(Some(replica), None, true), current, &others, memory, now.at)
 }
 
 fn web() -> AssignedReplica {
@@ -129,7 +132,7 @@ fn nothing_is_done_before_the_assignment_has_caught_up() {
     let others: Vec<_> = running.iter().collect();
     for replica in [None, Some(web())] {
         let step = next(
-            wanted(replica.as_ref(), false),
+            wanted(replica.as_ref(), None, false),
             None,
             &others,
             &with_image(&web()),
@@ -160,6 +163,11 @@ fn the_next_image_is_fetched_only_while_nothing_else_is_to_be_done() {
 struct World {
     containers: Vec<Container>,
     image: bool,
+    /// Whether the next hooks of a start fail, and whether some have.
+    hooks_fail: bool,
+    hooks_failed: bool,
+    /// Containers that were stopped although their document has hooks for that.
+    farewells: u32,
     serial: u64,
     at: Duration,
 }
@@ -172,7 +180,7 @@ impl World {
             let wall = Timestamp(u64::try_from(self.at.as_millis()).unwrap());
             memory.look(replica, current, Now { at: self.at, wall });
         }
-        next(wanted(replica, true), current, &others, memory, self.at)
+        next(wanted(replica, None, true), current, &others, memory, self.at)
     }
 
     /// Takes a step; false when there is none left to take.
@@ -205,11 +213,31 @@ impl World {
                 self.containers[c].status = ContainerStatus::Running;
                 self.containers[c].started_at = Some(Timestamp(self.serial + 1000));
             }
-            Step::Stop(id) => {
+            Step::PostStart(id) => {
+                let run = hooks::run_of(&self.containers[find(&self.containers, &id)]);
+                memory.hooks.begun(Point::PostStart, &run, self.at);
+                let failed = Failed { number: 1, how: Failure::Code(3), output: String::new() };
+                let fails = std::mem::take(&mut self.hooks_fail);
+                self.hooks_failed |= fails;
+                let result = if fails { Err(failed) } else { Ok(()) };
+                memory.hooks.ended(Point::PostStart, result, self.at);
+            }
+            Step::PreStop(id) => {
+                let run = hooks::run_of(&self.containers[find(&self.containers, &id)]);
+                memory.hooks.begun(Point::PreStop, &run, self.at);
+            }
+            Step::AwaitPreStop(_) => memory.hooks.ended(Point::PreStop, Ok(()), self.at),
+            Step::Stop(id) | Step::StopWithin(id, _) => {
                 let c = find(&self.containers, &id);
+                if hooks::farewell(replica, &self.containers[c]).is_some() {
+                    self.farewells += 1;
+                }
                 assert!(self.containers[c].status.is_alive());
                 assert!(
-                    replica.intent == Intent::Remove || self.image || self.containers.len() > 1,
+                    replica.intent == Intent::Remove
+                        || self.image
+                        || self.containers.len() > 1
+                        || self.hooks_failed,
                     "what serves is stopped only when the next image is there"
                 );
                 self.containers[c].status = ContainerStatus::Exited;
@@ -247,8 +275,13 @@ proptest! {
         assigned in any::<bool>(),
         always in any::<bool>(),
         unlimited in any::<bool>(),
+        hooks in any::<(bool, bool, bool)>(),
     ) {
         let mut replica = web();
+        let spec = Arc::make_mut(replica.spec.as_mut().unwrap());
+        let hook = Hook { command: vec!["true".to_owned()], ..Hook::default() };
+        spec.post_start.extend(hooks.0.then(|| hook.clone()));
+        spec.pre_stop.extend(hooks.1.then_some(hook));
         if always {
             Arc::make_mut(replica.spec.as_mut().unwrap()).pull_policy = PullPolicy::Always;
         }
@@ -258,7 +291,16 @@ proptest! {
             replica.intent = Intent::Remove;
         }
         let mut memory = Memory::seeded(&replica);
-        let mut world = World { containers, image, serial: 0, at: Duration::ZERO };
+        let (hooks_fail, farewells, serial, at) = (hooks.2, 0, 0, Duration::ZERO);
+        let mut world = World {
+            containers,
+            image,
+            hooks_fail,
+            hooks_failed: false,
+            farewells,
+            serial,
+            at,
+        };
         let mut steps = Vec::new();
         loop {
             let step = world.look(assigned.then_some(&replica), &mut memory);
@@ -268,6 +310,10 @@ proptest! {
                 break;
             }
         }
+        let waited = steps.iter().filter(|s| matches!(s, Step::AwaitPreStop(_))).count();
+        // Of what was never assigned here nobody knows the hooks.
+        let known = if assigned { world.farewells } else { 0 };
+        prop_assert_eq!(known as usize, waited, "{:?}", steps);
         let alive: Vec<_> = world.containers.iter().collect();
         if replica.intent == Intent::Remove {
             prop_assert!(alive.is_empty(), "{alive:?}");
@@ -278,6 +324,82 @@ proptest! {
         }
         prop_assert_eq!(world.look(assigned.then_some(&replica), &mut memory), Step::Hold(None));
     }
+}
+
+/// A service with one hook of each kind, the container of which runs since second 100.
+fn hooked() -> (AssignedReplica, Container, Memory) {
+    let mut replica = web();
+    let hook = Hook { command: vec!["true".to_owned()], ..Hook::default() };
+    let spec = Arc::make_mut(replica.spec.as_mut().unwrap());
+    spec.post_start.push(hook.clone());
+    spec.pre_stop.push(hook);
+    let running = container("new", NAME, 2, ContainerStatus::Running);
+    let memory = Memory::seeded(&replica);
+    (replica, running, memory)
+}
+
+#[test]
+fn hooks_of_a_start_are_due_once_for_each_run_of_a_container() {
+    let (replica, mut c, mut memory) = hooked();
+    let step =
+        |memory: &mut Memory, c: &Container| step_of(&replica, memory, std::slice::from_ref(c));
+    assert_eq!(step(&mut memory, &c), Step::PostStart("new".into()));
+    memory.hooks.begun(Point::PostStart, &hooks::run_of(&c), at(100));
+    assert_eq!(step(&mut memory, &c), Step::Hold(None));
+    memory.hooks.ended(Point::PostStart, Ok(()), at(100));
+    assert_eq!(step(&mut memory, &c), Step::Hold(None));
+    c.started_at = Some(Timestamp(2));
+    assert_eq!(step(&mut memory, &c), Step::PostStart("new".into()), "another start");
+    memory.hooks.recall(&hooks::run_of(&c));
+    assert_eq!(step(&mut memory, &c), Step::Hold(None), "an earlier daemon has seen their end");
+    // What state holds as running has had them.
+    let (mut replica, c, _) = hooked();
+    replica.observed.state = jaco_api::model::ReplicaState::Running;
+    (replica.observed.container, replica.observed.started_at) = (Some(c.id.clone()), c.started_at);
+    let mut memory = Memory::seeded(&replica);
+    assert_eq!(step_of(&replica, &mut memory, &[c]), Step::Hold(None));
+}
+
+#[test]
+fn a_frozen_container_has_no_hooks_run_in_it() {
+    let (mut replica, mut c, mut memory) = hooked();
+    c.status = ContainerStatus::Paused;
+    assert_eq!(step_of(&replica, &mut memory, std::slice::from_ref(&c)), Step::Hold(None));
+    replica.intent = Intent::Remove;
+    assert_eq!(step_of(&replica, &mut memory, &[c]), Step::Stop("new".into()));
+}
+
+#[test]
+fn a_failure_of_a_hook_counts_a_moment_later_and_once() {
+    let (replica, c, mut memory) = hooked();
+    let failed = Failed { number: 1, how: Failure::Code(3), output: "no".to_owned() };
+    memory.hooks.begun(Point::PostStart, &hooks::run_of(&c), at(100));
+    memory.hooks.ended(Point::PostStart, Err(failed), at(100));
+    let doubt = Step::Hold(Some(Duration::from_millis(100_500)));
+    assert_eq!(step_of(&replica, &mut memory, std::slice::from_ref(&c)), doubt);
+    let later = Now { at: at(101), wall: Timestamp(101_000) };
+    for _ in 0..3 {
+        memory.look(&replica, Some(&c), later);
+    }
+    let step = next(wanted(Some(&replica), None, true), Some(&c), &[], &memory, later.at);
+    assert_eq!(step, Step::PreStop("new".into()));
+    assert_eq!(memory.retry_at, Some(at(102)), "counted once");
+    let message = memory.failure.unwrap().message;
+    assert_eq!(message, "post_start hook 1 ended with code 3: no");
+}
+
+#[test]
+fn documents_of_earlier_revisions_say_what_their_containers_want_before_a_stop() {
+    let (mut replica, _, _) = hooked();
+    let mut old = container("old", NAME, 1, ContainerStatus::Running);
+    old.labels.insert(label::REVISION.to_owned(), "7".to_owned());
+    replica.revision = 8;
+    assert!(hooks::farewell(&replica, &old).is_none(), "nobody knows it");
+    replica.retired.insert(7, replica.spec.clone().unwrap());
+    assert!(hooks::farewell(&replica, &old).is_some());
+    // Restarted under the same revision.
+    (replica.revision, replica.retired) = (7, Default::default());
+    assert!(hooks::farewell(&replica, &old).is_some());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The actor of one replica: looks, decides, takes one step, looks again.
 
+mod hooks;
 mod steps;
 
 use std::{
@@ -20,6 +21,7 @@ use super::{
     EngineStatus,
     diff::Order,
     engine::{Engine, Link},
+    hooks::run_of,
     memory::{Memory, Now},
     observe,
     report::{Board, Sight, at},
@@ -64,6 +66,10 @@ pub(crate) struct Worker {
     memory: Option<Memory>,
     session: u64,
     fetch: Option<(ImageRef, AbortOnDropHandle<Result<(), RuntimeError>>)>,
+    /// Hooks that are being run.
+    hooks: Option<hooks::Running>,
+    /// What was assigned last, for the time when it is not any more.
+    last: Option<Arc<AssignedReplica>>,
     tail: Option<Vec<String>>,
     /// The container that the engine says it has removed last.
     removed: Option<String>,
@@ -91,6 +97,7 @@ impl Worker {
     ) -> Self {
         let link = engine.link();
         let (session, memory, fetch, tail, removed) = (0, None, None, None, None);
+        let (hooks, last) = (None, None);
         Self {
             key,
             orders,
@@ -101,6 +108,8 @@ impl Worker {
             memory,
             session,
             fetch,
+            hooks,
+            last,
             tail,
             removed,
             began,
@@ -164,18 +173,29 @@ impl Worker {
         let generation = replica.as_ref().map_or(0, |r| r.generation);
         let (current, others) = step::split(generation, &format!("jaco.{}", self.key), &containers);
         let mut memory = self.memory.take().unwrap_or_default();
+        if let Some(replica) = &replica {
+            self.last = Some(replica.clone());
+        }
+        let last = self.last.clone();
         if let Some(replica) = replica.as_deref().filter(|_| order.caught_up) {
+            let run = current.filter(|c| c.status.is_alive()).map(run_of);
+            if let Some(run) = run.filter(|run| self.engine.marks.has(run)) {
+                memory.hooks.recall(&run);
+            }
             memory.look(replica, current, now);
             self.call_off_fetch(replica, &mut memory);
             self.post(replica, current, &others, &memory, now.at).await;
         }
-        let wanted = step::wanted(replica.as_deref(), order.caught_up);
+        let wanted = step::wanted(replica.as_deref(), last.as_deref(), order.caught_up);
         let next = step::next(wanted, current, &others, &memory, now.at);
+        if !memory.is_paused(now.at) {
+            self.call_off_hooks(wanted, current, &next, &mut memory);
+        }
         self.memory = Some(memory);
         if replica.is_none() && order.caught_up && containers.is_empty() {
             return Ok(Turn::Over);
         }
-        self.take(&order, wanted, next, current).await
+        self.take(&order, wanted, next, &containers).await
     }
 
     /// All containers of the replica, in full.
@@ -235,12 +255,18 @@ impl Worker {
         Ok(tail)
     }
 
-    /// Waits for an order, a bell, the end of a fetch, the engine's going, or until then.
+    /// Waits for an order, a bell, the end of a fetch or of hooks, the engine's going, or until then.
     async fn wait(&mut self, until: Option<Duration>) {
         let until = until.map(|at| self.began.0 + at);
         let fetched = async {
             match &mut self.fetch {
                 Some((_, task)) => task.await,
+                None => std::future::pending().await,
+            }
+        };
+        let hooked = async {
+            match &mut self.hooks {
+                Some(running) => (&mut running.task).await,
                 None => std::future::pending().await,
             }
         };
@@ -256,6 +282,13 @@ impl Worker {
             _ = self.link.changed() => return,
             () = at(until) => return,
             result = fetched => result,
+            outcome = hooked => {
+                let broke_off = |stopped: tokio::task::JoinError| RuntimeError::NotUnderstood {
+                    operation: "running hooks",
+                    source: stopped.into(),
+                };
+                return self.hooked(outcome.map_err(broke_off).flatten());
+            }
         };
         match result {
             Ok(result) => self.fetched(result),

@@ -10,6 +10,7 @@ use crate::{
     container::{Container, ContainerStatus, ImageRef, RuntimeError},
     reconcile::{
         diff::Order,
+        hooks::Point,
         memory::Memory,
         step::{Step, Wanted},
     },
@@ -23,33 +24,57 @@ impl Worker {
         order: &Order,
         wanted: Wanted<'_>,
         step: Step,
-        current: Option<&Container>,
+        containers: &[Container],
     ) -> Result<Turn, RuntimeError> {
         if !matches!(step, Step::Hold(_)) {
             tracing::debug!(replica = self.key, ?step, "step");
         }
         let runtime = self.engine.runtime.clone();
+        let known = |id: &str| containers.iter().find(|c| c.id == id);
         match (step, wanted) {
             (Step::Hold(until), _) => return Ok(Turn::Wait(until)),
+            (Step::AwaitPreStop(_), _) => return Ok(Turn::Wait(None)),
+            (Step::PostStart(id), Wanted::Running(replica, _)) => {
+                if let Some(container) = known(&id) {
+                    self.begin_hooks(Point::PostStart, replica, container);
+                }
+            }
+            (Step::PreStop(id), Wanted::Running(replica, _) | Wanted::Gone(Some(replica))) => {
+                if let Some(container) = known(&id) {
+                    self.begin_hooks(Point::PreStop, replica, container);
+                }
+            }
             (Step::LookForImage(image), Wanted::Running(replica, _)) => {
-                let present = runtime.image_present(&image).await?;
-                let (policy, at) = (policy_for(replica, &image), self.now().at);
+                let (policy, now) = (policy_for(replica, &image), self.now());
+                let stale = self.engine.is_stale(&image, policy, now.wall).await?;
                 let known = self.memory().images.entry(image.clone()).or_default();
-                if present { known.found() } else { known.missing(&image.name, policy, at) }
+                match stale {
+                    Some(true) => known.stale(),
+                    Some(false) => known.found(),
+                    None => known.missing(&image.name, policy, now.at),
+                }
             }
             (Step::Fetch(image), Wanted::Running(replica, _)) => {
-                let anew = policy_for(replica, &image) == PullPolicy::Always;
-                self.begin_fetch(image, anew);
+                let policy = policy_for(replica, &image);
+                self.begin_fetch(image, policy);
             }
             (Step::Create, Wanted::Running(replica, spec)) => {
                 self.create(order, replica, spec).await?;
             }
             (Step::Start(id), Wanted::Running(replica, spec)) => {
-                let again = current.is_some_and(|c| c.status != ContainerStatus::Created);
+                let again = known(&id).is_some_and(|c| c.status != ContainerStatus::Created);
                 self.start(order, replica, spec, &id, again).await?;
             }
-            (Step::Stop(id), _) => ignore_missing(runtime.stop(&id).await)?,
+            (Step::Stop(id), _) => {
+                self.leave_hooks(&id);
+                ignore_missing(runtime.stop(&id).await)?;
+            }
+            (Step::StopWithin(id, most), _) => {
+                self.leave_hooks(&id);
+                ignore_missing(runtime.stop_within(&id, most).await)?;
+            }
             (Step::Remove(id), _) => {
+                self.leave_hooks(&id);
                 ignore_missing(runtime.remove(&id).await)?;
                 self.engine.freed.notify_one();
                 if self.removed.as_ref() == Some(&id) {
@@ -59,7 +84,7 @@ impl Worker {
                 self.removed = Some(id);
             }
             // Only a running replica has images, a container to make and one to start.
-            (_, Wanted::Gone | Wanted::Killed | Wanted::Unknown) => return Ok(Turn::Wait(None)),
+            (_, Wanted::Gone(_) | Wanted::Killed | Wanted::Unknown) => return Ok(Turn::Wait(None)),
         }
         self.memory().went_well();
         Ok(Turn::Again)
@@ -172,9 +197,9 @@ impl Worker {
         }
     }
 
-    fn begin_fetch(&mut self, image: ImageRef, anew: bool) {
-        let (engine, wanted) = (self.engine.clone(), image.clone());
-        let task = tokio::spawn(async move { engine.fetch(&wanted, anew).await });
+    fn begin_fetch(&mut self, image: ImageRef, policy: PullPolicy) {
+        let (engine, wanted, now) = (self.engine.clone(), image.clone(), self.now().wall);
+        let task = tokio::spawn(async move { engine.fetch(&wanted, policy, now).await });
         if let Some((old, _)) = self.fetch.replace((image.clone(), AbortOnDropHandle::new(task))) {
             self.memory().images.entry(old).or_default().called_off();
         }
@@ -207,8 +232,15 @@ impl Worker {
                 self.engine.lost(&error.to_string());
             }
             Err(error) => {
-                tracing::info!(replica = self.key, %image, %error, "cannot fetch the image");
-                self.memory().images.entry(image).or_default().failed(&error, now);
+                let replica = self.key.clone();
+                let known = self.memory().images.entry(image.clone()).or_default();
+                known.failed(&error, now);
+                match known.is_present() {
+                    true => {
+                        tracing::warn!(replica, %image, %error, "the old image is used: cannot fetch it anew")
+                    }
+                    false => tracing::info!(replica, %image, %error, "cannot fetch the image"),
+                }
             }
         }
     }

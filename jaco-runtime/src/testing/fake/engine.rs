@@ -1,6 +1,6 @@
 //! The engine in memory as an engine.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use jaco_api::model::{Health, MountSource, Timestamp};
 use tokio::{io::AsyncWriteExt as _, sync::broadcast};
 
 use super::{
-    super::program::{Action, OnStop},
+    super::program::Action,
     FakeRuntime, Op, Usage,
     world::{Fake, matches},
 };
@@ -44,6 +44,12 @@ impl ContainerRuntime for FakeRuntime {
     async fn image_present(&self, image: &ImageRef) -> Result<bool, RuntimeError> {
         self.request(Op::ImagePresent, &image.name).await?;
         Ok(self.lock().images.get(&image.name).is_some_and(|i| i.present))
+    }
+
+    async fn image_fetched_at(&self, image: &ImageRef) -> Result<Option<Timestamp>, RuntimeError> {
+        self.request(Op::ImagePresent, &image.name).await?;
+        let world = self.lock();
+        Ok(world.images.get(&image.name).filter(|i| i.present).and_then(|i| i.fetched_at))
     }
 
     async fn pull(
@@ -231,24 +237,11 @@ impl ContainerRuntime for FakeRuntime {
     }
 
     async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
-        self.request(Op::Stop, id).await?;
-        let (run, on_stop, grace) = {
-            let mut world = self.lock();
-            let fake = world.container(id)?;
-            if !fake.seen.status.is_alive() {
-                return Ok(());
-            }
-            (fake.run, fake.program.on_stop, fake.request.spec.grace().to_std())
-        };
-        match on_stop {
-            OnStop::Exit(code) => self.finish(id, Some(run), code, false),
-            OnStop::Ignore => {
-                tokio::time::sleep(grace).await;
-                self.lock().reachable()?;
-                self.finish(id, Some(run), 137, false);
-            }
-        }
-        Ok(())
+        self.end(id, None).await
+    }
+
+    async fn stop_within(&self, id: &str, most: Duration) -> Result<(), RuntimeError> {
+        self.end(id, Some(most)).await
     }
 
     async fn remove(&self, id: &str) -> Result<(), RuntimeError> {

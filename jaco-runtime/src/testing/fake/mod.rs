@@ -144,7 +144,11 @@ impl FakeRuntime {
 
     /// The engine has this image already.
     pub fn add_image(&self, name: &str) -> &Self {
-        self.lock().images.entry(name.to_owned()).or_default().present = true;
+        let now = self.now();
+        let mut world = self.lock();
+        let image = world.images.entry(name.to_owned()).or_default();
+        (image.present, image.fetched_at) = (true, Some(now));
+        drop(world);
         self
     }
     /// The engine has this image no more.

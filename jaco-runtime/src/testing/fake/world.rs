@@ -41,6 +41,8 @@ pub(super) struct World {
 #[derive(Clone, Default)]
 pub(super) struct Image {
     pub(super) present: bool,
+    /// When it was last fetched.
+    pub(super) fetched_at: Option<Timestamp>,
     pub(super) script: Option<String>,
     pub(super) health: Option<Healthcheck>,
 }
@@ -238,6 +240,28 @@ impl FakeRuntime {
         world.emit(&id, EventAction::Died);
         drop(world);
         self.output.send_modify(|n| *n += 1);
+    }
+
+    /// Stops a container; one that does not listen is killed when its time, or this one, is over.
+    pub(super) async fn end(&self, id: &str, most: Option<Duration>) -> Result<(), RuntimeError> {
+        self.request(Op::Stop, id).await?;
+        let (run, on_stop, grace) = {
+            let mut world = self.lock();
+            let fake = world.container(id)?;
+            if !fake.seen.status.is_alive() {
+                return Ok(());
+            }
+            (fake.run, fake.program.on_stop, fake.request.spec.grace().to_std())
+        };
+        match on_stop {
+            OnStop::Exit(code) => self.finish(id, Some(run), code, false),
+            OnStop::Ignore => {
+                tokio::time::sleep(most.unwrap_or(grace)).await;
+                self.lock().reachable()?;
+                self.finish(id, Some(run), 137, false);
+            }
+        }
+        Ok(())
     }
 
     /// Runs a started container's program.
