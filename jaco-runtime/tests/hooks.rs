@@ -168,11 +168,11 @@ async fn a_container_that_ends_while_a_hook_runs_is_the_reason() {
 #[tokio::test(start_paused = true)]
 async fn hooks_run_again_for_a_daemon_that_did_not_see_their_end_and_never_after() {
     let scratch = tempfile::tempdir().unwrap();
-    let directory = scratch.path().join("hooks");
+    let directory = scratch.path().join("agent/hooks");
     let engine = FakeRuntime::new();
     let spec = with(&["echo begun >> /log; sleep 10; echo ended >> /log"], &[]);
     let assignment = sample::assignment([sample::replica_of(WEB, 1, spec)]);
-    let mut node = Node::start_in(&engine, assignment, Some(directory.clone()));
+    let mut node = Node::start_in(&engine, assignment, Some(scratch.path().join("agent")));
     node.until("the hook has begun", |n| n.engine.count(Op::Exec) == 1).await;
     node.pass(secs(5)).await;
     node.restart().await;

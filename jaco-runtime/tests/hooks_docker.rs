@@ -95,41 +95,66 @@ async fn hooks_of_a_start_act_in_the_container_as_the_file_says() {
     // The second hook leaves a process behind that holds its output: nobody waits for it.
     let spec = service(
         "
-working_dir: /tmp
-tmpfs: [/tmp]
+working_dir: /dev/shm
 environment: {OWN: own}
 post_start:
-  - command: sh -c 'echo $OWN $$EXTRA $$(pwd) $$(/bin/busybox id -u) > /tmp/first'
+  - command: sh -c 'echo $OWN $EXTRA $(pwd) $(/bin/busybox id -u) > /dev/shm/first'
     environment: {EXTRA: extra}
     working_dir: /proc
     user: '0'
-  - command: [sh, -c, 'sleep 1000 & echo second > /tmp/second']
-  - command: [sh, -c, 'pwd > /tmp/third; /bin/busybox id -u >> /tmp/third']
+  - command: [sh, -c, 'sleep 1000 & echo second > /dev/shm/second']
+  - command: [sh, -c, 'pwd > /dev/shm/third; /bin/busybox id -u >> /dev/shm/third']
     user: '65534'
-  - {command: [sh, -c, 'cat /proc/self/status > /tmp/fourth'], privileged: true}
-  - {command: [sh, -c, 'cat /proc/self/status > /tmp/fifth']}",
+  - {command: [sh, -c, 'echo \"$0\" > /dev/shm/fourth', 'an argument']}",
     );
-    // The daemon reads a document that is resolved: a dollar in it is a dollar.
-    assert!(spec.post_start[0].command[2].contains("$OWN $$EXTRA"));
-    let mut spec = spec;
-    let script = &mut spec.post_start[0].command[2];
-    *script = script.replace("$$", "$");
     let mut node = start(&engine, 1, "hooked.web.1", spec);
     let began = std::time::Instant::now();
     node.until_state("hooked.web.1", ReplicaState::Running).await;
     eprintln!("running after {:?}", began.elapsed());
     let name = "jaco.hooked.web.1";
-    let read = async |file: &str| output(&engine, name, &["cat", &format!("/tmp/{file}")]).await;
+    let read =
+        async |file: &str| output(&engine, name, &["cat", &format!("/dev/shm/{file}")]).await;
     assert_eq!(read("first").await, "own extra /proc 0\n");
     assert_eq!(read("second").await, "second\n");
-    assert_eq!(read("third").await, "/tmp\n65534\n");
-    let rights = |status: &str| {
-        let line = status.lines().find(|line| line.starts_with("CapEff:")).unwrap();
-        u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
-    };
-    let (all, own) = (rights(&read("fourth").await), rights(&read("fifth").await));
-    assert!(all & (1 << 21) != 0, "SYS_ADMIN is among {all:x}");
-    assert!(own & (1 << 21) == 0 && own != 0, "and not among {own:x}");
+    assert_eq!(read("third").await, "/dev/shm\n65534\n");
+    assert_eq!(read("fourth").await, "an argument\n");
+    clear(&mut node, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_privileged_hook_has_the_rights_of_the_host_and_no_other() {
+    let Some(engine) = docker::engine().await else { return };
+    let spec = service(
+        "
+post_start:
+  - {command: [sh, -c, 'cat /proc/self/status > /first']}
+  - {command: [sh, -c, 'cat /proc/self/status > /second'], privileged: true}",
+    );
+    let mut node = start(&engine, 6, "rights.web.1", spec);
+    node.until("it is decided", |n| {
+        let seen = n.seen("rights.web.1").unwrap();
+        matches!(seen.state, ReplicaState::Running | ReplicaState::Failed)
+    })
+    .await;
+    let seen = node.seen("rights.web.1").unwrap();
+    match seen.reason.map(|reason| reason.message) {
+        // The engine has not all rights itself: only that it was asked is seen.
+        Some(why) if why.contains("unable to apply caps") => {
+            eprintln!("SKIPPED: this machine gives its engine less than all rights: {why}");
+            assert!(why.contains("post_start hook 2"), "{why}");
+        }
+        Some(why) => panic!("{why}"),
+        None => {
+            let rights = async |file: &str| {
+                let status = output(&engine, "jaco.rights.web.1", &["cat", file]).await;
+                let line = status.lines().find(|line| line.starts_with("CapEff:")).unwrap();
+                u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+            };
+            let admin = 1 << 21;
+            let (own, all) = (rights("/first").await, rights("/second").await);
+            assert!(own & admin == 0 && all & admin != 0, "{own:x} {all:x}");
+        }
+    }
     clear(&mut node, None).await;
 }
 
@@ -145,6 +170,7 @@ async fn a_start_whose_hook_fails_is_told_with_its_words() {
     assert!(reason.message.ends_with(expected), "{}", reason.message);
     assert!(!node.story("failing.web.1").contains(&ReplicaState::Running));
     clear(&mut node, None).await;
+    drop(node);
 
     let spec = service("\npost_start:\n  - command: [/nonexistent/migrate, hunter2]");
     let mut node = start(&engine, 2, "failing.web.1", spec);
@@ -183,7 +209,6 @@ volumes: [data:/data]
 pre_stop:
   - {command: [sh, -c, 'echo $WHO in $(pwd) >> log'], environment: {WHO: hook}, working_dir: /data}
   - {command: [sh, -c, '/bin/busybox id -u >> /data/log'], user: '0'}
-  - {command: [sh, -c, 'grep -q \"CapEff.*3f\" /proc/self/status; echo rights >> /data/log'], privileged: true}
 command: [sh, -c, \"trap 'echo told >> /data/log; exit 0' TERM; while :; do sleep 0.1; done\"]",
     );
     let mut node = start(&engine, 4, "parting.web.1", spec.clone());
@@ -197,7 +222,7 @@ command: [sh, -c, \"trap 'echo told >> /data/log; exit 0' TERM; while :; do slee
     node.advance("parting.web.1", stubborn);
     node.until_state("parting.web.1", ReplicaState::Running).await;
     let log = output(&engine, "jaco.parting.web.1", &["cat", "/data/log"]).await;
-    assert_eq!(log, "hook in /data\n0\nrights\ntold\n");
+    assert_eq!(log, "hook in /data\n0\ntold\n");
 
     let mut reader = spec;
     reader.pre_stop.clear();
@@ -258,6 +283,7 @@ async fn an_image_is_fetched_again_when_the_engine_has_had_it_for_too_long() {
     node.pass(Duration::from_secs(2)).await;
     assert_eq!(asked.load(Ordering::SeqCst), times);
     clear(&mut node, None).await;
+    drop(node);
 
     // Without a copy there is nothing to fall back on.
     let spec = ContainerSpec { image: absent.name, ..spec };

@@ -2,9 +2,9 @@
 //!
 //! | path | content |
 //! |---|---|
+//! | `agent/` | which hooks of containers have ended, and when images were fetched |
 //! | `raft/` | log, vote and snapshots |
 //! | `node/` | `ca.crt`, the node's certificate and key, `member.json` |
-//! | `hooks/` | which hooks of containers have ended |
 //! | `keys/` | data keys, wrapped by the node's own key |
 //! | `lock` | held while a node runs |
 //! | `leaving` | there while the rest is being forgotten |
@@ -83,8 +83,8 @@ impl DataDirectory {
     pub(crate) fn node(&self) -> PathBuf {
         self.path.join("node")
     }
-    pub(crate) fn hooks(&self) -> PathBuf {
-        self.path.join("hooks")
+    pub(crate) fn agent(&self) -> PathBuf {
+        self.path.join("agent")
     }
     pub(crate) fn keys(&self) -> PathBuf {
         self.path.join("keys")
@@ -125,7 +125,7 @@ impl DataDirectory {
         if !mark.exists() {
             return Ok(());
         }
-        for directory in [self.node(), self.hooks(), self.keys(), self.raft()] {
+        for directory in [self.node(), self.agent(), self.keys(), self.raft()] {
             match fs::remove_dir_all(&directory) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     return Err(self.cannot_empty(&directory)(e));

@@ -66,7 +66,7 @@ impl Part {
         let runtime = Arc::clone(&keeper.seams.runtime);
         let options = AgentOptions::new(runtime, assigned, reports)
             .at(keeper.seams.clock.now())
-            .keeping(keeper.directory.hooks());
+            .keeping(keeper.directory.agent());
         let agent = RuntimeAgent::start(options);
         let standing = Standing {
             api_addr: keeper.addresses.0,

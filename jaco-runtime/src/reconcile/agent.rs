@@ -21,7 +21,6 @@ use super::{
     diff::{self, Order},
     engine::Engine,
     housekeeping,
-    marks::Marks,
     memory::doubled,
     report::{AgentReport, Board, Reporter},
     worker::{Bell, Worker, replica_of},
@@ -53,7 +52,8 @@ pub struct AgentOptions {
     pub credentials: Arc<dyn Credentials>,
     /// What the clock of the engine's host shows.
     pub now: Timestamp,
-    /// Where the agent keeps what must outlive it: which hooks of containers have ended.
+    /// Where the agent keeps what must outlive it: which hooks of containers have ended, and
+    /// when images were fetched.
     pub directory: Option<PathBuf>,
 }
 
@@ -111,9 +111,8 @@ impl RuntimeAgent {
         let stop = CancellationToken::new();
         let (status, seen) = watch::channel(EngineStatus::Connecting);
         let (holding, holds) = watch::channel(None);
-        let marks = Marks::at(options.directory);
-        let AgentOptions { runtime, credentials, assignments, .. } = options;
-        let engine = Arc::new(Engine::new(runtime, credentials, assignments, marks));
+        let AgentOptions { runtime, credentials, assignments, directory, .. } = options;
+        let engine = Arc::new(Engine::new(runtime, credentials, assignments, directory));
         let agent = Agent {
             board: Arc::default(),
             workers: BTreeMap::new(),
@@ -202,6 +201,7 @@ impl Agent {
         let mut pass = tokio::time::interval(FULL_PASS);
         pass.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.engine.marks.load().await;
+        self.engine.fetched.load().await;
         self.assigned();
         loop {
             tokio::select! {

@@ -3,13 +3,14 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jaco_api::model::{Assignment, PullPolicy, Timestamp};
 use tokio::sync::{Notify, watch};
 
-use super::{images, marks::Marks, report::EngineStatus};
+use super::{fetched::Fetched, images, marks::Marks, report::EngineStatus};
 use crate::container::{ContainerRuntime, Credentials, EngineVersion, ImageRef, RuntimeError};
 
 /// The link to the engine: each session begins with its coming up.
@@ -36,7 +37,7 @@ pub(crate) struct Engine {
     /// One lock per image, so that replicas of a service do not all fetch it.
     fetching: Mutex<BTreeMap<ImageRef, Arc<tokio::sync::Mutex<()>>>>,
     /// When images were fetched last.
-    fetched: Mutex<BTreeMap<ImageRef, Timestamp>>,
+    pub(crate) fetched: Fetched,
     /// Which hooks have ended.
     pub(crate) marks: Marks,
     /// A container was removed: networks and volumes may be free now.
@@ -48,7 +49,7 @@ impl Engine {
         runtime: Arc<dyn ContainerRuntime>,
         credentials: Arc<dyn Credentials>,
         assignment: watch::Receiver<Option<Arc<Assignment>>>,
-        marks: Marks,
+        directory: Option<PathBuf>,
     ) -> Self {
         Self {
             runtime,
@@ -57,8 +58,8 @@ impl Engine {
             link: watch::Sender::default(),
             networks: tokio::sync::Mutex::default(),
             fetching: Mutex::default(),
-            fetched: Mutex::default(),
-            marks,
+            fetched: Fetched::at(directory.clone()),
+            marks: Marks::at(directory),
             freed: Notify::new(),
         }
     }
@@ -109,8 +110,7 @@ impl Engine {
             PullPolicy::Refresh(_) => self.runtime.image_fetched_at(image).await?,
             _ => None,
         };
-        // An engine need not count a fetch that brought nothing new.
-        let ours = lock(&self.fetched).get(image).copied();
+        let ours = self.fetched.get(image);
         Ok(Some(images::is_stale(image, policy, fetched_at.max(ours), now)))
     }
 
@@ -143,9 +143,7 @@ impl Engine {
             let mut specs = replicas.flat_map(|r| r.spec.iter().chain(&r.prepare));
             specs.any(|spec| ImageRef::all(spec).any(|other| other == *image))
         };
-        let mut fetched = lock(&self.fetched);
-        fetched.retain(|image, _| needed(image));
-        fetched.insert(image.clone(), now);
+        self.fetched.set(image, now, needed).await;
         Ok(())
     }
 }

@@ -36,8 +36,9 @@ fn is_name(id: &str) -> bool {
 }
 
 impl Marks {
-    /// In this directory, which is made when it is needed.
+    /// Below this directory of the agent, which is made when it is needed.
     pub(crate) fn at(directory: Option<PathBuf>) -> Self {
+        let directory = directory.map(|directory| directory.join("hooks"));
         Self { directory: directory.map(Into::into), known: Mutex::default() }
     }
 
@@ -93,7 +94,7 @@ impl Marks {
 }
 
 /// Runs file work where it holds up nothing else.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten()
@@ -117,13 +118,13 @@ fn read(directory: &Path) -> io::Result<BTreeMap<String, String>> {
 }
 
 /// All or nothing, and not lost in a crash.
-fn write(directory: &Path, id: &str, start: &str) -> io::Result<()> {
+pub(super) fn write(directory: &Path, name: &str, text: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let draft = directory.join(format!("{id}.new"));
+    let draft = directory.join(format!("{name}.new"));
     let mut file = File::create(&draft)?;
-    file.write_all(start.as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&draft, directory.join(id))?;
+    fs::rename(&draft, directory.join(name))?;
     File::open(directory)?.sync_all()
 }
 
@@ -134,16 +135,17 @@ mod tests {
     #[tokio::test]
     async fn marks_outlive_the_agent_and_go_with_the_container() {
         let scratch = tempfile::tempdir().unwrap();
-        let directory = scratch.path().join("hooks");
+        let agent = scratch.path().join("agent");
+        let directory = agent.join("hooks");
         let run = |id: &str, at: u64| (id.to_owned(), Some(Timestamp(at)));
-        let marks = Marks::at(Some(directory.clone()));
+        let marks = Marks::at(Some(agent.clone()));
         marks.load().await;
         assert!(!marks.has(&run("a1", 5)));
         marks.set(&run("a1", 5)).await;
         marks.set(&run("b2", 6)).await;
         marks.set(&run("b2", 7)).await;
 
-        let later = Marks::at(Some(directory.clone()));
+        let later = Marks::at(Some(agent));
         later.load().await;
         assert!(later.has(&run("a1", 5)) && later.has(&run("b2", 7)));
         // Of another start, another container.

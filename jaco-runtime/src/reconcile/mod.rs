@@ -9,6 +9,7 @@
 mod agent;
 mod diff;
 mod engine;
+mod fetched;
 mod hooks;
 mod housekeeping;
 mod images;

@@ -102,6 +102,11 @@ pub(crate) const ALL: &[Elsewhere] = &[
         "a_missing_image_that_must_not_be_fetched_is_given_up_at_once",
     ),
     by(
+        &["services.*.post_start.privileged", "services.*.pre_stop.privileged"],
+        "jaco-runtime/tests/hooks_docker.rs",
+        "a_privileged_hook_has_the_rights_of_the_host_and_no_other",
+    ),
+    by(
         &["services.*.pull_refresh_after"],
         "jaco-runtime/tests/hooks_docker.rs",
         "an_image_is_fetched_again_when_the_engine_has_had_it_for_too_long",
@@ -110,7 +115,6 @@ pub(crate) const ALL: &[Elsewhere] = &[
         &[
             "services.*.post_start.command",
             "services.*.post_start.user",
-            "services.*.post_start.privileged",
             "services.*.post_start.working_dir",
             "services.*.post_start.environment",
         ],
@@ -121,7 +125,6 @@ pub(crate) const ALL: &[Elsewhere] = &[
         &[
             "services.*.pre_stop.command",
             "services.*.pre_stop.user",
-            "services.*.pre_stop.privileged",
             "services.*.pre_stop.working_dir",
             "services.*.pre_stop.environment",
         ],

@@ -11,7 +11,7 @@ mod files;
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use jaco_api::model::{ContainerSpec, Health, Healthcheck, Mount, MountSource, Span};
+use jaco_api::model::{ContainerSpec, Health, Healthcheck, Mount, MountSource, Span, Timestamp};
 
 use crate::container::{
     Container, ContainerRequest, ContainerRuntime, ContainerStatus, EventAction, ImageRef, Labels,
@@ -42,6 +42,7 @@ pub async fn all(engine: &dyn ContainerRuntime, image: &str) {
     what_is_missing_or_in_the_way_is_told_apart(bench("create")).await;
     a_container_is_made_started_stopped_and_removed(bench("life")).await;
     a_container_that_does_not_listen_is_killed_after_its_grace(bench("grace")).await;
+    a_container_can_be_given_less_time_to_stop(bench("hurry")).await;
     a_container_that_ends_shows_its_exit_code(bench("exit")).await;
     a_program_that_does_not_exist_is_refused(bench("refused")).await;
     health_is_reported_with_its_output(bench("health")).await;
@@ -140,6 +141,12 @@ async fn images_are_found_or_not(b: Bench<'_>) {
     };
     assert!(present(b.image).await, "{} is to be there", b.image);
     assert!(!present("jaco-conformance/nothing:1").await);
+    let fetched_at = async |name: &str| {
+        let image = ImageRef { name: name.to_owned(), platform: None };
+        b.engine.image_fetched_at(&image).await.expect("image_fetched_at")
+    };
+    assert!(fetched_at(b.image).await.is_none_or(|at| at > Timestamp(0)));
+    assert_eq!(fetched_at("jaco-conformance/nothing:1").await, None);
 }
 
 async fn networks_are_unique_by_name_and_stay_while_used(b: Bench<'_>) {
@@ -286,6 +293,23 @@ async fn a_container_that_does_not_listen_is_killed_after_its_grace(b: Bench<'_>
     assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
     assert_eq!(b.inspect(&id).await.exit_code, Some(137));
     b.engine.remove(&id).await.expect("remove");
+}
+
+async fn a_container_can_be_given_less_time_to_stop(b: Bench<'_>) {
+    let script = "trap 'exit 7' TERM; while :; do sleep 0.05; done";
+    for (part, script, most) in [("c", "sleep 1000", 1), ("d", script, 60)] {
+        let mut request = b.request(part, script);
+        Arc::make_mut(&mut request.spec).stop_grace_period = Some(Span::secs(600));
+        let id = b.run(&request).await;
+        let began = tokio::time::Instant::now();
+        b.engine.stop_within(&id, Duration::from_secs(most)).await.expect("stop");
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        assert!(!b.inspect(&id).await.status.is_alive());
+        b.engine.stop_within(&id, Duration::ZERO).await.expect("what is stopped stays so");
+        b.engine.remove(&id).await.expect("remove");
+        let error = b.engine.stop_within(&id, Duration::ZERO).await.expect_err("it is gone");
+        assert!(error.is_not_found(), "{error:?}");
+    }
 }
 
 async fn a_container_that_ends_shows_its_exit_code(b: Bench<'_>) {

@@ -151,6 +151,11 @@ impl FakeRuntime {
         drop(world);
         self
     }
+    /// The engine does not say any more when it fetched this image.
+    pub fn forget_age(&self, name: &str) -> &Self {
+        self.lock().images.entry(name.to_owned()).or_default().fetched_at = None;
+        self
+    }
     /// The engine has this image no more.
     pub fn drop_image(&self, name: &str) -> &Self {
         self.lock().images.entry(name.to_owned()).or_default().present = false;
