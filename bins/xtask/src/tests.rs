@@ -108,7 +108,7 @@ fn runtime_on_an_engine() -> Result<()> {
     let rig = Rig::up(&RigOptions::default())?;
     load_images(&rig, &binaries)?;
     let engine = rig.host(0).engine().url();
-    let tests = ["conformance", "agent_docker", "files_docker", "attributes"];
+    let tests = ["conformance", "agent_docker", "hooks_docker", "files_docker", "attributes"];
     let tests = tests.iter().flat_map(|test| ["--test", test]);
     let suites: Vec<&str> = ["test", "-q", "-p", "jaco-runtime"].into_iter().chain(tests).collect();
     // Built out here, where there is a network to build with; run where the containers' networks are.

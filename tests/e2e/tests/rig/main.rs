@@ -8,6 +8,7 @@ mod crash;
 mod faults;
 mod fleet;
 mod harness;
+mod hooks;
 mod idle;
 mod inside;
 mod lifecycle;
@@ -39,6 +40,8 @@ const ONE_HOST: &[Scenario<Bench>] = scenarios![
     rollouts::an_edit_rolls_one_by_one,
     rollouts::a_wrong_image_rolls_back_by_itself,
     rollouts::revisions_can_be_restored,
+    hooks::hooks_run_once_for_each_start_and_stop,
+    hooks::a_hook_that_fails_rolls_back_with_its_words,
     access::every_token_gets_the_right_answer,
     access::strangers_are_refused,
     secrets::no_secret_is_on_disk_in_the_clear,
