@@ -25,6 +25,7 @@ const DECIDING: &[&str] = &[
     "jaco-runtime/src/pressure/replica.rs",
     "jaco-runtime/src/spec",
     "jaco-runtime/src/spec.rs",
+    "jaco-runtime/src/reconcile/hooks.rs",
     "jaco-runtime/src/reconcile/step.rs",
     "jaco-runtime/src/reconcile/diff.rs",
 ];

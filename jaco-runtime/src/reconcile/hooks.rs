@@ -271,3 +271,29 @@ pub(crate) fn farewell<'r>(
     };
     spec.filter(|spec| !spec.pre_stop.is_empty() && c.status == ContainerStatus::Running)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(how: Failure, output: &str) -> String {
+        let output = output.to_owned();
+        Failed { number: 2, how, output }.reason(Point::PostStart).message
+    }
+
+    #[test]
+    fn a_reason_names_the_hook_its_end_and_its_last_whole_lines() {
+        assert_eq!(message(Failure::Code(3), " \n"), "post_start hook 2 ended with code 3");
+        let not_started = Failure::NotStarted("no such file\n".to_owned());
+        assert_eq!(message(not_started, ""), "post_start hook 2 could not be run: no such file");
+        let timed_out = Failure::TimedOut(Duration::from_secs(54));
+        assert_eq!(message(timed_out, "x"), "post_start hook 2 had not ended after 54s: x");
+        let long = format!("{}\nnext to last\nlast\n", "ä".repeat(WORDS));
+        let expected = "post_start hook 2 ended with code 1: next to last\nlast";
+        assert_eq!(message(Failure::Code(1), &long), expected);
+        // One line that does not fit is cut between characters.
+        let line = "ä".repeat(WORDS);
+        assert!(message(Failure::Code(1), &line).ends_with(&"ä".repeat(WORDS / 2)));
+        assert!(message(Failure::Code(1), &line).len() < WORDS + 60);
+    }
+}

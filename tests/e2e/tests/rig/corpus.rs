@@ -12,7 +12,7 @@ use std::{
 
 use jaco_api::{
     manifest::{FileProblem, Files, ManifestFile, Resolved, Source, resolve},
-    model::{ContainerSpec, Healthcheck, ManifestDocument, Mode, Protocol},
+    model::{ContainerSpec, Healthcheck, Hook, ManifestDocument, Mode, Protocol},
 };
 use jaco_e2e::{Bench, Outcome};
 use serde_json::Value;
@@ -166,7 +166,8 @@ fn load(bench: &Bench, all: &[Ready], directory: &Path) -> Outcome {
     let mut names = BTreeSet::new();
     for spec in specs {
         programs.extend(first_words(spec).iter().map(|word| place(spec, word)));
-        names.extend(spec.user.iter().flat_map(|user| user.split(':')).map(str::to_owned));
+        let users = spec.user.iter().chain(hooks(spec).filter_map(|hook| hook.user.as_ref()));
+        names.extend(users.flat_map(|user| user.split(':')).map(str::to_owned));
         names.extend(spec.group_add.iter().cloned());
     }
     names.retain(|name| name.parse::<u32>().is_err());
@@ -201,6 +202,11 @@ fn place(spec: &ContainerSpec, word: &str) -> String {
     }
 }
 
+/// What runs in a container besides its own program.
+fn hooks(spec: &ContainerSpec) -> impl Iterator<Item = &Hook> {
+    spec.post_start.iter().chain(&spec.pre_stop)
+}
+
 /// The programs that a container is told to run.
 fn first_words(spec: &ContainerSpec) -> Vec<String> {
     let mut words: Vec<String> = spec.entrypoint.iter().flat_map(|e| e.first().cloned()).collect();
@@ -212,8 +218,7 @@ fn first_words(spec: &ContainerSpec) -> Vec<String> {
     {
         words.extend(test.get(1).cloned());
     }
-    let hooks = spec.post_start.iter().chain(&spec.pre_stop);
-    words.extend(hooks.flat_map(|hook| hook.command.first().cloned()));
+    words.extend(hooks(spec).flat_map(|hook| hook.command.first().cloned()));
     words
 }
 
