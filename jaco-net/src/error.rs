@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use jaco_api::error::{ApiError, ErrorCode};
 
-use crate::{Scope, mesh::PublicKey};
+use crate::{Contradiction, Scope, mesh::PublicKey};
 
 /// Why the network of this node is not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,15 @@ pub enum NetError {
         /// Its scope.
         scope: Scope,
     },
+    /// The ruleset says things that cannot all be true.
+    #[error("the ruleset contradicts itself: {0}")]
+    Contradictory(#[from] Contradiction),
+    /// The kernel took the ruleset and holds another one.
+    #[error("the firewall does not hold what was loaded: {}", differences.join("; "))]
+    NotAsLoaded {
+        /// Everything by which it differs, in words.
+        differences: Vec<String>,
+    },
     /// Two peers claim the same addresses, so that a packet would have two ways out.
     #[error("{prefix} is routed to both {first} and {second}")]
     OverlappingPeers {
@@ -60,7 +69,11 @@ pub enum NetError {
 impl From<NetError> for ApiError {
     fn from(error: NetError) -> Self {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        let api = Self::new(ErrorCode::IsolationUnavailable, error.to_string());
+        let code = match error {
+            NetError::NotAsLoaded { .. } => ErrorCode::IsolationSelfTestFailed,
+            _ => ErrorCode::IsolationUnavailable,
+        };
+        let api = Self::new(code, error.to_string());
         match cause {
             Some(cause) => api.with("cause", cause),
             None => api,

@@ -2,16 +2,39 @@
 //!
 //! Input is a [`Ruleset`], derived from replicated state; output is what the kernel holds. An
 //! implementation must replace what it loaded before in one transaction, must never touch traffic
-//! without an address in one of the ruleset's pools, and must never decide what is in the ruleset.
+//! that is no business of the ruleset ([`Verdict::Foreign`]), and must never decide what is in the
+//! ruleset.
 
+mod check;
+mod interface;
+#[cfg(feature = "kernel")]
+mod listing;
+mod loaded;
+#[cfg(feature = "kernel")]
+mod nft;
 mod none;
 mod policy;
+#[cfg(feature = "kernel")]
+mod program;
+#[cfg(feature = "kernel")]
+mod render;
+#[cfg(feature = "kernel")]
+mod sets;
+mod verdict;
+#[cfg(feature = "kernel")]
+mod watch;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 
+pub use check::Contradiction;
+pub use interface::{InterfaceName, InvalidInterfaceName};
+pub use loaded::Loaded;
+#[cfg(feature = "kernel")]
+pub use nft::NftFirewall;
 pub use none::NoFirewall;
-pub use policy::{Ruleset, Scope, Verdict};
+pub use policy::{Bridge, IngressPort, MeshLink, Ruleset, Scope};
+pub use verdict::{Packet, Path, Payload, Verdict};
 
 use crate::NetError;
 
@@ -26,17 +49,18 @@ pub trait Firewall: Send + Sync {
     /// Replaces everything loaded before with `ruleset`, atomically: on error the old one stands.
     ///
     /// # Errors
-    /// A ruleset that does not pass [`Ruleset::check`], and whatever the kernel refuses.
+    /// A ruleset that does not pass [`Ruleset::check`], whatever the kernel refuses, and what it
+    /// holds afterwards when that is something else.
     async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError>;
 
-    /// What the kernel holds now, element by element, not what was applied last; `None` when
-    /// nothing of ours is loaded.
+    /// What the kernel holds now, element by element and rule by rule, not what was applied last;
+    /// `None` when nothing of ours is loaded.
     ///
     /// # Errors
     /// The kernel cannot be asked.
-    async fn read(&self) -> Result<Option<Ruleset>, NetError>;
+    async fn read(&self) -> Result<Option<Loaded>, NetError>;
 
     /// Changes whenever the loaded rules may have changed, by us or by somebody else. The number
-    /// means nothing: look with [`Firewall::read`].
-    fn watch(&self) -> watch::Receiver<u64>;
+    /// means nothing: look with [`Firewall::read`]. Called within a runtime.
+    fn watch(&self) -> channel::Receiver<u64>;
 }

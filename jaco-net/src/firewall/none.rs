@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Firewall, Ruleset};
+use super::{Firewall, Loaded, Ruleset};
 use crate::NetError;
 
 /// Accepts every well-formed ruleset and enforces nothing, and says so.
@@ -36,7 +36,7 @@ impl Firewall for NoFirewall {
         ruleset.check()
     }
 
-    async fn read(&self) -> Result<Option<Ruleset>, NetError> {
+    async fn read(&self) -> Result<Option<Loaded>, NetError> {
         Ok(None)
     }
 

@@ -3,9 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ipnet::IpNet;
+use jaco_api::model::Protocol;
 
 use crate::{
-    Firewall, MeshConfig, MeshDevice, MeshPeer, NetError, PrivateKey, PublicKey, Ruleset, Scope,
+    Bridge, Firewall, IngressPort, MeshConfig, MeshDevice, MeshLink, MeshPeer, NetError,
+    PrivateKey, PublicKey, Ruleset, Scope,
 };
 
 const BOUND: Duration = Duration::from_secs(10);
@@ -22,6 +24,36 @@ fn ruleset(scopes: &[(&str, &[&str])]) -> Ruleset {
             network: jaco_api::model::NetworkName::default_network(),
         };
         rules.scopes.insert(scope, prefixes.iter().map(|p| prefix(p)).collect::<BTreeSet<_>>());
+    }
+    rules
+}
+
+/// A ruleset with everything in it that there is, of both address families.
+fn whole() -> Ruleset {
+    let mut rules = ruleset(&[
+        ("a", &["10.244.0.0/24", "10.244.1.0/24", "fd00:a::/64", "fd00:a:1::/64"]),
+        ("b", &["10.244.2.0/26"]),
+    ]);
+    rules.pools.insert(prefix("fd00:a::/32"));
+    let address = |text: &str| text.parse().expect("the suite writes its addresses correctly");
+    let interface = |text: &str| text.parse().expect("the suite writes its names correctly");
+    let scopes: Vec<Scope> = rules.scopes.keys().cloned().collect();
+    let mut bridge = |name, scope: &Scope, blocks: &[(&str, &str)], internal| {
+        let blocks = blocks.iter().map(|(block, gateway)| (prefix(block), address(gateway)));
+        let (scope, blocks) = (scope.clone(), blocks.collect());
+        let bridge = Bridge { scope, blocks, internal, host_access: !internal };
+        rules.bridges.insert(interface(name), bridge);
+    };
+    let dual = [("10.244.0.0/24", "10.244.0.1"), ("fd00:a::/64", "fd00:a::1")];
+    bridge("jaco-aaaaaaaaaa", &scopes[0], &dual, true);
+    bridge("jaco-bbbbbbbbbb", &scopes[1], &[("10.244.2.0/26", "10.244.2.1")], false);
+    rules.mesh = Some(MeshLink {
+        interface: interface("jaco0"),
+        own: [address("10.243.0.1"), address("fd00:b::1")].into(),
+        members: [address("10.243.0.2"), address("fd00:b::2")].into(),
+    });
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        rules.ingress.insert(IngressPort { protocol, port: 443 });
     }
     rules
 }
@@ -48,6 +80,17 @@ pub async fn firewall(firewall: &dyn Firewall) {
     firewall.apply(&second).await.expect("a ruleset is replaced");
     assert_eq!(read(firewall).await, Some(second.clone()), "nothing of the old ruleset is left");
 
+    let whole = whole();
+    firewall.apply(&whole).await.expect("a ruleset with everything in it is loaded");
+    assert_eq!(read(firewall).await, Some(whole.clone()), "everything is read back");
+    let mut torn = whole;
+    for bridge in torn.bridges.values_mut() {
+        bridge.scope = torn.scopes.keys().next().expect("it has scopes").clone();
+    }
+    let refused = firewall.apply(&torn).await;
+    assert!(matches!(refused, Err(NetError::Contradictory { .. })), "{refused:?}");
+
+    firewall.apply(&second).await.expect("a ruleset is replaced by a smaller one");
     let overlapping = ruleset(&[("a", &["10.244.0.0/16"]), ("b", &["10.244.3.0/24"])]);
     let refused = firewall.apply(&overlapping).await;
     assert!(matches!(refused, Err(NetError::OverlappingScopes { .. })), "{refused:?}");
@@ -62,7 +105,9 @@ pub async fn firewall(firewall: &dyn Firewall) {
 }
 
 async fn read(firewall: &dyn Firewall) -> Option<Ruleset> {
-    firewall.read().await.expect("the ruleset can be read back")
+    let loaded = firewall.read().await.expect("the ruleset can be read back")?;
+    assert_eq!(loaded.differences, [""; 0], "nothing is missing, changed or too much");
+    Some(loaded.ruleset)
 }
 
 /// Checks a mesh device. Leaves no interface behind.

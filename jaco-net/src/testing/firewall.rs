@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::{Firewall, NetError, Ruleset};
+use crate::{Firewall, Loaded, NetError, Ruleset};
 
 /// A firewall in memory that can be tampered with and can be made to fail.
 #[derive(Debug, Default)]
@@ -63,8 +63,8 @@ impl Firewall for FakeFirewall {
         Ok(())
     }
 
-    async fn read(&self) -> Result<Option<Ruleset>, NetError> {
-        Ok(self.kernel().loaded.clone())
+    async fn read(&self) -> Result<Option<Loaded>, NetError> {
+        Ok(self.kernel().loaded.clone().map(Loaded::exactly))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

@@ -52,7 +52,7 @@ pub(crate) async fn isolate(firewall: Arc<dyn Firewall>, isolation: watch::Sende
 
 /// Applies the rules unless the kernel holds exactly these.
 async fn load(firewall: &dyn Firewall, rules: &Ruleset) -> Result<(), jaco_net::NetError> {
-    if firewall.enforces() && firewall.read().await?.as_ref() == Some(rules) {
+    if firewall.enforces() && firewall.read().await?.is_some_and(|loaded| loaded.is(rules)) {
         return Ok(());
     }
     firewall.apply(rules).await

@@ -1,0 +1,212 @@
+//! Hears from the kernel when somebody changes the table.
+//!
+//! A wake carries nothing. Subscribes over netlink, in the namespace of the thread that subscribes;
+//! never asks and never changes anything. When notifications were lost, that is a wake too.
+
+use std::{
+    future::poll_fn,
+    io,
+    sync::{Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket, protocols::NETLINK_NETFILTER};
+use tokio::{sync::watch, task::AbortHandle};
+
+/// `NFNLGRP_NFTABLES`, the seventh group, as a bit.
+const NFTABLES: u32 = 1 << 6;
+/// What one datagram may be; one that is cut off counts as one that concerns us.
+const LONGEST: usize = 64 << 10;
+/// The pause before a lost subscription is made again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Wakes whoever subscribed when the table of this name may have changed.
+#[derive(Debug)]
+pub(super) struct Notifications {
+    table: &'static str,
+    changed: watch::Sender<u64>,
+    listener: Mutex<Option<AbortHandle>>,
+}
+
+impl Notifications {
+    pub(super) fn new(table: &'static str) -> Self {
+        Self { table, changed: watch::Sender::new(0), listener: Mutex::new(None) }
+    }
+
+    /// Everything that changes from now on wakes the receiver.
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = listener.as_ref().is_none_or(AbortHandle::is_finished);
+        if gone {
+            // Opened here and not by the task: what happens after this call is heard.
+            let socket = subscribed();
+            let task = listen(socket, self.table, self.changed.clone());
+            *listener = Some(tokio::spawn(task).abort_handle());
+        }
+        self.changed.subscribe()
+    }
+}
+
+impl Drop for Notifications {
+    fn drop(&mut self) {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = listener.take() {
+            task.abort();
+        }
+    }
+}
+
+fn subscribed() -> io::Result<TokioSocket> {
+    let mut socket = TokioSocket::new(NETLINK_NETFILTER)?;
+    socket.socket_mut().bind(&SocketAddr::new(0, NFTABLES))?;
+    Ok(socket)
+}
+
+async fn listen(
+    mut socket: io::Result<TokioSocket>,
+    table: &'static str,
+    changed: watch::Sender<u64>,
+) {
+    loop {
+        match &socket {
+            Ok(socket) => hear(socket, table, &changed).await,
+            Err(error) => {
+                tracing::warn!(%error, "changes of the firewall cannot be heard; looking each second");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        socket = subscribed();
+        // Only now: what happens after the look that this causes is heard.
+        changed.send_modify(|n| *n += 1);
+    }
+}
+
+/// Wakes at every burst of notifications, until the socket is lost or overrun.
+async fn hear(socket: &TokioSocket, table: &str, changed: &watch::Sender<u64>) {
+    let mut datagram = Vec::with_capacity(LONGEST);
+    loop {
+        let (mut heard, mut concerned) = (false, false);
+        let burst = poll_fn(|context| {
+            loop {
+                datagram.clear();
+                match socket.poll_recv(context, &mut datagram) {
+                    Poll::Ready(Ok(())) => concerned |= concerns(&datagram, table),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if heard => return Poll::Ready(Ok(())),
+                    Poll::Pending => return Poll::Pending,
+                }
+                heard = true;
+            }
+        });
+        let burst = burst.await;
+        if let Err(error) = burst {
+            tracing::debug!(%error, "notifications of the firewall were lost");
+            return;
+        }
+        if concerned {
+            changed.send_modify(|n| *n += 1);
+        }
+    }
+}
+
+/// Whether a datagram of notifications says anything about this table. What cannot be read does.
+///
+/// Each message is a `nlmsghdr`, a `nfgenmsg` and attributes; attribute 1 of every message about a
+/// table, or about something in one, is the name of the table.
+fn concerns(mut bytes: &[u8], table: &str) -> bool {
+    const HEADER: usize = 16;
+    const GENERIC: usize = 4;
+    /// `NFT_MSG_NEWGEN`: ends every transaction, and is about none.
+    const NEW_GENERATION: u16 = 15;
+    const NFTABLES_SUBSYSTEM: u16 = 10;
+    while !bytes.is_empty() {
+        let Some(length) = number(bytes, 0, 4) else { return true };
+        let Some(kind) = number(bytes, 4, 2) else { return true };
+        let Some(message) = bytes.get(..length).filter(|m| m.len() >= HEADER) else { return true };
+        bytes = bytes.get(aligned(length)..).unwrap_or_default();
+        if kind == usize::from(NFTABLES_SUBSYSTEM << 8 | NEW_GENERATION) {
+            continue;
+        }
+        match message.get(HEADER + GENERIC..).and_then(first_name) {
+            Some(name) if name != table.as_bytes() => {}
+            _ => return true,
+        }
+    }
+    false
+}
+
+/// The text of attribute 1.
+fn first_name(mut attributes: &[u8]) -> Option<&[u8]> {
+    /// Two bits of an attribute's type are flags.
+    const KIND: usize = 0x3fff;
+    loop {
+        let length = number(attributes, 0, 2)?;
+        let kind = number(attributes, 2, 2)? & KIND;
+        let value = attributes.get(4..length)?;
+        if kind == 1 {
+            return value.strip_suffix(&[0]);
+        }
+        attributes = attributes.get(aligned(length)..)?;
+    }
+}
+
+/// A number in the byte order of this machine.
+fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
+    match *bytes.get(at..at + width)? {
+        [a, b] => Some(u16::from_ne_bytes([a, b]).into()),
+        [a, b, c, d] => usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok(),
+        _ => None,
+    }
+}
+
+/// Netlink begins everything at a multiple of four.
+fn aligned(length: usize) -> usize {
+    length.next_multiple_of(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(4 + value.len()).unwrap();
+        let mut out = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        out.extend(value);
+        out.resize(aligned(out.len()), 0);
+        out
+    }
+
+    fn message(kind: u16, attributes: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(20 + attributes.len()).unwrap();
+        let mut out = length.to_ne_bytes().to_vec();
+        out.extend((10 << 8 | kind).to_ne_bytes());
+        out.extend([0; 10]);
+        out.extend([1, 0, 0, 0]);
+        out.extend(attributes);
+        out
+    }
+
+    #[test]
+    fn only_messages_about_the_table_concern_it() {
+        let ours = message(6, &[attribute(3, b"x\0"), attribute(1, b"jaco\0")].concat());
+        let theirs = message(6, &attribute(1, b"filter\0"));
+        let longer = message(6, &attribute(1, b"jaco_reference\0"));
+        let generation = message(15, &attribute(1, &[0, 0, 0, 9]));
+        assert!(concerns(&ours, "jaco"));
+        assert!(!concerns(&theirs, "jaco"));
+        assert!(!concerns(&longer, "jaco"));
+        assert!(!concerns(&generation, "jaco"));
+        assert!(concerns(&[theirs.clone(), generation, ours].concat(), "jaco"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_concern_us() {
+        let theirs = message(6, &attribute(1, b"filter\0"));
+        for end in 1..theirs.len() {
+            assert!(concerns(&theirs[..end], "jaco"), "cut after {end} bytes");
+        }
+        assert!(concerns(&message(6, &[]), "jaco"), "without a name");
+        assert!(concerns(&[0; 64], "jaco"), "of no length");
+    }
+}

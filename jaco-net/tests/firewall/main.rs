@@ -1,0 +1,11 @@
+//! The kernel's firewall meets real packets. Needs root; says so when it is skipped.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod drift;
+mod edges;
+mod flows;
+mod lab;
+mod model;
+mod replace;
+mod scale;
+mod volley;
