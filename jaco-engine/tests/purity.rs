@@ -25,6 +25,7 @@ const DECIDING: &[&str] = &[
     "jaco-net/src/firewall/interface.rs",
     "jaco-net/src/firewall/listing.rs",
     "jaco-net/src/firewall/loaded.rs",
+    "jaco-net/src/firewall/pins.rs",
     "jaco-net/src/firewall/policy.rs",
     "jaco-net/src/firewall/render.rs",
     "jaco-net/src/firewall/sets.rs",

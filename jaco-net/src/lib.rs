@@ -8,10 +8,10 @@ pub mod mesh;
 pub mod testing;
 
 pub use error::NetError;
-#[cfg(feature = "kernel")]
-pub use firewall::NftFirewall;
 pub use firewall::{
     Bridge, Contradiction, Firewall, IngressPort, InterfaceName, InvalidInterfaceName, Loaded,
     MeshLink, NoFirewall, Packet, Path, Payload, Ruleset, Scope, Verdict,
 };
+#[cfg(feature = "kernel")]
+pub use firewall::{EngineChains, NftFirewall};
 pub use mesh::{MeshConfig, MeshDevice, MeshKind, MeshPeer, PeerChange, PrivateKey, PublicKey};

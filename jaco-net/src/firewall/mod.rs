@@ -6,6 +6,8 @@
 //! ruleset.
 
 mod check;
+#[cfg(feature = "kernel")]
+mod engine;
 mod interface;
 #[cfg(feature = "kernel")]
 mod listing;
@@ -13,6 +15,8 @@ mod loaded;
 #[cfg(feature = "kernel")]
 mod nft;
 mod none;
+#[cfg(feature = "kernel")]
+mod pins;
 mod policy;
 #[cfg(feature = "kernel")]
 mod program;
@@ -28,6 +32,8 @@ use async_trait::async_trait;
 use tokio::sync::watch as channel;
 
 pub use check::Contradiction;
+#[cfg(feature = "kernel")]
+pub use engine::EngineChains;
 pub use interface::{InterfaceName, InvalidInterfaceName};
 pub use loaded::Loaded;
 #[cfg(feature = "kernel")]

@@ -3,6 +3,7 @@
 
 mod drift;
 mod edges;
+mod engine;
 mod flows;
 mod lab;
 mod model;
