@@ -57,6 +57,11 @@ impl Test {
             if !has("docker-compose") {
                 say::loud("SKIPPED comparing manifests with docker-compose: `cargo xtask setup`");
             }
+            if !(is_root() && has("ip") && has("nft")) {
+                say::loud(
+                    "SKIPPED sending packets through the firewall: needs root, `ip` and `nft`",
+                );
+            }
             step(&mut steps, "Documentation tests", || {
                 run(&mut cargo(&["test", "-q", "--workspace", "--doc"]))
             });

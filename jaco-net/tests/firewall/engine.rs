@@ -36,7 +36,7 @@ fn tool(lab: &Lab, program: &str, arguments: &[&str]) -> String {
 fn found(program: &str) -> bool {
     let run = Command::new(program).arg("--version").stdout(Stdio::null()).status();
     if run.is_err() {
-        eprintln!("SKIPPED: there is no {program}: install iptables");
+        lab::skip(&format!("there is no {program}: install iptables"));
     }
     run.is_ok()
 }
