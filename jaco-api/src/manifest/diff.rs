@@ -167,7 +167,8 @@ fn fields<V: Serialize>(value: Option<&V>) -> Fields {
     }
     // What repeats another field or is derived from one.
     out.retain(|k, _| {
-        !k.starts_with("references.") && !matches!(k.as_str(), "stateful" | "volumes" | "files")
+        let repeated = matches!(k.as_str(), "stateful" | "volumes" | "files" | "beside.lead");
+        !k.starts_with("references.") && !repeated
     });
     out
 }

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterId, ContainerSpec, DeploymentName, FileContent, Mode, NetworkName, NetworkSpec,
+    Beside, ClusterId, ContainerSpec, DeploymentName, FileContent, Mode, NetworkName, NetworkSpec,
     NodeName, Observation, ReplicaId, RestartPolicy, Span, Timestamp,
 };
 
@@ -65,6 +65,8 @@ pub struct AssignedReplica {
     pub retired: BTreeMap<u64, Arc<ContainerSpec>>,
     /// How long after its start a container must be of use.
     pub start_limit: Span,
+    /// The container on this node that its own is made beside.
+    pub beside: Option<Beside>,
     /// When it is started again after an exit.
     pub restart: RestartPolicy,
     /// Runs for ever, or to completion.

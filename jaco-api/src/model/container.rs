@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BlockIo, CgroupMode, Device, DeviceRequest, Digest, FileMount, Hook, HostNamespace, IpcMode,
-    NetworkName, Span,
+    NetworkName, Sharing, Span,
 };
 
 /// When the image is fetched.
@@ -308,7 +308,7 @@ pub struct ContainerSpec {
     /// Secrets and configs, by target.
     #[serde(skip_serializing_if = "is_default")]
     pub files: Vec<FileMount>,
-    /// Networks; empty with `network_mode` set.
+    /// Networks; empty with `network_mode` set, and with the network of another container.
     #[serde(skip_serializing_if = "is_default")]
     pub networks: Vec<Attachment>,
     /// `none`, or absent for the networks above.
@@ -419,6 +419,9 @@ pub struct ContainerSpec {
     /// Logging of the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logging: Option<Logging>,
+    /// What it shares with the container that it lives beside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Sharing>,
     /// Digests of the networks and volumes it references, so that their change is a change of it.
     #[serde(skip_serializing_if = "is_default")]
     pub references: BTreeMap<String, Digest>,

@@ -233,6 +233,17 @@ pub enum Slot {
     Node(NodeName),
 }
 
+impl Slot {
+    /// The number of a numbered replica.
+    #[must_use]
+    pub fn index(&self) -> Option<u32> {
+        match self {
+            Self::Index(index) => Some(*index),
+            Self::Node(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

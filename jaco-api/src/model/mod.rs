@@ -8,6 +8,7 @@ mod actor;
 mod assignment;
 mod audit;
 mod bind_allowlist;
+mod companion;
 mod container;
 mod cron;
 mod deployment;
@@ -33,6 +34,7 @@ pub use actor::{Actor, Principal, Role};
 pub use assignment::{AssignedFile, AssignedNetwork, AssignedReplica, Assignment, Intent};
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
 pub use bind_allowlist::{BindAllowlist, InvalidBindAllowlist};
+pub use companion::{Beside, Borrowed, Sharing};
 pub use container::*;
 pub use cron::{Concurrency, CronSchedule, CronStatus, Run, RunFate, RunState, RunStatus, Ticks};
 pub use deployment::{

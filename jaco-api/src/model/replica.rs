@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeploymentName, Digest, Intent, NodeId, NodeName, Observation, Reason, ReplicaId, ReplicaState,
-    Sealed, Timestamp,
+    Beside, DeploymentName, Digest, Intent, NodeId, NodeName, Observation, Reason, ReplicaId,
+    ReplicaState, Sealed, Timestamp,
 };
 
 /// Fetching an image before the running container is stopped for it.
@@ -64,6 +64,9 @@ pub struct Replica {
     /// The tick that it is the run of, if its service runs at times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick: Option<Timestamp>,
+    /// The container of its lead that its own is made beside, if its service is a companion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
 }
 
 impl Replica {

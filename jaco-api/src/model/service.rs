@@ -234,6 +234,10 @@ pub struct ServiceSchedule {
     /// When it runs, if it runs at times instead of always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<CronSchedule>,
+    /// The service whose containers its own live beside: each of its replicas is where one of that
+    /// service is. What it asks of a node is in the schedule of that service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<ServiceName>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
@@ -255,11 +259,11 @@ impl ServiceSchedule {
         self.rollback.as_ref().filter(|_| back).unwrap_or(&self.update)
     }
 
-    /// Whether a replacement is the next generation of the same replica (stop-first and global)
-    /// rather than a new replica (start-first).
+    /// Whether a replacement is the next generation of the same replica (stop-first, global and
+    /// companions) rather than a new replica (start-first).
     #[must_use]
     pub fn replaces_in_place(&self) -> bool {
-        self.is_global() || self.update.order == UpdateOrder::StopFirst
+        self.is_global() || self.beside.is_some() || self.update.order == UpdateOrder::StopFirst
     }
 
     /// Whether its data, its hosts or its kind tie a replica to its node: it is placed elsewhere only

@@ -3,8 +3,8 @@
 use jaco_api::{
     manifest::privileges,
     model::{
-        BindAllowlist, DependencyCondition, FailureAction, Healthcheck, Mode, MountSource,
-        Placement, Protocol, PullPolicy, RestartCondition, Span, TlsMode, UpdateOrder,
+        BindAllowlist, Borrowed, DependencyCondition, FailureAction, Healthcheck, IpcMode, Mode,
+        MountSource, Placement, Protocol, PullPolicy, RestartCondition, Span, TlsMode, UpdateOrder,
     },
 };
 
@@ -260,6 +260,70 @@ networks:
     let replaced = resolved(jaco, compose, &Memory::default()).document;
     assert_eq!(replaced.services["web"].1.networks.len(), 1);
     assert!(!replaced.networks.contains_key("front"));
+}
+
+#[test]
+fn a_service_lives_beside_another_one() {
+    let compose = r#"
+services:
+  app:
+    image: a
+    network_mode: service:vpn
+    pid: "service:vpn"
+    ipc: service:vpn
+    volumes_from: ["vpn:ro"]
+    volumes: [own:/own]
+    depends_on: {vpn: {condition: service_healthy}}
+    deploy: {resources: {reservations: {cpus: '0.5', memory: 64M}}}
+  logs: {image: l, volumes_from: [vpn]}
+  vpn:
+    image: v
+    volumes: [data:/data]
+    deploy: {replicas: 2, resources: {reservations: {cpus: '1'}}, placement: {constraints: [node.labels.a == b]}}
+volumes: {own: , data: }
+"#;
+    let document = document(compose);
+    let (vpn, vpn_spec) = &document.services["vpn"];
+    let (app, app_spec) = &document.services["app"];
+    let (logs, logs_spec) = &document.services["logs"];
+    let sharing = app_spec.beside.as_ref().unwrap();
+    assert_eq!(sharing.lead.as_str(), "vpn");
+    assert!(sharing.network && sharing.pid && sharing.ipc);
+    assert_eq!(sharing.volumes, Some(Borrowed::ReadOnly));
+    let logs_sharing = logs_spec.beside.as_ref().unwrap();
+    assert_eq!(logs_sharing.volumes, Some(Borrowed::AsMounted));
+    assert!(!logs_sharing.network && !logs_sharing.pid && !logs_sharing.ipc);
+    // One has its lead's network, the other one its own.
+    assert!(app_spec.networks.is_empty() && app_spec.network_mode.is_none());
+    assert_eq!(logs_spec.networks.len(), 1);
+    // Its lead asks for a place for all of them, and lets them in.
+    assert_eq!(vpn.volumes, ["jaco_shop_data", "jaco_shop_own"]);
+    assert_eq!((vpn.reserved_cpu_millis, vpn.reserved_memory_bytes), (1500, 64 << 20));
+    assert_eq!(vpn_spec.ipc, Some(IpcMode::Shareable));
+    assert!(vpn.stateful && vpn.beside.is_none());
+    for companion in [app, logs] {
+        assert_eq!(companion.beside.as_ref().unwrap().as_str(), "vpn");
+        assert_eq!((companion.replicas, companion.reserved_cpu_millis), (2, 0));
+        assert_eq!(companion.update.order, UpdateOrder::StopFirst);
+        assert!(companion.constraints.is_empty() && companion.placement.is_none());
+    }
+    assert_eq!(app.depends_on["vpn"], DependencyCondition::Healthy);
+    assert_eq!(logs.depends_on["vpn"], DependencyCondition::Started);
+    // None of that is access to the host.
+    assert!(privileges(app_spec, &BindAllowlist::default()).is_empty());
+}
+
+#[test]
+fn a_lead_with_the_data_of_its_companion_is_replaced_stop_first() {
+    let compose = "services:\n  app: {image: a, network_mode: 'service:vpn', volumes: [data:/data]}\n  \
+                   vpn: {image: v}\nvolumes: {data: }\n";
+    let document = document(compose);
+    assert_eq!(document.services["vpn"].0.update.order, UpdateOrder::StopFirst);
+    assert!(document.services["vpn"].0.stateful);
+    // Without data the new pair comes first.
+    let without = compose.replace(", volumes: [data:/data]", "");
+    let document = self::document(&without);
+    assert_eq!(document.services["vpn"].0.update.order, UpdateOrder::StartFirst);
 }
 
 #[test]

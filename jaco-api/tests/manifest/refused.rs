@@ -244,7 +244,6 @@ fn the_top_of_a_compose_file() {
             "of old formats",
             "services: {web: {image: a, log_driver: x, log_opt: {}, net: host, volume_driver: x, dockerfile: y}}\n"
         ),
-        ("not built yet", "services: {web: {image: a, volumes_from: [b]}}\n"),
         (
             "networks",
             "services: {web: {image: a}}\nnetworks: {a: {external: true}, b: {ipam: {}}, c: {driver: macvlan}, d: {driver: overlay}, e: {enable_ipv6: true}, f: text}\n"
@@ -333,7 +332,12 @@ fn attributes_of_a_service() {
         ("fixed address", "networks: {default: {ipv4_address: 10.0.0.1}}"),
         ("networks and mode", "networks: [default]\n    network_mode: none"),
         ("host network", "network_mode: host"),
-        ("service network", "network_mode: service:db"),
+        (
+            "service network",
+            "network_mode: 'service:'\n    pid: 'service:'\n    ipc: container:x\n    uts: service:x"
+        ),
+        ("container network", "network_mode: container:db"),
+        ("volumes of others", "volumes_from: [container:x, 'db:rx', ':ro', db, 'db:ro', [x]]"),
         ("limits", "ulimits: {nofile: {soft: 5, hard: 2}, nproc: {soft: 1}, core: x}"),
         ("pull policy and platform", "pull_policy: build\n    platform: arm"),
         (
@@ -346,6 +350,108 @@ fn attributes_of_a_service() {
         ),
         ("env files", "env_file: [missing.env, {path: a, format: json}, {required: false}, [x]]"),
     ]));
+}
+
+#[test]
+fn services_beside_others() {
+    let both = |services: &str, jaco: &str| {
+        let services = services.replace("{image}", "image: busybox");
+        (format!("deployment: shop\n{jaco}"), format!("services:\n{services}"))
+    };
+    let cases: Vec<(&str, (String, String))> = vec![
+        ("itself", both("  a: {{image}, network_mode: service:a}\n", "")),
+        ("unknown", both("  app: {{image}, pid: service:vpm}\n  vpn: {{image}}\n", "")),
+        (
+            "left out",
+            both("  app: {{image}, ipc: service:vpn}\n  vpn: {{image}, profiles: [x]}\n", ""),
+        ),
+        (
+            "two",
+            both(
+                "  app:\n    image: busybox\n    network_mode: service:vpn\n    volumes_from: [vpn, db]\n  \
+                 vpn: {{image}}\n  db: {{image}}\n",
+                "",
+            ),
+        ),
+        (
+            "a row",
+            both(
+                "  a: {{image}, network_mode: service:b}\n  b: {{image}, pid: service:c}\n  c: {{image}}\n",
+                "",
+            ),
+        ),
+        (
+            "each beside the other",
+            both("  a: {{image}, network_mode: service:b}\n  b: {{image}, pid: service:a}\n", ""),
+        ),
+        (
+            "a circle",
+            both("  a: {{image}, network_mode: service:b}\n  b: {{image}, depends_on: [a]}\n", ""),
+        ),
+        (
+            "what belongs to a network",
+            both(
+                "  app:\n    image: busybox\n    network_mode: service:vpn\n    networks: [default]\n    \
+                 ports: ['8080:80']\n    expose: [80]\n    hostname: h\n    extra_hosts: ['a=10.0.0.1']\n    \
+                 dns: 10.0.0.2\n    dns_search: x\n    dns_opt: ['ndots:1']\n    links: [vpn]\n  vpn: {{image}}\n",
+                "services: [{name: app, networks: [default]}]\nroutes: [{domain: a.example, service: app, port: 80}]\n",
+            ),
+        ),
+        (
+            "what its lead decides",
+            both(
+                "  app:\n    image: busybox\n    network_mode: service:vpn\n    \
+                 labels: {jaco.io/singleton: 'true', jaco.io/reschedule-after: 1m}\n    deploy:\n      \
+                 replicas: 3\n      placement: {constraints: [node.labels.a == b]}\n      \
+                 update_config: {order: start-first}\n  vpn: {{image}, deploy: {replicas: 2}}\n",
+                "services: [{name: app, placement: spread, constraints: [node.labels.c == d], schedule: '@daily'}]\n",
+            ),
+        ),
+        (
+            "everywhere",
+            both(
+                "  app: {{image}, pid: service:vpn, deploy: {mode: global}}\n  vpn: {{image}}\n",
+                "",
+            ),
+        ),
+        (
+            "a number beside what is everywhere",
+            both(
+                "  app: {{image}, pid: service:vpn, deploy: {replicas: 2}}\n  \
+                 vpn: {{image}, deploy: {mode: global}}\n",
+                "",
+            ),
+        ),
+        (
+            "another number in jaco.yaml",
+            both(
+                "  app: {{image}, pid: service:vpn}\n  vpn: {{image}}\n",
+                "services: [{name: vpn, replicas: 2}, {name: app, replicas: 1}]\n",
+            ),
+        ),
+        (
+            "what ends",
+            both(
+                "  app: {{image}, pid: service:job}\n  \
+                 job: {{image}, deploy: {restart_policy: {condition: none}}}\n  \
+                 more: {{image}, pid: service:timed}\n  timed: {{image}}\n",
+                "services: [{name: timed, schedule: '@daily'}]\n",
+            ),
+        ),
+        (
+            "memory that is not shared",
+            both(
+                "  a: {{image}, ipc: service:vpn}\n  vpn: {{image}, ipc: private}\n  \
+                 b: {{image}, ipc: service:db}\n  db: {{image}, ipc: none}\n",
+                "",
+            ),
+        ),
+    ];
+    let cases: Vec<_> = cases
+        .iter()
+        .map(|(title, (jaco, compose))| (*title, jaco.as_str(), compose.as_str()))
+        .collect();
+    golden!(transcript(&cases));
 }
 
 #[test]

@@ -2,7 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ServiceDraft, named, toplevel::texts};
+use super::{
+    ServiceDraft,
+    join::{self, Shared},
+    named,
+    toplevel::texts,
+};
 use crate::manifest::{
     fields::{Schema, accepted, rejected},
     report::{Mark, Report, cut},
@@ -136,14 +141,19 @@ pub(super) fn network_mode(draft: &mut ServiceDraft, node: &Node, report: &mut R
             "`network_mode: host` is not supported: it would leave the deployment's networks",
             "publish the ports, or declare a route in jaco.yaml",
         ),
-        m if m.starts_with("service:") => {
-            report.error(node.mark, "`network_mode: service:…` is not supported yet");
-        }
         m if m.starts_with("container:") => report.error_hint(
             node.mark,
             "`network_mode: container:…` is not supported: containers have no fixed name",
-            "join a common network",
+            "name a service: `service:<name>`",
         ),
-        _ => drop(values::wrong::<()>(node, "none, or left out", report)),
+        m => match m.strip_prefix("service:") {
+            Some(name) => {
+                draft.network_mode = Some(node.mark);
+                join::service(draft, name, Shared::Network, node.mark, report);
+            }
+            None => {
+                values::wrong::<()>(node, "none, service:<name>, or left out", report);
+            }
+        },
     }
 }

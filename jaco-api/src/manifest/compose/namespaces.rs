@@ -1,6 +1,9 @@
 //! What a container shares with its host or other containers, and what runs it.
 
-use super::ServiceDraft;
+use super::{
+    ServiceDraft,
+    join::{self, Shared},
+};
 use crate::{
     manifest::{
         report::{Mark, Report, cut},
@@ -10,19 +13,29 @@ use crate::{
     model::{CgroupMode, HostNamespace, IpcMode},
 };
 
+/// Takes `service:<name>` and refuses `container:…`; true when it was one of them.
+fn joined(draft: &mut ServiceDraft, node: &Node, shared: Shared, report: &mut Report<'_>) -> bool {
+    match node.as_text().and_then(|text| text.split_once(':')) {
+        Some(("service", name)) => join::service(draft, name, shared, node.mark, report),
+        Some(("container", _)) => {
+            let key = report.subject();
+            let message = format!("{key} cannot name a container: containers have no fixed name");
+            report.error_hint(node.mark, message, "name a service: `service:<name>`");
+        }
+        _ => return false,
+    }
+    true
+}
+
 /// One of these words; empty is as good as absent, and what names another container is refused.
 fn mode<T: Copy>(node: &Node, words: &[(&'static str, T)], report: &mut Report<'_>) -> Option<T> {
     let text = node.as_text()?;
     let key = report.subject();
     match text.split_once(':') {
         None if text.is_empty() => None,
-        Some(("service", _)) => {
-            report.error(node.mark, format!("{key} with `service:…` is not supported yet"));
-            None
-        }
-        Some(("container", _)) => {
-            let message = format!("{key} cannot name a container: containers have no fixed name");
-            report.error_hint(node.mark, message, "name a service: `service:<name>`");
+        Some((kind @ ("service" | "container"), _)) => {
+            let message = format!("{key} cannot be that of another {kind}");
+            report.error_hint(node.mark, message, "remove it");
             None
         }
         _ => values::one_of(node, words, report),
@@ -35,6 +48,9 @@ fn host(node: &Node, report: &mut Report<'_>) -> Option<HostNamespace> {
 
 /// Decodes `ipc`.
 pub(super) fn ipc(draft: &mut ServiceDraft, node: &Node, report: &mut Report<'_>) {
+    if joined(draft, node, Shared::Ipc, report) {
+        return;
+    }
     let words = [
         ("host", IpcMode::Host),
         ("shareable", IpcMode::Shareable),
@@ -47,6 +63,9 @@ pub(super) fn ipc(draft: &mut ServiceDraft, node: &Node, report: &mut Report<'_>
 
 /// Decodes `pid`.
 pub(super) fn pid(draft: &mut ServiceDraft, node: &Node, report: &mut Report<'_>) {
+    if joined(draft, node, Shared::Pid, report) {
+        return;
+    }
     draft.spec.pid = host(node, report);
     draft.privileged_at.extend(draft.spec.pid.map(|_| node.mark));
 }

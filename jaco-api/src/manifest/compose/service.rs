@@ -7,13 +7,13 @@ mod run;
 
 use self::{limits::LIMITS, network::NETWORK, rights::RIGHTS, run::RUN};
 use super::{
-    AttachmentDraft, DependencyDraft, DeployDraft, FileUseDraft, LinkDraft, MountDraft, attach,
-    deploy, host, image, namespaces,
+    AttachmentDraft, DependencyDraft, DeployDraft, FileUseDraft, JoinDraft, LinkDraft, MountDraft,
+    OF_NETWORK, attach, deploy, host, image, join, namespaces,
     undecoded::{CREDENTIAL_SPEC, MODELS, NO_MODELS, NO_PROVIDER, PROVIDER},
 };
 use crate::{
     manifest::{
-        fields::{Attribute, Schema, accepted, count, joined, legacy, planned, rejected},
+        fields::{Attribute, Schema, accepted, count, joined, legacy, rejected},
         report::{Mark, Report},
         values,
         yaml::{Node, Value},
@@ -42,6 +42,12 @@ pub(in crate::manifest) struct ServiceDraft {
     pub(in crate::manifest) old_resources: Resources,
     pub(in crate::manifest) profiles: Vec<String>,
     pub(in crate::manifest) network_mode: Option<Mark>,
+    /// Services that it shares something with.
+    pub(in crate::manifest) joins: Vec<JoinDraft>,
+    /// What it sets of a network of its own.
+    pub(in crate::manifest) of_network: Vec<(&'static str, Mark)>,
+    /// Where it says on which nodes it may be.
+    pub(in crate::manifest) placement_at: Option<Mark>,
     /// Where it asks for rights that equal access to the host.
     pub(in crate::manifest) privileged_at: Vec<Mark>,
     pub(super) image: Option<Mark>,
@@ -69,6 +75,13 @@ pub(super) fn decode(mark: Mark, node: &Node, report: &mut Report<'_>) -> Option
             None => {}
         }
     }
+    let set = |key: &&'static str| node.get(key).filter(|n| !n.is_null()).map(|n| (*key, n.mark));
+    draft.of_network = OF_NETWORK.iter().filter_map(set).collect();
+    draft.placement_at = node
+        .get("deploy")
+        .and_then(|d| d.get("placement"))
+        .filter(|n| !n.is_null())
+        .map(|n| n.mark);
     draft.spec.device_requests.append(&mut draft.deploy.reservations.devices);
     image::settle_refresh(&mut draft, report);
     super::limits::check(mark, &draft, report);
@@ -98,6 +111,11 @@ const REST: &[Attribute<ServiceDraft>] = &[
     accepted("scale", "How many replicas, where `deploy.replicas` says nothing.", |s, n, r| {
         s.deploy.scale = deploy::replicas(n, r)
     }),
+    accepted(
+        "volumes_from",
+        "Mounts what another service mounts, as `service` or `service:ro`; each of its replicas is then beside one of that service.",
+        join::volumes_from,
+    ),
     // Of old formats.
     legacy("log_driver", "Log driver.", "write `logging: {driver: …}`"),
     legacy("log_opt", "Options of the log driver.", "write `logging: {options: …}`"),
@@ -157,8 +175,6 @@ const REST: &[Attribute<ServiceDraft>] = &[
         "mount the socket as a volume, with the label that allows it",
     ),
     rejected("mac_address", "Hardware address of the container.", attach::ONE_MAC, "remove it"),
-    // Not yet.
-    planned("volumes_from", "Mounts what another service mounts."),
 ];
 
 /// A set of texts.

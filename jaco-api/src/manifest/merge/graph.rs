@@ -83,6 +83,10 @@ impl<'a> Merge<'a, '_, '_> {
                 }
             }
         }
+        // A companion's container is made in what its lead's has.
+        for (companion, (lead, mark)) in &self.leads {
+            edges.entry(companion).or_default().entry(lead.as_str()).or_insert(*mark);
+        }
         let edges = edges.into_iter().map(|(k, v)| (k, v.into_iter().collect())).collect();
         self.check_circles(&edges);
     }

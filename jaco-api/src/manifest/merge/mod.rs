@@ -3,6 +3,7 @@
 //! Input: the drafts of both files. Output: the [`ManifestDocument`], meaningful only when neither
 //! report holds an error.
 
+mod companions;
 mod cron;
 mod files;
 mod graph;
@@ -38,6 +39,8 @@ pub(super) struct Merge<'a, 'j, 'c> {
     overrides: BTreeMap<&'a str, &'a OverrideDraft>,
     /// Services that are deployed: all but those of a profile that nobody names.
     enabled: BTreeSet<&'a str>,
+    /// The services beside whose containers those of others live, by companion, and where that is said.
+    leads: BTreeMap<&'a str, (&'a ServiceName, Mark)>,
     /// Networks and volumes that can be referenced, with their digests: worked out once, however
     /// often they are.
     networks: BTreeMap<NetworkName, (NetworkSpec, Digest)>,
@@ -66,6 +69,7 @@ pub(super) fn merge<'a>(
         volumes: storage::declared(&deployment, compose),
         overrides: BTreeMap::new(),
         enabled: BTreeSet::new(),
+        leads: BTreeMap::new(),
         deployment,
         compose,
         jaco,
@@ -75,6 +79,7 @@ pub(super) fn merge<'a>(
     };
     merge.overrides = merge.overrides();
     merge.enabled = merge.enabled();
+    merge.leads = merge.leads();
     let document = merge.document();
     let failed = merge.jaco_report.failed() || merge.report.failed();
     (!failed).then_some(document)
@@ -148,6 +153,7 @@ impl<'a> Merge<'a, '_, '_> {
             document.services.insert(name.clone(), (schedule, spec));
         }
         self.link_aliases(&mut document.services);
+        self.join_leads(&mut document.services);
         self.check_dependencies();
         self.check_published();
         document.routes = self.routes();

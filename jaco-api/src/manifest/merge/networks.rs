@@ -6,7 +6,7 @@ use super::{Merge, digest, override_of};
 use crate::{
     error::ErrorCode,
     manifest::{
-        compose::{AttachmentDraft, ComposeDraft, ServiceDraft},
+        compose::{AttachmentDraft, ComposeDraft, ServiceDraft, Shared},
         report::{Mark, Report, cut},
         suggest,
     },
@@ -25,6 +25,16 @@ impl Merge<'_, '_, '_> {
         used: &mut BTreeMap<NetworkName, NetworkSpec>,
     ) {
         let replaced = override_of(self, name).and_then(|o| o.networks.as_ref());
+        if draft.joins.iter().any(|j| j.shared == Shared::Network) {
+            self.check_shared_network(name, draft);
+            if let Some((_, mark)) = replaced.and_then(|all| all.first()) {
+                self.jaco_report.within("services", |report| {
+                    let message = format!("`{name}` has the network of another service");
+                    report.error_hint(*mark, message, "put `networks` on that one");
+                });
+            }
+            return;
+        }
         if let Some(mode) = draft.network_mode {
             let mut refuse = |mark| {
                 self.report.within(path, |report| {

@@ -6,6 +6,7 @@ use super::{Merge, unknown_service};
 use crate::{
     error::ErrorCode,
     manifest::{
+        compose::Shared,
         jaco::RouteDraft,
         report::{Mark, cut},
     },
@@ -89,7 +90,16 @@ impl Merge<'_, '_, '_> {
     }
 
     fn check_reachable(&mut self, service: &str, mark: Mark, path: &str) {
-        let isolated = self.compose.services.get(service).is_some_and(|s| s.network_mode.is_some());
+        let Some(draft) = self.compose.services.get(service) else { return };
+        if let Some(join) = draft.joins.iter().find(|j| j.shared == Shared::Network) {
+            return self.jaco_report.within(path, |report| {
+                let lead = cut(&join.service);
+                let message =
+                    format!("`{}` has no address of its own, but that of `{lead}`", cut(service));
+                report.error_hint(mark, message, format!("write `service: {lead}`"));
+            });
+        }
+        let isolated = draft.network_mode.is_some();
         if isolated {
             self.jaco_report.within(path, |report| {
                 let message =

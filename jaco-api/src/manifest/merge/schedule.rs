@@ -6,7 +6,7 @@ use super::{Merge, override_of, storage::Storage};
 use crate::{
     error::ErrorCode,
     manifest::{
-        compose::{DeployDraft, ServiceDraft, UpdateDraft},
+        compose::{DeployDraft, ServiceDraft, Shared, UpdateDraft},
         jaco::{Kind, OverrideDraft},
         report::Mark,
     },
@@ -81,6 +81,7 @@ impl Merge<'_, '_, '_> {
                 n => n,
             },
             cron,
+            beside: None,
         }
     }
 
@@ -229,7 +230,9 @@ impl Merge<'_, '_, '_> {
         // Entries of which a port is told: the others of a range have the same cause.
         let mut told = BTreeSet::new();
         for (name, draft) in &compose.services {
-            if !self.enabled.contains(name.as_str()) {
+            // That a companion publishes none of its own is told already.
+            let shared = draft.joins.iter().any(|j| j.shared == Shared::Network);
+            if shared || !self.enabled.contains(name.as_str()) {
                 continue;
             }
             for (port, mark) in &draft.ports {

@@ -16,7 +16,7 @@ pub(super) const NETWORK: &[Attribute<ServiceDraft>] = &[
     ),
     accepted(
         "network_mode",
-        "`none`: no network at all. `bridge` is accepted with a notice; `host` is refused.",
+        "`none`: no network at all. `service:<name>`: that of another service, beside whose replicas its own are. `bridge` is accepted with a notice; `host` is refused.",
         attach::network_mode,
     ),
     accepted(

@@ -53,12 +53,12 @@ pub(super) const RIGHTS: &[Attribute<ServiceDraft>] = &[
     ),
     accepted(
         "ipc",
-        "Shared memory and message queues: `private`, `shareable`, `none` (no `/dev/shm`) or `host`, which needs the label that allows it.",
+        "Shared memory and message queues: `private`, `shareable`, `none` (no `/dev/shm`), `service:<name>` for those of another service, or `host`, which needs the label that allows it.",
         namespaces::ipc,
     ),
     accepted(
         "pid",
-        "`host`: it sees the processes of the host. Needs the label that allows it.",
+        "`service:<name>`: it sees the processes of another service, beside whose replicas its own are. `host`: those of the host; needs the label that allows it.",
         namespaces::pid,
     ),
     accepted(
