@@ -22,16 +22,19 @@ pub fn describe(state: &State, admitted: &Admitted, differences: &mut Vec<Differ
         .flat_map(|r| r.services.keys())
         .filter(|name| !admitted.command().services.contains_key(*name))
         .collect();
-    let wanted = services.map(|(name, (schedule, digest))| {
+    let planned = services.map(|(name, (schedule, digest))| {
         let old = before.and_then(|r| r.services.get(name));
         let replaced = old.is_some_and(|o| o.container != *digest);
-        (name, effect(state, deployment, name, old, schedule, replaced))
+        // There are as many companions as there are of what they live beside.
+        let lead = schedule.beside.as_ref().and_then(|l| admitted.command().services.get(l));
+        let count = wanted(state, lead.map_or(schedule, |(lead, _)| lead));
+        (name, effect(state, (deployment, name), old, (schedule, count), replaced))
     });
     let gone = removed.into_iter().map(|name| {
         let count = running(state, deployment, name);
         (name, (count > 0).then(|| format!("{} removed", replicas(count))))
     });
-    for (name, effect) in wanted.chain(gone) {
+    for (name, effect) in planned.chain(gone) {
         let Some(effect) = effect else { continue };
         let subject = format!("service {name}");
         match differences.iter_mut().find(|d| d.subject == subject) {
@@ -48,14 +51,12 @@ pub fn describe(state: &State, admitted: &Admitted, differences: &mut Vec<Differ
 
 fn effect(
     state: &State,
-    deployment: &DeploymentName,
-    name: &ServiceName,
+    (deployment, name): (&DeploymentName, &ServiceName),
     old: Option<&PlannedService>,
-    new: &ServiceSchedule,
+    (new, wanted): (&ServiceSchedule, u32),
     replaced: bool,
 ) -> Option<String> {
     let present = running(state, deployment, name);
-    let wanted = wanted(state, new);
     let mut parts = Vec::new();
     if replaced && present.min(wanted) > 0 {
         let order = match new.update.order {

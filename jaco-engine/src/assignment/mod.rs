@@ -115,6 +115,7 @@ fn assign(state: &State, replica: &Replica, documents: &dyn Documents) -> Assign
         retired: retired(state, replica, documents),
         start_limit: state.settings().rollout_step_timeout,
         waiting_on,
+        beside: replica.beside.clone(),
         restart,
         mode,
         fenced: false,

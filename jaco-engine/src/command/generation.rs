@@ -5,7 +5,7 @@ use jaco_api::model::{
     ServiceName, Timestamp,
 };
 
-use super::rejection::Rejection;
+use super::{companion, rejection::Rejection};
 use crate::state::Transaction;
 
 /// The first generation of a replica.
@@ -33,6 +33,7 @@ pub(super) fn first(
         log_tail: None,
         created_at: at,
         tick: None,
+        beside: None,
     }
 }
 
@@ -50,12 +51,14 @@ pub(super) fn advance(tx: &mut Transaction<'_>, replica: &Replica) -> Result<(),
         )));
     };
     let generation = replica.generation + 1;
+    let beside = companion::beside(tx.view(), &replica.id, &plan);
     tx.put_replica(Replica {
         generation,
+        beside,
         observed: Observation { generation, ..Observation::default() },
         ..first(replica.id.clone(), replica.node, &plan, revision, tx.at())
     });
-    Ok(())
+    companion::advance_all(tx, &replica.id)
 }
 
 /// Gives the failed replicas of these services a new generation; says how many there were.
@@ -73,5 +76,12 @@ pub(super) fn renew_failed(
         .filter(|r| r.tick.is_none())
         .cloned()
         .collect();
-    failed.iter().filter(|replica| advance(tx, replica).is_ok()).count()
+    let mut renewed = 0;
+    for replica in failed {
+        // Its lead's may have brought it a new one already.
+        let row = tx.view().replica(&replica.id).filter(|r| r.generation == replica.generation);
+        let row = row.cloned();
+        renewed += usize::from(row.is_none_or(|row| advance(tx, &row).is_ok()));
+    }
+    renewed
 }

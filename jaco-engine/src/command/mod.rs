@@ -6,6 +6,7 @@
 mod audit;
 mod cluster;
 mod codec;
+mod companion;
 mod content;
 mod cron;
 mod delete;

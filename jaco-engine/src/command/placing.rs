@@ -8,7 +8,7 @@ use jaco_api::model::{
 };
 
 use super::{
-    delete, generation,
+    companion, delete, generation,
     reconcile::{deployment, planned, wanted},
     rejection::Rejection,
 };
@@ -27,6 +27,9 @@ pub(super) fn create(
         return Err(Rejection::conflict(format!("{name} is not to run")));
     }
     let plan = planned(tx, name, service)?;
+    if let Some(lead) = &plan.schedule.beside {
+        return Err(Rejection::conflict(format!("{service} is created beside {lead} only")));
+    }
     match tx.view().node(node) {
         Some(row) if row.status == NodeStatus::Ready => {}
         Some(row) => return Err(Rejection::conflict(format!("{} takes no new work", row.name))),
@@ -51,6 +54,7 @@ pub(super) fn create(
     let first = generation::first(id.clone(), node, &plan, row.revision, tx.at());
     tx.put_deployment(row);
     tx.put_replica(Replica { replaces: replaces.cloned(), ..first });
+    companion::accompany_all(tx, &id)?;
     Ok(id)
 }
 
@@ -62,7 +66,10 @@ fn refuse_second_copy(
     service: &ServiceName,
 ) -> Result<(), Rejection> {
     let may_run = |r: &&Arc<Replica>| !is_cut_off(tx.view(), r.node);
-    match tx.view().replicas_of_service(name, service).find(may_run) {
+    let companions = tx.view().companions(name, service);
+    let services = std::iter::once(service).chain(&companions);
+    let mut copies = services.flat_map(|s| tx.view().replicas_of_service(name, s));
+    match copies.find(may_run) {
         Some(other) => Err(Rejection::conflict(format!("{} may still run", other.id))),
         None => Ok(()),
     }
@@ -70,6 +77,7 @@ fn refuse_second_copy(
 
 /// The container of a replica is to go. What was on a node that is no member is gone already.
 pub(super) fn remove(tx: &mut Transaction<'_>, row: &Replica) {
+    companion::remove_all(tx, row);
     if tx.view().node(row.node).is_none() {
         tx.remove_replica(&row.id);
         delete::finish(tx, &row.id.deployment);
@@ -109,7 +117,7 @@ pub(super) fn relocate(
 }
 
 /// Ties the volumes of a service to the node of its first replica.
-fn settle_volumes(
+pub(super) fn settle_volumes(
     tx: &mut Transaction<'_>,
     name: &DeploymentName,
     plan: &PlannedService,

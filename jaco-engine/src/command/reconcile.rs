@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jaco_api::model::{
-    AuditKind, Deployment, DeploymentName, DeploymentPhase, Intent, Node, NodeId, NodeName,
+    AuditKind, Beside, Deployment, DeploymentName, DeploymentPhase, Intent, Node, NodeId, NodeName,
     PlannedService, Preparation, Replica, ReplicaId, RolloutPhase, ServiceName, Timestamp,
 };
 
 use super::{
-    Outcome, content, cron, generation,
+    Outcome, companion, content, cron, generation,
     placing::{create, relocate, remove},
     rejection::Rejection,
     rollout,
@@ -37,6 +37,13 @@ pub enum Action {
         node: NodeId,
         /// Set for a `global` service: the slot is the node's name, not an index.
         slot: Option<NodeName>,
+    },
+    /// The companion of a replica that is there, where that is.
+    Accompany {
+        /// The companion's service.
+        service: ServiceName,
+        /// The replica.
+        lead: ReplicaId,
     },
     /// Fetch the image of the service's present content while the replica keeps running.
     Prepare {
@@ -155,6 +162,10 @@ impl Action {
                 create(tx, name, service, *node, slot.as_ref(), None)?;
                 rollout::note_step(tx, name, service);
             }
+            Self::Accompany { service, lead } => {
+                companion::accompany(tx, name, service, lead)?;
+                rollout::note_step(tx, name, service);
+            }
             Self::Prepare { replica } => prepare(tx, name, replica)?,
             Self::Advance { replica } => {
                 let row = wanted(tx, name, replica)?;
@@ -253,9 +264,15 @@ fn refuse_below_floor(tx: &Transaction<'_>, taken: &Replica) -> Result<(), Rejec
     });
     // What operators give up with a node is not held.
     let held = |node: &Arc<Node>| !node.gives_up_replicas();
-    // A run serves nobody.
-    let serves =
-        taken.is_running() && taken.tick.is_none() && tx.view().node(taken.node).is_some_and(held);
+    // A run serves nobody, and neither does what has lost the container that it was made beside.
+    let alone = |b: &Beside| {
+        let lead = tx.view().replica(&b.replica).filter(|l| l.intent == Intent::Run);
+        lead.is_none_or(|l| l.generation != b.generation)
+    };
+    let serves = taken.is_running()
+        && taken.tick.is_none()
+        && !taken.beside.as_ref().is_some_and(alone)
+        && tx.view().node(taken.node).is_some_and(held);
     if !(serves && rolling) {
         return Ok(());
     }

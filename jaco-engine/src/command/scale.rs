@@ -36,6 +36,7 @@ impl ScaleDeployment {
             refuse_count(name, &service.schedule, *count)?;
             service.schedule.replicas = *count;
         }
+        follow_leads(&mut wanted);
         let number = deployment.revision;
         if wanted == Content::of(&in_force) {
             return Ok(Outcome::Revision { number, changed: false });
@@ -52,11 +53,29 @@ impl ScaleDeployment {
     }
 }
 
+/// There are as many companions as there are of what they live beside.
+fn follow_leads(content: &mut Content) {
+    let counts: BTreeMap<ServiceName, u32> =
+        content.services.iter().map(|(n, s)| (n.clone(), s.schedule.replicas)).collect();
+    for service in content.services.values_mut() {
+        if let Some(count) = service.schedule.beside.as_ref().and_then(|lead| counts.get(lead)) {
+            service.schedule.replicas = *count;
+        }
+    }
+}
+
 fn refuse_count(
     name: &ServiceName,
     schedule: &ServiceSchedule,
     count: u32,
 ) -> Result<(), Rejection> {
+    if let Some(lead) = &schedule.beside {
+        return Err(Rejection::new(
+            ErrorCode::ValidationFailed,
+            format!("service {name} has one replica beside each of {lead}"),
+        )
+        .hint(format!("scale {lead}: {name} follows")));
+    }
     match &schedule.placement {
         _ if schedule.cron.is_some() && count > 1 => Err(Rejection::new(
             ErrorCode::ValidationFailed,

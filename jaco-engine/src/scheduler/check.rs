@@ -33,6 +33,7 @@ pub fn violations(state: &State, plan: &Plan) -> Vec<String> {
             Some(deployment) => {
                 let mut batch = Batch::new(state, deployment, batch, &mut found);
                 batch.check_actions();
+                batch.check_companions_apart();
                 batch.check_floors();
             }
         }
@@ -81,6 +82,7 @@ impl<'a> Batch<'a> {
                 Action::Create { service, node, slot } => {
                     self.check_create(service, *node, slot.as_ref());
                 }
+                Action::Accompany { service, lead } => self.check_companion(service, lead),
                 Action::Prepare { replica } | Action::Advance { replica } => {
                     self.check_replacement(replica, matches!(action, Action::Advance { .. }));
                 }
@@ -147,6 +149,9 @@ impl<'a> Batch<'a> {
         if row.status != NodeStatus::Ready {
             self.report(format!("{} takes no new work", row.name));
         }
+        if planned.schedule.beside.is_some() {
+            self.report(format!("{service} is created without its lead"));
+        }
         if planned.schedule.is_global() != slot.is_some() || slot.is_some_and(|s| *s != row.name) {
             self.report(format!("{service} is given the wrong slot"));
         }
@@ -166,6 +171,40 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// A companion is created beside a replica that stays, where there is none.
+    fn check_companion(&mut self, service: &ServiceName, lead: &ReplicaId) {
+        let planned = self.state.service(&self.deployment.name, service);
+        if planned.and_then(|p| p.schedule.beside.as_ref()) != Some(&lead.service) {
+            self.report(format!("{service} does not live beside {lead}"));
+        }
+        if self.state.replica(lead).is_none_or(|l| l.intent == Intent::Remove) {
+            self.report(format!("{lead} is accompanied and goes"));
+        }
+        let id = ReplicaId { service: service.clone(), ..lead.clone() };
+        if self.state.replica(&id).is_some() {
+            self.report(format!("{id} is there already"));
+        }
+    }
+
+    /// What is done to a lead is done to its companions by `apply`.
+    fn check_companions_apart(&mut self) {
+        let state = self.state;
+        for action in &self.batch.actions {
+            let (Action::Remove { replica } | Action::Advance { replica }) = action else {
+                continue;
+            };
+            let removed = matches!(action, Action::Remove { .. });
+            for companion in state.followers(replica) {
+                // A container without a service any more is left where it is.
+                let ReplicaId { deployment, service, .. } = &companion.id;
+                let follows = removed || state.service(deployment, service).is_some();
+                if follows && self.acted_on.contains(&companion.id) {
+                    self.report(format!("{} is acted on with {replica}", companion.id));
+                }
+            }
+        }
+    }
+
     /// A run that is started or given up has not ended; one that is dropped has.
     fn check_run(&mut self, service: &ServiceName, tick: Timestamp, open: bool) {
         let run = self.deployment.ticks.get(service).and_then(|t| t.run(tick));
@@ -180,14 +219,17 @@ impl<'a> Batch<'a> {
 
     fn check_replacement(&mut self, id: &'a ReplicaId, advance: bool) {
         let Some(row) = self.owned(id) else { return };
-        if self.state.is_current(row) {
+        let lead = self.state.lead_of(row);
+        let detached =
+            row.beside.as_ref().is_some_and(|b| lead.is_some_and(|l| l.generation != b.generation));
+        if self.state.is_current(row) && !detached {
             self.report(format!("{id} is current and is replaced"));
         }
         let Some(planned) = self.state.service(&id.deployment, &id.service) else {
             return self.report(format!("{id} is of no service of the revision in force"));
         };
         let prepared = row.preparation.as_ref().filter(|p| p.container == planned.container);
-        if advance && row.is_running() {
+        if advance && row.is_running() && !detached {
             if prepared.is_none_or(|p| p.result != Some(Ok(()))) {
                 self.report(format!("{id} stops before its image is there"));
             }
@@ -223,7 +265,8 @@ impl<'a> Batch<'a> {
             else {
                 continue;
             };
-            if planned.schedule.is_global() {
+            // That of companions counts what they are beside; `apply` has the same.
+            if planned.schedule.is_global() || planned.schedule.beside.is_some() {
                 continue;
             }
             let running = self

@@ -96,7 +96,8 @@ fn of_service<'a>(
         return Vec::new();
     };
     let service = Service::new(pass, row, revision, name, planned);
-    if planned.schedule.is_global() {
+    // A companion goes with its lead.
+    if planned.schedule.is_global() || planned.schedule.beside.is_some() {
         return Vec::new();
     }
     let tally = tally(pass, &service);

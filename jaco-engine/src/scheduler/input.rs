@@ -12,7 +12,7 @@ use super::{
     filter::{Ask, Pin, expels},
     lost::{self, Fate},
     pass::Pass,
-    restart::{Progress, progress, serves},
+    restart::{Progress, serves},
 };
 use crate::state::{State, is_cut_off};
 
@@ -35,6 +35,10 @@ pub(super) struct Service<'a> {
     /// Replicas that go at once: their node is no member any more, or operators gave them up with
     /// it.
     pub(super) given_up: Vec<&'a Replica>,
+    /// Of a companion: replicas that are beside nothing.
+    pub(super) strays: Vec<&'a Replica>,
+    /// Of a companion: replicas whose lead's container is another one than they were made beside.
+    pub(super) detached: Vec<&'a Replica>,
     /// Its content is what the rollout under way changes.
     pub(super) rolled: bool,
     /// Replicas that are going and must be gone before their successors are created.
@@ -79,10 +83,18 @@ impl<'a> Service<'a> {
             lost: Vec::new(),
             leaving: Vec::new(),
             given_up: Vec::new(),
+            strays: Vec::new(),
+            detached: Vec::new(),
             rolled: is_rolled(state, deployment, name, planned),
             blocking: 0,
             wake_at: None,
         };
+        if let Some(lead) = &planned.schedule.beside {
+            for replica in state.replicas_of_service(&deployment.name, name) {
+                service.sort_in_companion(state, lead, replica);
+            }
+            return service;
+        }
         let timed = planned.schedule.cron.is_some();
         for replica in state.replicas_of_service(&deployment.name, name) {
             // Those of the other kind are nobody's, and runs are neither replaced nor moved.
@@ -112,10 +124,7 @@ impl<'a> Service<'a> {
 
     /// How long a replica must run before it has settled; a job never has to.
     pub(super) fn monitor(&self) -> Span {
-        match self.planned.schedule.mode {
-            Mode::Job => Span(0),
-            Mode::Service => self.update().monitor,
-        }
+        monitor(self.planned, self.revision)
     }
 
     fn sort_in(&mut self, pass: &Pass<'_>, replica: &'a Replica) {
@@ -172,15 +181,13 @@ impl<'a> Service<'a> {
         if self.current.iter().all(|r| r.replaces.is_none()) {
             return;
         }
-        let timeout = pass.state.settings().rollout_step_timeout;
         let ids: BTreeSet<&ReplicaId> = self.current.iter().map(|r| &r.id).collect();
         let (mut relieved, mut useless) = (BTreeSet::new(), BTreeSet::new());
         for replica in &self.current {
             let Some(old) = replica.replaces.as_ref().filter(|old| ids.contains(old)) else {
                 continue;
             };
-            let node = pass.state.node(replica.node).map(|n| &**n);
-            match progress(replica, node, self.monitor(), timeout, pass.now) {
+            match self.progress(pass, replica) {
                 Progress::Failed(_) | Progress::Lost => useless.insert(&replica.id),
                 Progress::Settled | Progress::UnderWay(_) => relieved.insert(old),
             };
@@ -204,7 +211,7 @@ impl<'a> Service<'a> {
 
     /// Whether a replica's successor waits until it is gone. Those of a global service wait for the
     /// one of their own node only.
-    fn is_exclusive(&self) -> bool {
+    pub(super) fn is_exclusive(&self) -> bool {
         let schedule = &self.planned.schedule;
         let alone =
             schedule.singleton || schedule.mode == Mode::Job || !schedule.volumes.is_empty();
@@ -213,7 +220,8 @@ impl<'a> Service<'a> {
 
     /// Counts the replicas that are going, or go now, and keep their successors from being created.
     fn count_blocking(&mut self, pass: &Pass<'_>) {
-        let going = self.leaving.iter().chain(&self.given_up);
+        let going = self.leaving.iter().chain(&self.given_up).copied();
+        let going = going.chain(self.left_behind(pass.state));
         let blocks: Vec<_> = going.filter_map(|r| self.holds_up(pass, r)).collect();
         self.blocking = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
         for until in blocks.into_iter().flatten() {
@@ -242,7 +250,7 @@ impl<'a> Service<'a> {
     }
 
     /// Whether a replica is of this service's present content.
-    fn made_by(&self, replica: &Replica) -> bool {
+    pub(super) fn made_by(&self, replica: &Replica) -> bool {
         replica.container == self.planned.container && replica.epoch == self.planned.epoch
     }
 
@@ -282,6 +290,9 @@ impl<'a> Service<'a> {
 
     /// How many replicas are wanted.
     pub(super) fn desired(&self, state: &State) -> u32 {
+        if self.planned.schedule.beside.is_some() {
+            return wanted(state, self.deployment, self.name, self.planned);
+        }
         if !self.planned.schedule.is_global() {
             return self.planned.schedule.replicas;
         }
@@ -315,6 +326,11 @@ pub fn wanted(
     name: &ServiceName,
     planned: &PlannedService,
 ) -> u32 {
+    let lead = planned.schedule.beside.as_ref();
+    if let Some((lead, planned)) = lead.and_then(|l| Some((l, state.service(&deployment.name, l)?)))
+    {
+        return wanted(state, deployment, lead, planned);
+    }
     if !planned.schedule.is_global() {
         return planned.schedule.replicas;
     }
@@ -323,6 +339,14 @@ pub fn wanted(
     let readings = Readings::default();
     let pass = Pass::new(state, Timestamp(0), &readings);
     Service::new(&pass, deployment, revision, name, planned).desired(state)
+}
+
+/// How long a replica must run before it has settled; a job never has to.
+pub(super) fn monitor(planned: &PlannedService, revision: &Revision) -> Span {
+    match planned.schedule.mode {
+        Mode::Job => Span(0),
+        Mode::Service => planned.schedule.update_for(revision.origin).monitor,
+    }
 }
 
 /// Whether replicas of old content may be replaced: not after the rollout was given up.

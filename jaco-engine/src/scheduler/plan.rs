@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jaco_api::model::{
-    Deployment, DeploymentName, DeploymentPhase, Replica, RolloutPhase, ServiceName, Timestamp,
+    Deployment, DeploymentName, DeploymentPhase, Replica, ReplicaId, RolloutPhase, ServiceName,
+    Timestamp,
 };
 
 use super::{Readings, check, input::Service, pass::Pass, replace, rollout, runs};
@@ -74,11 +75,11 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
         let deleting = matches!(deployment.phase, DeploymentPhase::Deleting { .. });
         let stays = |r: &Replica| !deleting && r.has_ended() && state.is_kept_run(deployment, r);
         let replicas = state.replicas_of(name).map(|r| &**r).filter(|r| !stays(r));
-        let mut actions = replace::remove_all(replicas);
+        let mut actions = replace::remove_all(state, replicas);
         actions.extend(deployment.unplaced.keys().map(placed));
         return actions;
     };
-    let services: Vec<_> = revision
+    let mut services: Vec<_> = revision
         .services
         .iter()
         .filter(|(_, planned)| planned.schedule.cron.is_none())
@@ -88,6 +89,8 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
             (service, tally)
         })
         .collect();
+    // Companions follow what becomes of their leads.
+    services.sort_by_key(|(service, _)| service.planned.schedule.beside.is_some());
     let (mut actions, end) = rollout::failures(pass, deployment, &services);
     if let Some(end) = end {
         // The revision in force may be another one after this: nothing else is planned with it.
@@ -99,7 +102,7 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
         if let Some(at) = service.wake_at {
             pass.wake(at);
         }
-        let (steps, stand) = replace::steps(pass, service, tally);
+        let (steps, stand) = replace::steps(pass, service, tally, &actions);
         actions.extend(steps);
         stands.push(stand);
     }
@@ -111,7 +114,8 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
     let end = rollout::completion(deployment, &services, &stands);
     let rolling = end.is_none()
         && deployment.rollout.as_ref().is_some_and(|r| r.phase == RolloutPhase::Rolling);
-    actions.extend(dropped(state, deployment, &revision.services, rolling));
+    let dropped = dropped(state, deployment, &revision.services, rolling, &actions);
+    actions.extend(dropped);
     actions.extend(end.map(Action::EndRollout));
     actions
 }
@@ -123,15 +127,20 @@ fn dropped<S>(
     deployment: &Deployment,
     services: &BTreeMap<ServiceName, S>,
     rolling: bool,
+    former: &[Action],
 ) -> Vec<Action> {
+    let goes = |lead: &ReplicaId| {
+        former.iter().any(|a| matches!(a, Action::Remove { replica } if replica == lead))
+    };
+    let follows = |r: &Replica| state.goes_with(r).is_some_and(goes);
     let stays = |r: &Replica| {
         rolling && r.is_running() && state.service_of(r).is_some_and(|s| !s.schedule.stateful)
     };
     let replicas = state
         .replicas_of(&deployment.name)
         .map(|r| &**r)
-        .filter(|r| !services.contains_key(&r.id.service) && !stays(r));
-    let mut actions = replace::remove_all(replicas);
+        .filter(|r| !services.contains_key(&r.id.service) && !stays(r) && !follows(r));
+    let mut actions = replace::remove_all(state, replicas);
     let unplaced = deployment.unplaced.keys().filter(|name| !services.contains_key(*name));
     actions.extend(unplaced.map(placed));
     actions

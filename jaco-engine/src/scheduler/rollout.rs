@@ -11,7 +11,7 @@ use jaco_api::model::{
 use super::{
     input::{Service, active_rollout},
     pass::Pass,
-    restart::{Progress, progress},
+    restart::Progress,
 };
 use crate::command::{Action, RolloutEnd};
 
@@ -34,10 +34,8 @@ pub(super) struct Tally<'a> {
 /// come.
 pub(super) fn tally<'a>(pass: &Pass<'_>, service: &Service<'a>) -> Tally<'a> {
     let mut tally = Tally::default();
-    let timeout = pass.state.settings().rollout_step_timeout;
     for replica in &service.current {
-        let node = pass.state.node(replica.node).map(|n| &**n);
-        match progress(replica, node, service.monitor(), timeout, pass.now) {
+        match service.progress(pass, replica) {
             Progress::Settled => tally.settled += u32::from(service.serves(replica)),
             Progress::Failed(reason) => tally.failures.push(reason),
             Progress::Lost => tally.lost.push(replica),

@@ -145,5 +145,5 @@ pub(super) fn strays(state: &State, deployment: &Deployment) -> Vec<Action> {
         timed != r.tick.is_some() || (timed && !state.is_kept_run(deployment, r))
     };
     let replicas = state.replicas_of(&deployment.name).filter(stray).map(|r| &**r);
-    super::replace::remove_all(replicas)
+    super::replace::remove_all(state, replicas)
 }

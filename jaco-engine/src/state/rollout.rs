@@ -31,7 +31,7 @@ pub struct RolloutFloor {
 
 /// What the rollout of a service must leave running; absent when the revision in force has no such
 /// service. A `global` service wants the replicas it has on nodes that are there, whichever those
-/// are: what a lost node had cannot be held.
+/// are: what a lost node had cannot be held. Of a companion as many are wanted as of its lead.
 #[must_use]
 pub fn rollout_floor(
     state: &State,
@@ -47,6 +47,8 @@ pub fn rollout_floor(
         covered += u32::from(on_node && there && replica.intent == Intent::Run);
         running += u32::from(replica.is_running() && state.node(replica.node).is_some());
     }
-    let desired = if schedule.is_global() { covered } else { schedule.replicas };
+    let lead = schedule.beside.as_ref().and_then(|lead| state.service(deployment, lead));
+    let counted = lead.map_or(schedule, |lead| &lead.schedule);
+    let desired = if counted.is_global() { covered } else { counted.replicas };
     Some(RolloutFloor { running, floor: schedule.floor(desired, origin) })
 }

@@ -1,11 +1,11 @@
 //! Reading the state.
 
-use std::{ops::Bound, sync::Arc};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc};
 
 use jaco_api::model::{
-    AuditEvent, Deployment, DeploymentName, Digest, FileId, Identity, JoinToken, NamedFile, Node,
-    NodeId, NodeName, OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent, ReplicaId,
-    Revision, RouteSpec, Sealed, ServiceName, Settings, Slot, Volume,
+    AuditEvent, Deployment, DeploymentName, Digest, FileId, Identity, Intent, JoinToken, NamedFile,
+    Node, NodeId, NodeName, OperatorToken, PlannedService, Protocol, Replica, ReplicaEvent,
+    ReplicaId, Revision, RouteSpec, Sealed, ServiceName, Settings, Slot, Volume,
 };
 
 use super::{Cluster, State};
@@ -149,6 +149,37 @@ impl State {
         service: &ServiceName,
     ) -> Option<&PlannedService> {
         self.revision_in_force(deployment).and_then(|r| r.services.get(service))
+    }
+    /// The services of the revision in force whose containers live beside those of another one.
+    #[must_use]
+    pub fn companions(&self, name: &DeploymentName, lead: &ServiceName) -> Vec<ServiceName> {
+        let services = self.revision_in_force(name).into_iter().flat_map(|r| &r.services);
+        let beside = services.filter(|(_, s)| s.schedule.beside.as_ref() == Some(lead));
+        beside.map(|(name, _)| name.clone()).collect()
+    }
+    /// The replica that one goes with: the one that it was made beside, unless the revision in force has
+    /// its service live otherwise.
+    #[must_use]
+    pub fn goes_with<'a>(&self, replica: &'a Replica) -> Option<&'a ReplicaId> {
+        let lead = &replica.beside.as_ref()?.replica;
+        let planned = self.service(&replica.id.deployment, &replica.id.service);
+        planned.is_none_or(|p| p.schedule.beside.as_ref() == Some(&lead.service)).then_some(lead)
+    }
+    /// Replicas that go with this one. O(services of its kept revisions).
+    #[must_use]
+    pub fn followers(&self, lead: &ReplicaId) -> Vec<Arc<Replica>> {
+        let services = self.revisions(&lead.deployment).flat_map(|r| &r.services);
+        let beside = services.filter(|(_, s)| s.schedule.beside.as_ref() == Some(&lead.service));
+        let names: BTreeSet<&ServiceName> = beside.map(|(name, _)| name).collect();
+        let id = |service: &ServiceName| ReplicaId { service: service.clone(), ..lead.clone() };
+        let made = |r: &&Arc<Replica>| self.goes_with(r) == Some(lead);
+        names.into_iter().filter_map(|s| self.replica(&id(s))).filter(made).cloned().collect()
+    }
+    /// The replica that one was made beside, as long as that is to run.
+    #[must_use]
+    pub fn lead_of(&self, replica: &Replica) -> Option<&Arc<Replica>> {
+        let lead = self.replica(&replica.beside.as_ref()?.replica)?;
+        Some(lead).filter(|l| l.intent == Intent::Run && l.node == replica.node)
     }
     /// Whether a replica is made from the present content of its service.
     #[must_use]

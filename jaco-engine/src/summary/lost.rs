@@ -48,6 +48,9 @@ fn cause(node: &Node) -> String {
 
 /// What becomes of a replica on a lost node.
 fn becomes(state: &State, replica: &Replica, node: &Node) -> Option<String> {
+    if let Some(lead) = state.lead_of(replica) {
+        return becomes(state, lead, node);
+    }
     let deployment = state.deployment(&replica.id.deployment)?;
     if deployment.phase != DeploymentPhase::Running {
         return None;
@@ -94,6 +97,9 @@ fn left_over(replica: &Replica) -> String {
 
 /// What a running replica waits for on a node that is being emptied.
 pub(super) fn why_it_leaves(state: &State, replica: &Replica) -> Option<String> {
+    if let Some(lead) = state.lead_of(replica) {
+        return why_it_leaves(state, lead);
+    }
     let node = state.node(replica.node).filter(|n| n.is_being_emptied())?;
     let deployment = state.deployment(&replica.id.deployment)?;
     let schedule = &state.service(&deployment.name, &replica.id.service)?.schedule;

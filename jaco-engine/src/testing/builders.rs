@@ -109,6 +109,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
         cron: None,
+        beside: None,
     }
 }
 

@@ -4,10 +4,11 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use jaco_api::model::{
-    Actor, Availability, ClusterId, DeploymentName, Digest, Health, Identity, Intent, Node,
-    NodeCondition, NodeFacts, NodeId, NodeName, NodeStatus, Observation, OperatorToken,
-    PlannedService, Reason, Replica, ReplicaId, ReplicaReport, ReplicaState, Report, RestartPolicy,
-    Role, RouteSpec, Sealed, ServiceName, ServiceSchedule, Span, Timestamp, UpdateConfig,
+    Actor, Availability, ClusterId, DependencyCondition, DeploymentName, Digest, Health, Identity,
+    Intent, Node, NodeCondition, NodeFacts, NodeId, NodeName, NodeStatus, Observation,
+    OperatorToken, PlannedService, Reason, Replica, ReplicaId, ReplicaReport, ReplicaState, Report,
+    RestartPolicy, Role, RouteSpec, Sealed, ServiceName, ServiceSchedule, Span, Timestamp,
+    UpdateConfig,
 };
 
 use crate::{
@@ -55,6 +56,18 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         reserved_cpu_millis: 0,
         reserved_memory_bytes: 0,
         cron: None,
+        beside: None,
+    }
+}
+
+/// A service whose containers live beside those of another one.
+#[must_use]
+pub fn companion(lead: &str) -> ServiceSchedule {
+    ServiceSchedule {
+        beside: Some(name(lead)),
+        depends_on: [(name(lead), DependencyCondition::Started)].into(),
+        update: UpdateConfig::default_for(true),
+        ..service(1)
     }
 }
 
@@ -254,6 +267,7 @@ impl World {
             Action::Create { service, slot: Some(slot), .. } => {
                 format!("create {deployment}.{service}.{slot}")
             }
+            Action::Accompany { service, lead } => format!("accompany {lead} by {service}"),
             Action::Prepare { replica } => format!("prepare {replica}"),
             Action::Advance { replica } => format!("advance {replica}"),
             Action::Remove { replica } => format!("remove {replica}"),

@@ -15,7 +15,8 @@ impl Row for Action {
     type Message = pb::Action;
     fn write(&self) -> pb::Action {
         use pb::action::{
-            Action as Wire, CancelRun, CountFailure, Create, DropRun, Move, StartRun, Unplaced,
+            Accompany, Action as Wire, CancelRun, CountFailure, Create, DropRun, Move, StartRun,
+            Unplaced,
         };
         let action = match self {
             Self::Create { service, node, slot } => Wire::Create(Create {
@@ -23,6 +24,9 @@ impl Row for Action {
                 node: node.0,
                 slot: slot.as_ref().map(ToString::to_string),
             }),
+            Self::Accompany { service, lead } => {
+                Wire::Accompany(Accompany { service: service.to_string(), lead: lead.to_string() })
+            }
             Self::Prepare { replica } => Wire::Prepare(replica.to_string()),
             Self::Advance { replica } => Wire::Advance(replica.to_string()),
             Self::Remove { replica } => Wire::Remove(replica.to_string()),
@@ -60,6 +64,10 @@ impl Row for Action {
                 service: parse("service", &m.service)?,
                 node: NodeId(m.node),
                 slot: m.slot.map(|n| parse("slot", &n)).transpose()?,
+            },
+            Wire::Accompany(m) => Self::Accompany {
+                service: parse("service", &m.service)?,
+                lead: parse("lead", &m.lead)?,
             },
             Wire::Prepare(id) => Self::Prepare { replica: parse("prepare", &id)? },
             Wire::Advance(id) => Self::Advance { replica: parse("advance", &id)? },

@@ -1,4 +1,4 @@
-//! Stop-first and global: the same replica, its next generation, and the image before that.
+//! Stop-first, global and companions: the same replica, its next generation, and the image before that.
 
 use std::collections::BTreeSet;
 
@@ -70,9 +70,18 @@ impl<'a> Steps<'_, 'a> {
     /// Stop-first and global: the image first, then the next generation of the same replica.
     pub(super) fn replace_in_place(&mut self, pass: &mut Pass<'a>) {
         let service = self.service;
-        let mut candidates: Vec<_> = service
+        let (together, alone): (Vec<&Outgoing<'_>>, Vec<_>) = service
             .outgoing
             .iter()
+            .partition(|o| self.follows(o.replica) || self.goes_with_its_lead(pass, o.replica));
+        for outgoing in together {
+            self.left -= 1;
+            if !self.follows(outgoing.replica) {
+                self.prepare_with_its_lead(pass, outgoing.replica);
+            }
+        }
+        let mut candidates: Vec<_> = alone
+            .into_iter()
             .filter(|o| !self.is_removed(o.replica))
             .filter(|o| service.may_roll() || !o.outdated || o.forced)
             .filter(|o| !(o.moves && service.planned.schedule.is_global()))
@@ -91,9 +100,12 @@ impl<'a> Steps<'_, 'a> {
         let lost = |r: &&Replica| global && has_node_slot(r) && !covers(pass.state, r);
         let desired = self.desired.saturating_sub(count(service.present().filter(lost).count()));
         let floor = service.floor(desired.max(covered));
-        let running = service.present().filter(|r| r.is_running() && !self.is_removed(r));
+        let stays = |r: &&Replica| !self.is_removed(r) && !self.follows(r);
+        let running = service.present().filter(|r| r.is_running() && stays(r));
         let mut spare = count(running.count()).saturating_sub(floor);
-        let busy = self.under_way() + self.coming();
+        let anew = |r: &&Replica| self.follows(r) && !self.is_removed(r);
+        let followed = count(service.present().filter(anew).count());
+        let busy = self.under_way() + self.coming() + followed;
         let mut slots = self.parallelism().saturating_sub(busy);
         for outgoing in candidates {
             if slots == 0 {
@@ -151,9 +163,30 @@ impl<'a> Steps<'_, 'a> {
                     self.waiting = true;
                     return Next::Wait;
                 }
-                advance
+                self.next_of_pair(pass, replica)
             }
         }
+    }
+
+    /// A container takes those beside it along: their images come first as well.
+    fn next_of_pair(&mut self, pass: &Pass<'_>, replica: &Replica) -> Next {
+        for companion in pass.state.followers(&replica.id) {
+            let id = &companion.id;
+            let Some(planned) = pass.state.service(&id.deployment, &id.service) else { continue };
+            if !companion.is_running() || pass.state.is_current(&companion) {
+                continue;
+            }
+            if preparation_failed(&companion, planned).is_some() {
+                return Next::Skip;
+            }
+            let prepared = companion.preparation.as_ref();
+            let prepared = prepared.filter(|p| p.container == planned.container);
+            if prepared.is_none_or(|p| p.result.is_none()) {
+                self.waiting = true;
+                return Next::Wait;
+            }
+        }
+        Next::Now(Step::Advance)
     }
 
     /// A replica that cannot stay goes only when there is a place for its successor.

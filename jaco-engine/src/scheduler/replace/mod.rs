@@ -3,14 +3,18 @@
 //! In: a service with its replicas, how they are doing, and whether its rollout may go on. Out:
 //! actions. Start-first adds a replica and removes an old one once the new one has settled;
 //! stop-first and global fetch the image for the next generation first and only then advance. No
-//! step leaves fewer running than the service's floor.
+//! step leaves fewer running than the service's floor. Companions follow their leads.
 
+mod companion;
 mod global;
 mod in_place;
 mod start_first;
 
+use std::collections::BTreeSet;
+
 use jaco_api::model::{DeploymentPhase, Intent, NodeId, Replica, ReplicaId, Slot, Timestamp};
 
+use self::companion::Followed;
 use super::{
     input::{Outgoing, Service, active_rollout},
     pass::Pass,
@@ -35,13 +39,17 @@ struct Steps<'s, 'a> {
     waiting: bool,
     /// Replicas to be replaced that are left after this call.
     left: u32,
+    /// Leads that this call removes or replaces, with what is beside them.
+    followed: Followed,
 }
 
-/// The actions for one service and where that leaves it.
+/// The actions for one service and where that leaves it; `former` are those of the services that it
+/// may live beside.
 pub(super) fn steps<'a>(
     pass: &mut Pass<'a>,
     service: &Service<'a>,
     tally: &Tally<'a>,
+    former: &[Action],
 ) -> (Vec<Action>, Stand) {
     debug_assert!(service.deployment.phase == DeploymentPhase::Running);
     let mut steps = Steps {
@@ -54,11 +62,15 @@ pub(super) fn steps<'a>(
         looked: false,
         waiting: false,
         left: u32::try_from(service.outgoing.len()).unwrap_or(u32::MAX),
+        followed: Followed::default(),
     };
     for replica in &service.given_up {
         steps.remove(&replica.id);
     }
-    if service.planned.schedule.is_global() {
+    if let Some(lead) = &service.planned.schedule.beside {
+        steps.followed = Followed::of(former);
+        steps.follow(pass, lead);
+    } else if service.planned.schedule.is_global() {
         steps.cover_nodes(pass);
         steps.replace_in_place(pass);
     } else if service.planned.schedule.replaces_in_place() {
@@ -83,16 +95,24 @@ pub(super) fn steps<'a>(
 impl<'a> Steps<'_, 'a> {
     fn stand(&self) -> Stand {
         let begins = |a: &Action| {
-            matches!(a, Action::Create { .. } | Action::Prepare { .. } | Action::Advance { .. })
+            matches!(
+                a,
+                Action::Create { .. }
+                    | Action::Accompany { .. }
+                    | Action::Prepare { .. }
+                    | Action::Advance { .. }
+            )
         };
         if self.actions.iter().any(begins) || self.waiting || self.under_way() > 0 {
             return Stand::Working;
         }
         // What a lost node has is looked at when it is back. A global service does not wait for
-        // nodes: their replicas are rolled when they are there again.
+        // nodes: their replicas are rolled when they are there again; a companion leaves that to its
+        // lead.
+        let schedule = &self.service.planned.schedule;
         let lost = self.service.outgoing.iter().filter(|o| o.lost && !self.is_removed(o.replica));
-        let left = if self.service.planned.schedule.is_global() {
-            self.left - count(lost.count())
+        let left = if schedule.is_global() || schedule.beside.is_some() {
+            self.left.saturating_sub(count(lost.count()))
         } else if lost.count() > 0 || self.tally.lost.iter().any(|r| !self.is_removed(r)) {
             return Stand::Working;
         } else {
@@ -112,7 +132,7 @@ impl<'a> Steps<'_, 'a> {
 
     fn is_removed(&self, replica: &Replica) -> bool {
         let removes = |a: &Action| matches!(a, Action::Remove { replica: id } if *id == replica.id);
-        self.actions.iter().any(removes)
+        self.actions.iter().any(removes) || self.followed.removes(replica)
     }
 
     /// How many replicas may be under way at a time.
@@ -211,7 +231,7 @@ impl<'a> Steps<'_, 'a> {
     /// Why replicas cannot be placed is written when it changes.
     fn note_unplaced(&mut self) {
         let service = self.service;
-        if !self.looked && self.needs_places() {
+        if service.planned.schedule.beside.is_none() && !self.looked && self.needs_places() {
             // No place was looked for: what was found last time stands.
             return;
         }
@@ -238,9 +258,17 @@ fn count(n: usize) -> u32 {
 }
 
 /// Everything of a deployment that is to run goes.
-pub(super) fn remove_all<'a>(replicas: impl Iterator<Item = &'a Replica>) -> Vec<Action> {
+pub(super) fn remove_all<'a>(
+    state: &State,
+    replicas: impl Iterator<Item = &'a Replica>,
+) -> Vec<Action> {
+    let replicas: Vec<_> = replicas.filter(|r| r.intent == Intent::Run).collect();
+    let ids: BTreeSet<&ReplicaId> = replicas.iter().map(|r| &r.id).collect();
+    // Those that go with their leads need no step of their own.
+    let follows = |r: &Replica| state.goes_with(r).is_some_and(|lead| ids.contains(lead));
     replicas
-        .filter(|r| r.intent == Intent::Run)
+        .iter()
+        .filter(|r| !follows(r))
         .map(|r| Action::Remove { replica: r.id.clone() })
         .collect()
 }

@@ -1,5 +1,7 @@
 //! Plans as transcripts, and what holds of all plans.
 
+mod companions;
+mod companions_whatever;
 mod emptying;
 mod filters;
 mod histories;

@@ -10,12 +10,12 @@ use crate::{
     testing::world::{World, name, seen, service},
 };
 
-const NODES: [&str; 4] = ["a", "b", "c", "d"];
+pub(super) const NODES: [&str; 4] = ["a", "b", "c", "d"];
 const SERVICES: [&str; 2] = ["web", "db"];
 
 /// What happens to a cluster between two plans.
 #[derive(Debug, Clone)]
-enum Event {
+pub(super) enum Event {
     Deploy(Vec<(u8, ServiceSchedule)>),
     Node(usize, NodeStatus),
     Agents,
@@ -63,7 +63,7 @@ fn schedule() -> impl Strategy<Value = ServiceSchedule> {
     })
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     let state = prop_oneof![
         1 => Just(ReplicaState::Pulling),
         1 => Just(ReplicaState::Starting),
@@ -93,7 +93,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// `web` may become global and back, `db` may have data: both at once take several plans.
-fn as_service(name: &str, schedule: &ServiceSchedule) -> ServiceSchedule {
+pub(super) fn as_service(name: &str, schedule: &ServiceSchedule) -> ServiceSchedule {
     let mut schedule = schedule.clone();
     if name == "web" {
         schedule.volumes.clear();
@@ -104,7 +104,7 @@ fn as_service(name: &str, schedule: &ServiceSchedule) -> ServiceSchedule {
     schedule
 }
 
-fn happen(world: &mut World, event: &Event) {
+pub(super) fn happen(world: &mut World, event: &Event) {
     let told = match event {
         Event::Deploy(services) => services
             .iter()
@@ -168,7 +168,7 @@ fn happen(world: &mut World, event: &Event) {
     }
 }
 
-fn unplaced(world: &World) -> bool {
+pub(super) fn unplaced(world: &World) -> bool {
     world.state().deployments().any(|d| !d.unplaced.is_empty())
 }
 

@@ -2,7 +2,7 @@
 
 use jaco_api::{
     convert::{InvalidMessage, parse},
-    model::{Intent, NodeId, Observation, Preparation, Reason, Replica, Timestamp, Volume},
+    model::{Beside, Intent, NodeId, Observation, Preparation, Reason, Replica, Timestamp, Volume},
     pb,
 };
 
@@ -31,6 +31,16 @@ impl Row for Preparation {
     }
     fn read(m: pb::PreparationRow) -> Result<Self, InvalidMessage> {
         Ok(Self { container: digest("container", &m.container)?, result: optional(m.result)? })
+    }
+}
+
+impl Row for Beside {
+    type Message = pb::BesideRow;
+    fn write(&self) -> pb::BesideRow {
+        pb::BesideRow { replica: self.replica.to_string(), generation: self.generation }
+    }
+    fn read(m: pb::BesideRow) -> Result<Self, InvalidMessage> {
+        Ok(Self { replica: parse("replica", &m.replica)?, generation: m.generation })
     }
 }
 
@@ -90,6 +100,7 @@ impl Row for Replica {
             created_at: self.created_at.0,
             replaces: self.replaces.as_ref().map(ToString::to_string),
             tick: self.tick.map(|t| t.0),
+            beside: self.beside.as_ref().map(Row::write),
         }
     }
     fn read(m: pb::ReplicaRow) -> Result<Self, InvalidMessage> {
@@ -117,6 +128,7 @@ impl Row for Replica {
             created_at: Timestamp(m.created_at),
             replaces: m.replaces.map(|id| parse("replaces", &id)).transpose()?,
             tick: m.tick.map(Timestamp),
+            beside: optional(m.beside)?,
         })
     }
 }

@@ -264,6 +264,7 @@ impl Pair {
             spec: Arc::new(spec),
             networks: vec![NetworkJoin { network: "front".to_owned(), ..NetworkJoin::default() }],
             files: Vec::new(),
+            lead: None,
         };
         let container = engine.create(&request).await.unwrap();
         engine.start(&container).await.unwrap();

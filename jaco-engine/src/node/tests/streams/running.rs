@@ -208,6 +208,7 @@ async fn another_members_word_is_needed_and_only_for_the_named_replica() {
         spec: Arc::new(foreign),
         networks: Vec::new(),
         files: Vec::new(),
+        lead: None,
     };
     let foreign = pair.engines["node-b"].foreign(request).await.unwrap();
     assert_eq!(
