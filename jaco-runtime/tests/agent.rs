@@ -355,6 +355,7 @@ fn request(cluster: &str, replica: &str) -> jaco_runtime::container::ContainerRe
         spec: Arc::new(ContainerSpec { image: "app:1".into(), ..Default::default() }),
         networks: Vec::new(),
         files: Vec::new(),
+        lead: None,
     }
 }
 
@@ -621,4 +622,133 @@ async fn an_engine_that_hangs_counts_as_away_and_is_found_again() {
     node.pass(Duration::from_secs(100)).await;
     assert_eq!(node.seen(WEB).unwrap().state, ReplicaState::Running);
     assert_eq!((engine.count(Op::Create), engine.count(Op::Stop)), (1, 0));
+}
+
+const VPN: &str = "shop.vpn.1";
+
+/// A lead and a companion that shares this with it.
+fn pair(share: impl FnOnce(&mut Sharing)) -> Assignment {
+    let mut sharing = Sharing::with("vpn".parse().unwrap());
+    share(&mut sharing);
+    let spec =
+        ContainerSpec { networks: Vec::new(), beside: Some(sharing), ..sample::spec("app:1") };
+    let replica = VPN.parse().unwrap();
+    let beside = Some(Beside { replica, generation: 1 });
+    let web = AssignedReplica { beside, ..sample::replica_of(WEB, 1, spec) };
+    sample::assignment([sample::replica_of(VPN, 1, sample::spec("vpn:1")), web])
+}
+
+async fn running_pair(engine: &FakeRuntime, share: impl FnOnce(&mut Sharing)) -> Node<FakeRuntime> {
+    let mut node = Node::start(engine, pair(share));
+    node.until_state(VPN, ReplicaState::Running).await;
+    node.until_state(WEB, ReplicaState::Running).await;
+    node
+}
+
+/// Whether the companion's container shares what the lead's has now.
+fn is_beside(node: &Node<FakeRuntime>) -> bool {
+    let (Some(lead), Some(own)) = (container(node, "jaco.shop.vpn.1"), container(node, NAME))
+    else {
+        return false;
+    };
+    own.labels[label::LEAD] == lead.id && own.started_at >= lead.started_at
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_companion_is_made_beside_the_container_of_its_lead() {
+    let engine = FakeRuntime::new();
+    engine.next_pull("vpn:1", Duration::from_secs(20), Ok(()));
+    let node = running_pair(&engine, |s| s.network = true).await;
+    assert!(is_beside(&node));
+    assert_eq!(engine.count(Op::Create), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_container_of_its_lead_ends_a_companion_is_started_again_with_it() {
+    for pid in [false, true] {
+        let engine = FakeRuntime::new();
+        let mut node = running_pair(&engine, |s| (s.network, s.pid) = (true, pid)).await;
+        for round in 1..=5 {
+            engine.exit("jaco.shop.vpn.1", 137);
+            node.until_state(WEB, ReplicaState::Degraded).await;
+            node.until_state(VPN, ReplicaState::Running).await;
+            node.until_state(WEB, ReplicaState::Running).await;
+            assert!(is_beside(&node), "round {round}");
+            // Long enough to forgive the lead, which did fail.
+            node.pass(Duration::from_secs(15)).await;
+        }
+        let seen = node.seen(WEB).unwrap();
+        assert_eq!(seen.restarts, 0, "no failure of its own");
+        assert_eq!(node.seen(VPN).unwrap().restarts, 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_container_of_its_lead_is_another_one_a_companion_is_made_anew() {
+    let engine = FakeRuntime::new();
+    let mut node = running_pair(&engine, |s| s.network = true).await;
+    let before = container(&node, NAME).unwrap().id;
+    engine.remove_behind("jaco.shop.vpn.1");
+    node.until("the lead runs again", |n| container(n, "jaco.shop.vpn.1").is_some()).await;
+    node.until("it is beside it", is_beside).await;
+    node.until_state(WEB, ReplicaState::Running).await;
+    assert_ne!(container(&node, NAME).unwrap().id, before);
+    assert_eq!(node.seen(WEB).unwrap().restarts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_agent_finds_a_pair_as_it_is() {
+    let engine = FakeRuntime::new();
+    let mut node = running_pair(&engine, |s| s.network = true).await;
+    node.pass(Duration::from_secs(60)).await;
+    let before = engine.containers();
+    node.restart().await;
+    node.pass(Duration::from_secs(120)).await;
+    assert_eq!(engine.containers(), before);
+    // What ended with the host starts in order.
+    node.restart().await;
+    engine.exit(NAME, 137);
+    engine.exit("jaco.shop.vpn.1", 137);
+    node.until_state(WEB, ReplicaState::Running).await;
+    node.until("it is beside it", is_beside).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_generation_of_both_is_one_beside_the_other() {
+    let engine = FakeRuntime::new();
+    let mut node = running_pair(&engine, |s| s.network = true).await;
+    let own = node.assignment().replicas[&WEB.parse().unwrap()].spec.clone().unwrap();
+    node.change(|a| {
+        let lead = a.replicas.get_mut(&VPN.parse().unwrap()).unwrap();
+        lead.generation = 2;
+        lead.observed = Observation { generation: 2, ..Observation::default() };
+        let replica = a.replicas.get_mut(&WEB.parse().unwrap()).unwrap();
+        replica.generation = 2;
+        replica.observed = Observation { generation: 2, ..Observation::default() };
+        replica.beside.as_mut().unwrap().generation = 2;
+        replica.spec = Some(own);
+        replica.waiting_on = vec!["shop.vpn.1 to start".to_owned()];
+    });
+    node.until_state(VPN, ReplicaState::Running).await;
+    node.change_replica(WEB, |r| r.waiting_on.clear());
+    node.until_state(WEB, ReplicaState::Running).await;
+    assert!(is_beside(&node));
+    let generation = |name: &str| container(&node, name).unwrap().labels[label::GENERATION].clone();
+    assert_eq!((generation(NAME), generation("jaco.shop.vpn.1")), ("2".into(), "2".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_companion_is_stopped_before_its_lead() {
+    let engine = FakeRuntime::new();
+    // It takes its whole grace.
+    engine.image_runs("app:1", "trap '' TERM; sleep 100000");
+    let mut node = running_pair(&engine, |s| s.network = true).await;
+    let id = |name: &str| container(&node, name).unwrap().id;
+    let (own, lead) = (id(NAME), id("jaco.shop.vpn.1"));
+    node.change(|a| a.replicas.values_mut().for_each(|r| r.intent = Intent::Remove));
+    node.until("both are gone", |n| n.assignment().replicas.is_empty()).await;
+    assert!(engine.containers().is_empty());
+    let calls = engine.calls();
+    let at = |op, subject: &str| calls.iter().position(|c| c.op == op && c.subject == subject);
+    assert!(at(Op::Remove, &own) < at(Op::Stop, &lead), "{calls:?}");
 }

@@ -29,6 +29,7 @@ fn request(name: &str) -> ContainerRequest {
             gid: 7,
             mode: 0o400,
         }],
+        lead: None,
     }
 }
 

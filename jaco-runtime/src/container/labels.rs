@@ -21,6 +21,8 @@ pub mod label {
     pub const REVISION: &str = "jaco.revision";
     /// The tick of a service that runs at times, in RFC 3339.
     pub const TICK: &str = "jaco.tick";
+    /// The container that it lives beside, by its id in the engine.
+    pub const LEAD: &str = "jaco.lead";
     /// The key of a network in its compose file.
     pub const NETWORK: &str = "jaco.network";
 }

@@ -145,6 +145,8 @@ pub struct ContainerRequest {
     pub networks: Vec<NetworkJoin>,
     /// Secrets and configs, which it finds as files that were never on a disk.
     pub files: Vec<AssignedFile>,
+    /// Id of the container that it lives beside and shares with what `spec.beside` says.
+    pub lead: Option<String>,
 }
 
 /// Shows no values of the environment: they may be secret.

@@ -83,11 +83,7 @@ fn host(request: &ContainerRequest, files: &Binds) -> HostConfig {
         cpu_realtime_runtime: set(resources.cpu_rt_runtime_us),
         memory_swappiness: resources.memory_swappiness.map(i64::from),
         oom_kill_disable: set(resources.oom_kill_disable),
-        network_mode: Some(match (&spec.network_mode, request.networks.first()) {
-            (Some(mode), _) => mode.clone(),
-            (None, Some(first)) => first.network.clone(),
-            (None, None) => "none".to_owned(),
-        }),
+        network_mode: Some(network_mode(request)),
         // The node restarts its containers; nothing of them is published by the engine.
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::NO),
@@ -110,7 +106,7 @@ fn host(request: &ContainerRequest, files: &Binds) -> HostConfig {
     };
     resolver(spec, &mut host);
     mounts::fill(&spec.mounts, files, &mut host);
-    isolation::fill(spec, &mut host);
+    isolation::fill(request, &mut host);
     host.log_config = spec.logging.as_ref().map(|logging| HostConfigLogConfig {
         typ: Some(logging.driver.clone()),
         config: map(&logging.options),
@@ -127,6 +123,17 @@ fn resolver(spec: &ContainerSpec, host: &mut HostConfig) {
     host.dns_search = list(&spec.dns_search);
     host.dns_options = list(&spec.dns_opt);
     host.extra_hosts = list(&lines);
+}
+
+fn network_mode(request: &ContainerRequest) -> String {
+    let spec = &request.spec;
+    let lead = request.lead.as_ref().filter(|_| spec.beside.as_ref().is_some_and(|b| b.network));
+    match (lead, &spec.network_mode, request.networks.first()) {
+        (Some(lead), ..) => isolation::of_container(lead),
+        (None, Some(mode), _) => mode.clone(),
+        (None, None, Some(first)) => first.network.clone(),
+        (None, None, None) => "none".to_owned(),
+    }
 }
 
 fn ulimits(spec: &ContainerSpec) -> Option<Vec<ResourcesUlimits>> {

@@ -91,6 +91,7 @@ mod tests {
             networks,
             spec: Arc::new(spec),
             files: Vec::new(),
+            lead: None,
         }
     }
 

@@ -118,6 +118,7 @@ impl RuntimeAgent {
             workers: BTreeMap::new(),
             tasks: JoinSet::new(),
             actual: BTreeSet::new(),
+            beside: BTreeMap::new(),
             events: None,
             attempts: 0,
             connect_at: Instant::now(),
@@ -169,6 +170,8 @@ struct Agent {
     tasks: JoinSet<String>,
     /// Replicas that had containers at the last full pass.
     actual: BTreeSet<String>,
+    /// Replicas whose containers live beside that of another one, by that one.
+    beside: BTreeMap<String, Vec<String>>,
     events: Option<EventStream>,
     attempts: u32,
     connect_at: Instant,
@@ -244,6 +247,12 @@ impl Agent {
                 None => self.hire(key, order),
             }
         }
+        self.beside.clear();
+        for (id, replica) in &assignment.replicas {
+            if let Some(beside) = &replica.beside {
+                self.beside.entry(beside.replica.to_string()).or_default().push(id.to_string());
+            }
+        }
         let needs = |a: &Assignment| {
             (a.caught_up, a.networks.keys().cloned().collect::<Vec<_>>(), a.remove_volumes.clone())
         };
@@ -317,6 +326,12 @@ impl Agent {
             None => return self.disconnected("the stream of events has ended"),
         };
         let Some(key) = replica_of(&event.labels) else { return };
+        let lead = self.beside.iter().find(|(_, all)| all.iter().any(|c| c == key)).map(|(l, _)| l);
+        for other in self.beside.get(key).into_iter().flatten().chain(lead) {
+            if let Some(worker) = self.workers.get(other) {
+                worker.bell.ring.notify_one();
+            }
+        }
         match self.workers.get(key) {
             Some(worker) => worker.bell.ring.notify_one(),
             None => {

@@ -17,6 +17,7 @@ use jaco_api::{
 };
 
 use super::{
+    beside::Ground,
     hooks::{self, Hooks},
     images::Image,
 };
@@ -85,6 +86,8 @@ pub(crate) struct Memory {
     /// Nothing at all is tried before: an engine that refuses what it must not refuse.
     pub(crate) pause_until: Option<Duration>,
     pauses: u32,
+    /// Its last end was that of the container it lives beside: starting it again is no restart.
+    pub(crate) went_with_lead: bool,
     /// How it ended.
     pub(crate) end: Option<End>,
     /// Images, by reference.
@@ -149,7 +152,13 @@ impl Memory {
     }
 
     /// Takes in one look at the container of the present generation.
-    pub(crate) fn look(&mut self, replica: &AssignedReplica, seen: Option<&Container>, now: Now) {
+    pub(crate) fn look(
+        &mut self,
+        replica: &AssignedReplica,
+        seen: Option<&Container>,
+        ground: Ground<'_>,
+        now: Now,
+    ) {
         let fresh = take(&mut self.fresh_look);
         let once = replica.restart.condition == RestartCondition::None;
         match seen {
@@ -158,15 +167,21 @@ impl Memory {
                 self.run = None;
                 self.end = Some(End::Failed(reason(ErrorCode::ContainerExited, why)));
             }
-            Some(c) if c.status.is_alive() => self.saw_alive(replica, c, now),
+            Some(c) if c.status.is_alive() => self.saw_alive(replica, c, ground, now),
             Some(c) if matches!(c.status, ContainerStatus::Exited | ContainerStatus::Dead) => {
-                self.saw_ended(replica, c, now, fresh);
+                self.saw_ended(replica, c, (ground, fresh), now);
             }
             _ => self.run = None,
         }
     }
 
-    fn saw_alive(&mut self, replica: &AssignedReplica, c: &Container, now: Now) {
+    fn saw_alive(
+        &mut self,
+        replica: &AssignedReplica,
+        c: &Container,
+        ground: Ground<'_>,
+        now: Now,
+    ) {
         let id = (c.id.clone(), c.started_at);
         self.started = true;
         if self.run.as_ref().is_none_or(|r| r.id != id) {
@@ -191,6 +206,8 @@ impl Memory {
                 run.healthy.get_or_insert((now.at, before));
             }
             Verdict::Starting(_) => {}
+            // Its lead's container is gone: that is no failure of its own.
+            Verdict::Unhealthy if !ground.holds(c) => {}
             Verdict::Unhealthy => {
                 let output = c.health_output.as_deref().map(str::trim).filter(|o| !o.is_empty());
                 let message = format!("health check fails: {}", output.unwrap_or("no output"));
@@ -205,7 +222,13 @@ impl Memory {
         }
     }
 
-    fn saw_ended(&mut self, replica: &AssignedReplica, c: &Container, now: Now, fresh: bool) {
+    fn saw_ended(
+        &mut self,
+        replica: &AssignedReplica,
+        c: &Container,
+        (ground, fresh): (Ground<'_>, bool),
+        now: Now,
+    ) {
         let id = (c.id.clone(), c.started_at);
         if let Some(run) = &mut self.run {
             run.alive = false;
@@ -219,12 +242,19 @@ impl Memory {
         let failure = ended(c, limit);
         let code = c.exit_code.unwrap_or_default();
         let condition = replica.restart.condition;
-        if unwatched && replica.mode == Mode::Service {
+        let finished =
+            code == 0 && (replica.mode == Mode::Job || condition != RestartCondition::Any);
+        self.went_with_lead = !ground.holds(c) && !finished && condition != RestartCondition::None;
+        if self.went_with_lead {
+            self.counted = Some(id);
+            self.retry_at = Some(now.at);
+            self.failure = Some(ground.reason());
+        } else if unwatched && replica.mode == Mode::Service {
             // The engine or the host stopped it, as far as anybody can tell.
             self.counted = Some(id);
             self.retry_at = Some(now.at);
             self.failure = Some(failure);
-        } else if code == 0 && (replica.mode == Mode::Job || condition != RestartCondition::Any) {
+        } else if finished {
             self.counted = Some(id);
             self.end = Some(End::Completed);
         } else if condition == RestartCondition::None {

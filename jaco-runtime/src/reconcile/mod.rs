@@ -7,6 +7,7 @@
 //! or volume without this cluster's label, and never acts on an assignment that has not caught up.
 
 mod agent;
+mod beside;
 mod diff;
 mod engine;
 mod fetched;

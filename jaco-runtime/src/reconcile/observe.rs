@@ -10,6 +10,7 @@ use jaco_api::model::{
 };
 
 use super::{
+    beside::Ground,
     images::Image,
     memory::{End, Memory, health_of},
 };
@@ -23,6 +24,7 @@ pub(crate) fn observation(
     replica: &AssignedReplica,
     current: Option<&Container>,
     others: &[&Container],
+    ground: Ground<'_>,
     memory: &Memory,
     at: Duration,
 ) -> Option<Observation> {
@@ -43,7 +45,7 @@ pub(crate) fn observation(
         let reason = memory.hooks.complaint().cloned();
         return Some(Observation { state: ReplicaState::Stopping, container, reason, ..blank });
     }
-    let (state, reason) = state(replica, current, others, memory, at);
+    let (state, reason) = state(replica, current, others, ground, memory, at);
     let image = replica.spec.as_deref().and_then(|spec| awaited(spec, memory));
     let pull_failures = if started.is_some() { 0 } else { image.map_or(0, |i| i.failures) };
     Some(Observation { state, reason, pull_failures, ..blank })
@@ -54,6 +56,7 @@ fn state(
     replica: &AssignedReplica,
     current: Option<&Container>,
     others: &[&Container],
+    ground: Ground<'_>,
     memory: &Memory,
     at: Duration,
 ) -> (ReplicaState, Option<Reason>) {
@@ -64,6 +67,9 @@ fn state(
     }
     let failure = memory.failure.clone();
     match current {
+        Some(c) if c.status.is_alive() && !ground.holds(c) => {
+            (ReplicaState::Degraded, Some(ground.reason()))
+        }
         Some(c) if c.status.is_alive() => match memory.verdict(replica, c, at) {
             Verdict::Healthy => (ReplicaState::Running, None),
             Verdict::Starting(_) => (ReplicaState::Starting, None),

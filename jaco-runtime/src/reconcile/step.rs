@@ -9,6 +9,7 @@ use std::time::Duration;
 use jaco_api::model::{AssignedReplica, ContainerSpec, Intent};
 
 use super::{
+    beside::Ground,
     images::{Image, Next},
     memory::Memory,
 };
@@ -98,6 +99,7 @@ pub(crate) fn next(
     wanted: Wanted<'_>,
     current: Option<&Container>,
     others: &[&Container],
+    ground: Ground<'_>,
     memory: &Memory,
     at: Duration,
 ) -> Step {
@@ -119,8 +121,8 @@ pub(crate) fn next(
         }
         Wanted::Running(replica, spec) => {
             let step = match current {
-                Some(current) => keep(replica, current, others, memory, at),
-                None => make(replica, spec, others, memory, at),
+                Some(current) => keep(replica, current, others, ground, memory, at),
+                None => make(replica, spec, others, ground, memory, at),
             };
             match (&step, &replica.prepare) {
                 (Step::Hold(until), Some(next)) => prepare(replica, next, memory, at, *until),
@@ -149,6 +151,7 @@ fn keep(
     replica: &AssignedReplica,
     current: &Container,
     others: &[&Container],
+    ground: Ground<'_>,
     memory: &Memory,
     at: Duration,
 ) -> Step {
@@ -156,6 +159,11 @@ fn keep(
         return dispose(Some(replica), other, memory, at);
     }
     let id = || current.id.clone();
+    if memory.end.is_none()
+        && let Some(step) = rejoin(replica, current, ground, memory, at)
+    {
+        return step;
+    }
     if current.status.is_alive() {
         return match memory.verdict(replica, current, at) {
             // Its failure is counted: it is stopped now and started when its pause is over.
@@ -180,15 +188,37 @@ fn keep(
     }
 }
 
+/// What is to be done to share again what the container of its lead has; nothing when it does. One that
+/// was made beside another container is made anew, one that was started before is started again.
+fn rejoin(
+    replica: &AssignedReplica,
+    current: &Container,
+    ground: Ground<'_>,
+    memory: &Memory,
+    at: Duration,
+) -> Option<Step> {
+    if ground.is_missing() {
+        return Some(Step::Hold(None));
+    }
+    if !ground.is_of(current) {
+        return Some(dispose(Some(replica), current, memory, at));
+    }
+    let stale = current.status.is_alive() && !ground.holds(current);
+    stale.then(|| memory.hooks.part(Some(replica), current, at))
+}
+
 /// There is no container of the present generation.
 fn make(
     replica: &AssignedReplica,
     spec: &ContainerSpec,
     others: &[&Container],
+    ground: Ground<'_>,
     memory: &Memory,
     at: Duration,
 ) -> Step {
-    if memory.end.is_some() || !replica.waiting_on.is_empty() {
+    // What is left of an earlier generation shares nothing with anybody: it goes before its time.
+    let cut_off = ground.is_missing() && !others.is_empty();
+    if memory.end.is_some() || (!replica.waiting_on.is_empty() && !cut_off) {
         return Step::Hold(None);
     }
     if let Some(retry) = memory.retry_at.filter(|retry| at < *retry) {
@@ -205,7 +235,11 @@ fn make(
             Next::Use => {}
         }
     }
-    others.first().map_or(Step::Create, |other| dispose(Some(replica), other, memory, at))
+    match others.first() {
+        Some(other) => dispose(Some(replica), other, memory, at),
+        None if ground.is_missing() => Step::Hold(None),
+        None => Step::Create,
+    }
 }
 
 /// Nothing else is to be done: the images of the next generation are fetched.

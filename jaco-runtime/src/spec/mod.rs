@@ -68,7 +68,16 @@ pub fn container(
         networks: joins(id, &spec.networks),
         files: replica.files.clone(),
         spec,
+        lead: None,
     }
+}
+
+/// The same container beside the one with this id.
+#[must_use]
+pub fn beside(lead: &str, mut request: ContainerRequest) -> ContainerRequest {
+    request.labels.insert(label::LEAD.to_owned(), lead.to_owned());
+    request.lead = Some(lead.to_owned());
+    request
 }
 
 /// Highest priority first; equal priorities keep the order of names, so that it never varies.

@@ -50,6 +50,7 @@ pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedRep
         waiting_on: Vec::new(),
         retired: BTreeMap::new(),
         start_limit: Span::secs(60),
+        beside: None,
         restart: RestartPolicy::default(),
         mode: Mode::Service,
         fenced: false,

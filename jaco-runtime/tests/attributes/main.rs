@@ -27,14 +27,19 @@ use serde_json::Value;
 
 /// The document of a row: a service with what it says, and the label that allows everything.
 fn document(row: &Row) -> ManifestDocument {
-    let lines: Vec<String> = row.service.lines().map(|line| format!("    {line}\n")).collect();
+    let indented = |text: &str| text.lines().map(|l| format!("    {l}\n")).collect::<String>();
+    let lead = row.lead.map_or_else(String::new, |lead| {
+        let image = docker::IMAGE;
+        let lead = indented(lead);
+        format!("  lead:\n    image: {image}\n    command: [sleep, '60']\n{lead}")
+    });
     let allowed = "labels: {jaco.io/allow-privileged: 'true', team: blue}";
     // The image has none.
     let command = if row.service.contains("command:") { "" } else { "    command: [sleep, '1']\n" };
     let text = format!(
-        "services:\n  web:\n    image: {}\n    {allowed}\n{command}{}{}\n",
+        "services:\n{lead}  web:\n    image: {}\n    {allowed}\n{command}{}{}\n",
         docker::IMAGE,
-        lines.concat(),
+        indented(row.service),
         row.top
     );
     let file = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
@@ -105,11 +110,48 @@ async fn the_engine_shows_what_the_file_says() {
 async fn show(engine: &DockerRuntime, row: &Row, number: usize) -> Vec<String> {
     let document = document(row);
     let id: ReplicaId = format!("attr.web.{}", number + 1).parse().unwrap();
+    let lead = match lead(engine, &document, &id).await {
+        Ok(lead) => lead,
+        Err(error) => return vec![format!("its lead cannot run: {error}")],
+    };
     let request = match prepare(engine, &document, &id).await {
         Ok(request) => request,
         Err(error) => return vec![format!("cannot be prepared: {error}")],
     };
-    let container = match (engine.create(&request).await, row.needs) {
+    let request = match &lead {
+        Some(lead) => spec::beside(lead, request),
+        None => request,
+    };
+    let wrong = show_container(engine, row, &request, lead.as_deref().unwrap_or_default()).await;
+    if let Some(lead) = lead {
+        engine.remove(&lead).await.unwrap();
+    }
+    wrong
+}
+
+/// Makes and starts the container that it lives beside, if there is one.
+async fn lead(
+    engine: &DockerRuntime,
+    document: &ManifestDocument,
+    id: &ReplicaId,
+) -> Result<Option<String>, RuntimeError> {
+    let id = ReplicaId { service: "lead".parse().unwrap(), ..id.clone() };
+    if !document.services.contains_key(&id.service) {
+        return Ok(None);
+    }
+    let request = prepare(engine, document, &id).await?;
+    let lead = engine.create(&request).await?;
+    engine.start(&lead).await?;
+    Ok(Some(lead))
+}
+
+async fn show_container(
+    engine: &DockerRuntime,
+    row: &Row,
+    request: &ContainerRequest,
+    lead: &str,
+) -> Vec<String> {
+    let container = match (engine.create(request).await, row.needs) {
         (Ok(container), _) => container,
         // Told apart from a refusal, and only where the engine really is too old.
         (Err(RuntimeError::AttributeTooNew { found, needed, .. }), Some(needs))
@@ -128,9 +170,9 @@ async fn show(engine: &DockerRuntime, row: &Row, number: usize) -> Vec<String> {
         engine.remove(&container).await.unwrap();
         return skipped(row, &format!("the kernel has none of {}", files.join(", ")));
     }
-    let mut wrong = compare(&inspect("container", &container), row.seen);
+    let mut wrong = compare(&inspect("container", &container), row.seen, lead);
     if let Some(thing) = &row.thing {
-        wrong.extend(compare(&inspect(thing.kind, thing.name), thing.seen));
+        wrong.extend(compare(&inspect(thing.kind, thing.name), thing.seen, lead));
     }
     engine.remove(&container).await.unwrap();
     wrong
@@ -142,7 +184,7 @@ async fn prepare(
     document: &ManifestDocument,
     id: &ReplicaId,
 ) -> Result<ContainerRequest, RuntimeError> {
-    let (_, container) = document.services.values().next().unwrap();
+    let (_, container) = &document.services[&id.service];
     let replica = sample::replica_of(&id.to_string(), 1, container.clone());
     let Assignment { cluster, .. } = sample::assignment([replica.clone()]);
     for (network, network_spec) in &document.networks {
@@ -160,9 +202,10 @@ async fn prepare(
     Ok(spec::container(cluster, &replica, &Arc::new(container.clone())))
 }
 
-fn compare(shown: &Value, seen: &[(&str, &str)]) -> Vec<String> {
+fn compare(shown: &Value, seen: &[(&str, &str)], lead: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (pointer, expected) in seen {
+        let expected = expected.replace("LEAD", lead);
         let found = shown.pointer(pointer).cloned().unwrap_or(Value::Null);
         let mut all = expected.split(" | ").map(|e| serde_json::from_str::<Value>(e).unwrap());
         if !all.any(|expected| expected == found) {

@@ -1,4 +1,4 @@
-//! What a container shares with its host: devices, disks and namespaces.
+//! What a container shares with its host or another container: devices, disks, namespaces and mounts.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,37 @@ use bollard::models::{
     DeviceMapping, DeviceRequest, HostConfig, HostConfigCgroupnsModeEnum,
     ResourcesBlkioWeightDevice, ThrottleDevice,
 };
-use jaco_api::model::{BlockIo, CgroupMode, ContainerSpec, HostNamespace, IpcMode};
+use jaco_api::model::{
+    BlockIo, Borrowed, CgroupMode, ContainerSpec, HostNamespace, IpcMode, Sharing,
+};
 
 use super::{list, map, set, signed};
+use crate::container::ContainerRequest;
+
+/// A namespace of another container, as the engine names it.
+pub(super) fn of_container(id: &str) -> String {
+    format!("container:{id}")
+}
+
+/// What it shares with the container that it lives beside, its network apart.
+fn share(sharing: &Sharing, lead: &str, host: &mut HostConfig) {
+    if sharing.ipc {
+        host.ipc_mode = Some(of_container(lead));
+    }
+    if sharing.pid {
+        host.pid_mode = Some(of_container(lead));
+    }
+    host.volumes_from = sharing.volumes.map(|how| {
+        vec![match how {
+            Borrowed::AsMounted => lead.to_owned(),
+            Borrowed::ReadOnly => format!("{lead}:ro"),
+        }]
+    });
+}
 
 /// Fills in everything of this kind.
-pub(super) fn fill(spec: &ContainerSpec, host: &mut HostConfig) {
+pub(super) fn fill(request: &ContainerRequest, host: &mut HostConfig) {
+    let spec = &*request.spec;
     let name = |HostNamespace::Host: HostNamespace| "host".to_owned();
     host.pid_mode = spec.pid.map(name);
     host.uts_mode = spec.uts.map(name);
@@ -32,6 +57,9 @@ pub(super) fn fill(spec: &ContainerSpec, host: &mut HostConfig) {
     host.cgroup_parent.clone_from(&spec.cgroup_parent);
     host.runtime.clone_from(&spec.runtime);
     host.storage_opt = map(&spec.storage_opt);
+    if let (Some(sharing), Some(lead)) = (&spec.beside, &request.lead) {
+        share(sharing, lead, host);
+    }
     devices(spec, host);
     block_io(&spec.resources.block_io, host);
 }

@@ -19,6 +19,7 @@ fn body(spec: ContainerSpec) -> Value {
         spec: Arc::new(spec),
         networks: networks.into(),
         files: Vec::new(),
+        lead: Some("4711".to_owned()),
     };
     serde_json::to_value(container(&request, &Binds::new())).unwrap()
 }
@@ -119,6 +120,23 @@ fn devices_disks_and_namespaces_are_mapped() {
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&host[field], value, "{field}");
     }
+}
+
+/// What is shared is shared with the container of this moment, by its id.
+#[test]
+fn what_is_shared_with_another_container_names_it() {
+    let beside = |sharing: Value| {
+        let sharing = json!({"image": "x", "beside": sharing});
+        let host = body(serde_json::from_value(sharing).unwrap())["HostConfig"].clone();
+        ["NetworkMode", "IpcMode", "PidMode", "VolumesFrom"].map(|field| host[field].clone())
+    };
+    let own = json!("jaco_shop_front");
+    let of = json!("container:4711");
+    let all =
+        json!({"lead": "vpn", "network": true, "ipc": true, "pid": true, "volumes": "read_only"});
+    assert_eq!(beside(all), [of.clone(), of.clone(), of, json!(["4711:ro"])]);
+    let volumes = json!({"lead": "vpn", "volumes": "as_mounted"});
+    assert_eq!(beside(volumes), [own, Value::Null, Value::Null, json!(["4711"])]);
 }
 
 #[test]

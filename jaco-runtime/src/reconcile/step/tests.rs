@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jaco_api::model::{Health, Hook, Mount, MountSource, PullPolicy, Span, Timestamp};
+use jaco_api::model::{Beside, Health, Hook, Mount, MountSource, PullPolicy, Span, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -46,8 +46,22 @@ fn container(id: &str, name: &str, generation: u64, status: ContainerStatus) -> 
 fn step_of(replica: &AssignedReplica, memory: &mut Memory, containers: &[Container]) -> Step {
     let (current, others) = split(replica.generation, NAME, containers);
     let now = Now { at: at(100), wall: Timestamp(100_000) };
-    memory.look(replica, current, now);
-    next(wanted(Some(replica), None, true), current, &others, memory, now.at)
+    memory.look(replica, current, Ground::Own, now);
+    next(wanted(Some(replica), None, true), current, &others, Ground::Own, memory, now.at)
+}
+
+/// The same of a companion, whose lead has this container.
+fn step_beside(
+    replica: &AssignedReplica,
+    memory: &mut Memory,
+    containers: &[Container],
+    lead: Option<&Container>,
+) -> Step {
+    let (current, others) = split(replica.generation, NAME, containers);
+    let now = Now { at: at(100), wall: Timestamp(100_000) };
+    let ground = Ground::of(Some(replica), lead);
+    memory.look(replica, current, ground, now);
+    next(wanted(Some(replica), None, true), current, &others, ground, memory, now.at)
 }
 
 fn web() -> AssignedReplica {
@@ -135,6 +149,7 @@ fn nothing_is_done_before_the_assignment_has_caught_up() {
             wanted(replica.as_ref(), None, false),
             None,
             &others,
+            Ground::Own,
             &with_image(&web()),
             Duration::ZERO,
         );
@@ -178,9 +193,9 @@ impl World {
         let (current, others) = split(generation, NAME, &self.containers);
         if let Some(replica) = replica {
             let wall = Timestamp(u64::try_from(self.at.as_millis()).unwrap());
-            memory.look(replica, current, Now { at: self.at, wall });
+            memory.look(replica, current, Ground::Own, Now { at: self.at, wall });
         }
-        next(wanted(replica, None, true), current, &others, memory, self.at)
+        next(wanted(replica, None, true), current, &others, Ground::Own, memory, self.at)
     }
 
     /// Takes a step; false when there is none left to take.
@@ -379,9 +394,10 @@ fn a_failure_of_a_hook_counts_a_moment_later_and_once() {
     assert_eq!(step_of(&replica, &mut memory, std::slice::from_ref(&c)), doubt);
     let later = Now { at: at(101), wall: Timestamp(101_000) };
     for _ in 0..3 {
-        memory.look(&replica, Some(&c), later);
+        memory.look(&replica, Some(&c), Ground::Own, later);
     }
-    let step = next(wanted(Some(&replica), None, true), Some(&c), &[], &memory, later.at);
+    let step =
+        next(wanted(Some(&replica), None, true), Some(&c), &[], Ground::Own, &memory, later.at);
     assert_eq!(step, Step::PreStop("new".into()));
     assert_eq!(memory.retry_at, Some(at(102)), "counted once");
     let message = memory.failure.unwrap().message;
@@ -420,7 +436,12 @@ fn a_kill_that_the_engine_does_not_explain_points_at_the_memory_limit() {
     killed.exit_code = Some(137);
     let message = |replica: &AssignedReplica| {
         let mut memory = Memory::seeded(replica);
-        memory.look(replica, Some(&killed), Now { at: at(100), wall: Timestamp(100_000) });
+        memory.look(
+            replica,
+            Some(&killed),
+            Ground::Own,
+            Now { at: at(100), wall: Timestamp(100_000) },
+        );
         match memory.end {
             Some(End::Failed(reason)) => reason.message,
             end => panic!("{end:?}"),
@@ -452,4 +473,78 @@ fn a_container_that_was_removed_is_made_again_unless_it_is_to_run_once() {
         let step = step_of(&replica, &mut with_image(&replica), &[]);
         assert_eq!(step == Step::Create, made, "{condition:?} from state: {step:?}");
     }
+}
+
+/// The container of its lead, started then, in this state.
+fn lead(id: &str, started: u64, status: ContainerStatus) -> Container {
+    let started_at = Some(Timestamp(started));
+    Container { started_at, ..container(id, "jaco.shop.vpn.1", 3, status) }
+}
+
+fn companion() -> AssignedReplica {
+    let replica = "shop.vpn.1".parse().unwrap();
+    AssignedReplica { beside: Some(Beside { replica, generation: 3 }), ..web() }
+}
+
+/// A container that was made beside another one and started then.
+fn made_beside(lead: &str, started: u64, status: ContainerStatus) -> Container {
+    let mut c = container("own", NAME, 2, status);
+    c.labels.insert(label::LEAD.to_owned(), lead.to_owned());
+    c.started_at = Some(Timestamp(started));
+    c
+}
+
+#[test]
+fn a_companion_is_made_when_the_container_of_its_lead_runs() {
+    use ContainerStatus::{Exited, Running};
+    let mut memory = with_image(&web());
+    for absent in [None, Some(lead("a", 5, Exited))] {
+        assert_eq!(step_beside(&companion(), &mut memory, &[], absent.as_ref()), Step::Hold(None));
+    }
+    let present = lead("a", 5, Running);
+    assert_eq!(step_beside(&companion(), &mut memory, &[], Some(&present)), Step::Create);
+}
+
+#[test]
+fn a_companion_is_started_again_with_its_lead_and_made_anew_beside_another_container() {
+    use ContainerStatus::{Exited, Running};
+    let stop = || Step::Stop("own".to_owned());
+    let cases = [
+        // What it shares is there.
+        (made_beside("a", 6, Running), Some(lead("a", 5, Running)), None),
+        // Its lead was started again after it.
+        (made_beside("a", 6, Running), Some(lead("a", 7, Running)), Some(stop())),
+        // Its lead has another container.
+        (made_beside("a", 6, Running), Some(lead("b", 7, Running)), Some(stop())),
+        (
+            made_beside("a", 6, Exited),
+            Some(lead("b", 7, Running)),
+            Some(Step::Remove("own".into())),
+        ),
+        (made_beside("a", 6, Exited), Some(lead("a", 7, Running)), Some(Step::Start("own".into()))),
+        // Nothing to share: it waits.
+        (made_beside("a", 6, Running), Some(lead("a", 5, Exited)), Some(Step::Hold(None))),
+        (made_beside("a", 6, Exited), None, Some(Step::Hold(None))),
+    ];
+    for (own, lead, wanted) in cases {
+        let mut memory = with_image(&web());
+        let step = step_beside(&companion(), &mut memory, &[own.clone()], lead.as_ref());
+        match wanted {
+            Some(wanted) => assert_eq!(step, wanted, "{own:?} {lead:?}"),
+            None => assert!(matches!(step, Step::Hold(_)), "{step:?}"),
+        }
+        assert_eq!(memory.retry_at.unwrap_or(at(100)), at(100), "no failure of its own: no pause");
+    }
+}
+
+#[test]
+fn what_is_left_of_an_earlier_pair_goes_before_the_new_lead_is_there() {
+    let old = Container { id: "old".into(), ..container("old", NAME, 1, ContainerStatus::Running) };
+    let waits = AssignedReplica { waiting_on: vec!["shop.vpn.1 to start".into()], ..companion() };
+    let mut memory = with_image(&web());
+    assert_eq!(step_beside(&waits, &mut memory, &[old.clone()], None), Step::Stop("old".into()));
+    // Its image comes first all the same.
+    let mut memory = Memory::seeded(&waits);
+    let step = step_beside(&waits, &mut memory, &[old], None);
+    assert!(matches!(step, Step::LookForImage(_)), "{step:?}");
 }

@@ -19,6 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     EngineStatus,
+    beside::Ground,
     diff::Order,
     engine::{Engine, Link},
     hooks::run_of,
@@ -42,7 +43,8 @@ const TAIL_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Seen {
     /// Status by container id.
     pub(crate) statuses: BTreeMap<String, ContainerStatus>,
-    /// Whether one of them has a health check, whose verdict a list may not show.
+    /// Whether there is more to see than a list shows: the verdict of a health check, or the container
+    /// that it lives beside.
     pub(crate) checked: bool,
 }
 
@@ -73,6 +75,8 @@ pub(crate) struct Worker {
     tail: Option<Vec<String>>,
     /// The container that the engine says it has removed last.
     removed: Option<String>,
+    /// Since when its container is to go.
+    leaving_since: Option<Duration>,
     began: (Instant, Timestamp),
 }
 
@@ -98,6 +102,7 @@ impl Worker {
         let link = engine.link();
         let (session, memory, fetch, tail, removed) = (0, None, None, None, None);
         let (hooks, last) = (None, None);
+        let leaving_since = None;
         Self {
             key,
             orders,
@@ -112,6 +117,7 @@ impl Worker {
             last,
             tail,
             removed,
+            leaving_since,
             began,
         }
     }
@@ -169,6 +175,8 @@ impl Worker {
             (None, _) => {}
         }
         let containers = self.look(&order).await?;
+        let lead = self.look_beside(&order).await?;
+        let ground = Ground::of(replica.as_deref(), lead.as_ref());
         let now = self.now();
         let generation = replica.as_ref().map_or(0, |r| r.generation);
         let (current, others) = step::split(generation, &format!("jaco.{}", self.key), &containers);
@@ -182,12 +190,12 @@ impl Worker {
             if let Some(run) = run.filter(|run| self.engine.marks.has(run)) {
                 memory.hooks.recall(&run);
             }
-            memory.look(replica, current, now);
+            memory.look(replica, current, ground, now);
             self.call_off_fetch(replica, &mut memory);
-            self.post(replica, current, &others, &memory, now.at).await;
+            self.post(replica, current, (&others, ground), &memory, now.at).await;
         }
         let wanted = step::wanted(replica.as_deref(), last.as_deref(), order.caught_up);
-        let next = step::next(wanted, current, &others, &memory, now.at);
+        let next = step::next(wanted, current, &others, ground, &memory, now.at);
         if !memory.is_paused(now.at) {
             self.call_off_hooks(wanted, current, &next, &mut memory);
         }
@@ -195,7 +203,7 @@ impl Worker {
         if replica.is_none() && order.caught_up && containers.is_empty() {
             return Ok(Turn::Over);
         }
-        self.take(&order, wanted, next, &containers).await
+        self.take(&order, wanted, next, (&containers, lead.as_ref())).await
     }
 
     /// All containers of the replica, in full.
@@ -211,9 +219,32 @@ impl Worker {
         }
         *self.bell.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen {
             statuses: containers.iter().map(|c| (c.id.clone(), c.status)).collect(),
-            checked: containers.iter().any(|c| c.health != Health::None),
+            checked: order.replica.as_deref().is_some_and(|r| r.beside.is_some())
+                || containers.iter().any(|c| c.health != Health::None),
         };
         Ok(containers)
+    }
+
+    /// The container that this replica's lives beside, of the generation that is assigned.
+    pub(super) async fn look_beside(
+        &self,
+        order: &Order,
+    ) -> Result<Option<Container>, RuntimeError> {
+        let Some(beside) = order.replica.as_deref().and_then(|r| r.beside.as_ref()) else {
+            return Ok(None);
+        };
+        let key = beside.replica.to_string();
+        let runtime = &self.engine.runtime;
+        let mut found = Vec::new();
+        for listed in runtime.list(&spec::replica_labels(order.cluster, &key)).await? {
+            match runtime.inspect(&listed.id).await {
+                Ok(container) => found.push(container),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let (lead, _) = step::split(beside.generation, &format!("jaco.{key}"), &found);
+        Ok(lead.cloned())
     }
 
     /// Shows what is seen.
@@ -221,11 +252,11 @@ impl Worker {
         &mut self,
         replica: &AssignedReplica,
         current: Option<&Container>,
-        others: &[&Container],
+        (others, ground): (&[&Container], Ground<'_>),
         memory: &Memory,
         at: Duration,
     ) {
-        let observation = observe::observation(replica, current, others, memory, at);
+        let observation = observe::observation(replica, current, others, ground, memory, at);
         let failed = |o: &Observation| o.state == ReplicaState::Failed && *o != replica.observed;
         if observation.as_ref().is_some_and(failed) && self.tail.is_none() {
             let read = async { self.read_tail(&current?.id).await.ok() };

@@ -17,6 +17,9 @@ use crate::{
     spec,
 };
 
+/// So long a container that goes waits for those beside it to be stopped.
+const COMPANY: Duration = Duration::from_secs(60);
+
 impl Worker {
     /// Takes one step.
     pub(super) async fn take(
@@ -24,7 +27,7 @@ impl Worker {
         order: &Order,
         wanted: Wanted<'_>,
         step: Step,
-        containers: &[Container],
+        (containers, lead): (&[Container], Option<&Container>),
     ) -> Result<Turn, RuntimeError> {
         if !matches!(step, Step::Hold(_)) {
             tracing::debug!(replica = self.key, ?step, "step");
@@ -33,6 +36,11 @@ impl Worker {
         let known = |id: &str| containers.iter().find(|c| c.id == id);
         match (step, wanted) {
             (Step::Hold(until), _) => return Ok(Turn::Wait(until)),
+            (Step::PreStop(_) | Step::Stop(_) | Step::StopWithin(..), Wanted::Gone(_))
+                if self.waits_for_companions(order).await? =>
+            {
+                return Ok(Turn::Wait(self.leaving_since.map(|since| since + COMPANY)));
+            }
             (Step::AwaitPreStop(_), _) => return Ok(Turn::Wait(None)),
             (Step::PostStart(id), Wanted::Running(replica, _)) => {
                 if let Some(container) = known(&id) {
@@ -59,11 +67,11 @@ impl Worker {
                 self.begin_fetch(image, policy);
             }
             (Step::Create, Wanted::Running(replica, spec)) => {
-                self.create(order, replica, spec).await?;
+                self.create(order, replica, spec, lead).await?;
             }
             (Step::Start(id), Wanted::Running(replica, spec)) => {
                 let again = known(&id).is_some_and(|c| c.status != ContainerStatus::Created);
-                self.start(order, replica, spec, &id, again).await?;
+                self.start(order, (replica, spec), (&id, again), lead).await?;
             }
             (Step::Stop(id), _) => {
                 self.leave_hooks(&id);
@@ -90,6 +98,27 @@ impl Worker {
         Ok(Turn::Again)
     }
 
+    /// Whether containers that live beside this one and go as well still run: they are stopped first,
+    /// as long as that does not take for ever.
+    async fn waits_for_companions(&mut self, order: &Order) -> Result<bool, RuntimeError> {
+        let now = self.now().at;
+        let since = *self.leaving_since.get_or_insert(now);
+        let Some(assignment) = self.engine.newest().filter(|_| now < since + COMPANY) else {
+            return Ok(false);
+        };
+        let goes = |r: &&AssignedReplica| {
+            let beside = r.beside.as_ref().is_some_and(|b| b.replica.to_string() == self.key);
+            beside && r.intent == Intent::Remove
+        };
+        for companion in assignment.replicas.values().filter(goes) {
+            let labels = spec::replica_labels(order.cluster, &companion.id.to_string());
+            if self.engine.runtime.list(&labels).await?.iter().any(|c| c.status.is_alive()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn memory(&mut self) -> &mut Memory {
         self.memory.get_or_insert_default()
     }
@@ -99,8 +128,9 @@ impl Worker {
         order: &Order,
         replica: &AssignedReplica,
         spec: &ContainerSpec,
+        lead: Option<&Container>,
     ) -> Result<(), RuntimeError> {
-        let made = self.try_create(order, replica, spec).await;
+        let made = self.try_create(order, replica, spec, lead).await;
         let now = self.now().at;
         match made {
             Ok(id) => {
@@ -114,6 +144,7 @@ impl Worker {
                 tracing::debug!(replica = self.key, %error, "the container is there already");
                 Ok(())
             }
+            Err(error) if self.has_lost(order, lead, &error).await => Ok(()),
             Err(error) => {
                 if error.is_definitive_for_image() {
                     let memory = self.memory();
@@ -129,11 +160,37 @@ impl Worker {
         order: &Order,
         replica: &AssignedReplica,
         spec: &ContainerSpec,
+        lead: Option<&Container>,
     ) -> Result<String, RuntimeError> {
         self.engine.ensure_networks(order.cluster, replica, spec).await?;
         self.engine.ensure_volumes(order.cluster, replica, spec).await?;
         let spec = Arc::new(spec.clone());
-        self.engine.runtime.create(&spec::container(order.cluster, replica, &spec)).await
+        let request = spec::container(order.cluster, replica, &spec);
+        let request = match lead {
+            Some(lead) => spec::beside(&lead.id, request),
+            None => request,
+        };
+        self.engine.runtime.create(&request).await
+    }
+
+    /// Whether the container that it was to be beside is another one by now, or does not run: then the
+    /// refusal says nothing of this replica.
+    async fn has_lost(
+        &self,
+        order: &Order,
+        lead: Option<&Container>,
+        error: &RuntimeError,
+    ) -> bool {
+        let Some(lead) = lead.filter(|_| !error.is_unreachable()) else { return false };
+        let same = |c: &Container| {
+            c.status.is_alive() && (&c.id, c.started_at) == (&lead.id, lead.started_at)
+        };
+        let lost =
+            matches!(self.look_beside(order).await, Ok(now) if !now.as_ref().is_some_and(same));
+        if lost {
+            tracing::debug!(replica = self.key, %error, "the container it lives beside is gone");
+        }
+        lost
     }
 
     /// Whether the container with our name is this replica's.
@@ -149,10 +206,9 @@ impl Worker {
     async fn start(
         &mut self,
         order: &Order,
-        replica: &AssignedReplica,
-        spec: &ContainerSpec,
-        id: &str,
-        again: bool,
+        (replica, spec): (&AssignedReplica, &ContainerSpec),
+        (id, again): (&str, bool),
+        lead: Option<&Container>,
     ) -> Result<(), RuntimeError> {
         // A container that ran before may have lost its networks; a new one has just got them.
         let networks = match again {
@@ -171,10 +227,12 @@ impl Worker {
         let now = self.now().at;
         match started {
             Ok(()) => {
-                self.memory().made.insert(id.to_owned());
-                self.memory().restarts += u32::from(again);
+                let memory = self.memory();
+                memory.made.insert(id.to_owned());
+                memory.restarts += u32::from(again && !memory.went_with_lead);
                 Ok(())
             }
+            Err(error) if self.has_lost(order, lead, &error).await => Ok(()),
             Err(error) => self.refused(replica, error, now),
         }
     }

@@ -90,6 +90,7 @@ impl Bench<'_> {
             spec: Arc::new(spec),
             networks: Vec::new(),
             files: Vec::new(),
+            lead: None,
         }
     }
     async fn run(&self, request: &ContainerRequest) -> String {

@@ -178,6 +178,9 @@ impl ContainerRuntime for FakeRuntime {
             let message = format!("network {} not found", missing.network);
             return Err(RuntimeError::NotFound { message });
         }
+        if let Some(lead) = &request.lead {
+            world.container(lead)?;
+        }
         let serial = world.next_serial();
         let fake = Fake::new(request, &image, serial, now);
         let id = fake.seen.id.clone();
@@ -198,6 +201,12 @@ impl ContainerRuntime for FakeRuntime {
         if let Some(missing) = missing {
             let message = format!("network {missing} not found");
             return Err(RuntimeError::NotFound { message });
+        }
+        if let Some(lead) = world.container(id)?.request.lead.clone()
+            && !world.container(&lead)?.seen.status.is_alive()
+        {
+            let message = format!("cannot join network of a non running container: {lead}");
+            return Err(RuntimeError::Conflict { message });
         }
         let fake = world.container(id)?;
         if fake.seen.status.is_alive() {

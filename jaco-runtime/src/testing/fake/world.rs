@@ -238,7 +238,15 @@ impl FakeRuntime {
             world.emit(&id, EventAction::OutOfMemory);
         }
         world.emit(&id, EventAction::Died);
+        let inside = |f: &&Fake| {
+            let pid = f.request.spec.beside.as_ref().is_some_and(|b| b.pid);
+            pid && f.request.lead.as_ref() == Some(&id)
+        };
+        let inside: Vec<_> =
+            world.containers.values().filter(inside).map(|f| f.seen.id.clone()).collect();
         drop(world);
+        // The first process takes all others of its namespace with it.
+        inside.iter().for_each(|other| self.finish(other, None, 137, false));
         self.output.send_modify(|n| *n += 1);
     }
 

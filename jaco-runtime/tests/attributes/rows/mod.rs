@@ -1,5 +1,6 @@
 //! One row for each attribute that the engine sees: what is written, and what `docker inspect` shows.
 
+mod beside;
 mod limits;
 mod mounts;
 mod network;
@@ -22,6 +23,9 @@ pub(crate) struct Row {
     pub(crate) needs: Option<&'static str>,
     /// How the engine says that its kernel or its disk cannot do it.
     pub(crate) cannot: Option<Cannot>,
+    /// Lines of a service `lead` whose container it lives beside; in what is seen, `LEAD` is the id of
+    /// that one.
+    pub(crate) lead: Option<&'static str>,
 }
 
 /// How an engine says that a machine cannot do something.
@@ -44,7 +48,7 @@ const fn row(
     service: &'static str,
     seen: &'static [(&'static str, &'static str)],
 ) -> Row {
-    Row { of, service, top: "", seen, thing: None, needs: None, cannot: None }
+    Row { of, service, top: "", seen, thing: None, needs: None, cannot: None, lead: None }
 }
 
 const fn top(row: Row, top: &'static str) -> Row {
@@ -65,11 +69,18 @@ const fn thing(
     top: &'static str,
     thing: Thing,
 ) -> Row {
-    Row { of, service, top, seen: &[], thing: Some(thing), needs: None, cannot: None }
+    Row { of, service, top, seen: &[], thing: Some(thing), needs: None, cannot: None, lead: None }
 }
 
 /// Every row. Each service gets the label that allows access to the host.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    let groups = [run::RUN, mounts::MOUNTS, network::NETWORK, rights::RIGHTS, limits::LIMITS];
+    let groups = [
+        run::RUN,
+        mounts::MOUNTS,
+        network::NETWORK,
+        rights::RIGHTS,
+        limits::LIMITS,
+        beside::BESIDE,
+    ];
     groups.into_iter().flatten()
 }
