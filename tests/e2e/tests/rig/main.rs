@@ -21,8 +21,8 @@ mod stacks;
 use std::process::ExitCode;
 
 use fleet::{
-    anywhere, catching_up, cron, draining, instruments, joining, leadership, membership, minority,
-    power, secrecy, singleton, spread, strangers, updates, wire,
+    anywhere, catching_up, companions, cron, draining, instruments, joining, leadership,
+    membership, minority, power, secrecy, singleton, spread, strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -82,6 +82,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     updates::a_rolling_update_fails_no_request,
     updates::a_stop_first_update_keeps_its_floor,
     updates::a_version_that_does_not_work_takes_nothing_away,
+    companions::companions_share_the_fate_of_their_leads,
     draining::a_drain_loses_nothing,
     draining::a_drain_that_cannot_be_says_why,
     draining::an_interrupted_drain_goes_on,

@@ -1,6 +1,8 @@
 //! No step of a rollout leaves fewer running than the service's floor.
 
-use jaco_api::model::{DeploymentName, DeploymentPhase, Intent, RolloutPhase, ServiceName, Slot};
+use jaco_api::model::{
+    DeploymentName, DeploymentPhase, Intent, Replica, RolloutPhase, ServiceName, Slot,
+};
 use jaco_engine::{
     command::{Command, Outcome},
     state::State,
@@ -64,11 +66,18 @@ fn running(state: &State, deployment: &DeploymentName, service: &ServiceName) ->
 /// Replicas that ran before an entry and do not after it. What operators give up by force with a node
 /// is not held.
 fn taken(step: &Step, deployment: &DeploymentName, service: &ServiceName) -> Vec<String> {
-    let held = |r: &&std::sync::Arc<jaco_api::model::Replica>| {
+    let held = |r: &&std::sync::Arc<Replica>| {
         r.is_running() && step.before.node(r.node).is_some_and(|n| !n.gives_up_replicas())
     };
     let before = step.before.replicas_of_service(deployment, service).filter(held);
-    let gone = before.filter(|r| !step.after.replica(&r.id).is_some_and(|r| r.is_running()));
+    // A companion goes with the container that it was made beside.
+    let alone = |r: &std::sync::Arc<Replica>| {
+        let lead = step.after.lead_of(r).map(|lead| lead.generation);
+        r.beside.as_ref().is_some_and(|beside| lead != Some(beside.generation))
+    };
+    let gone = before
+        .filter(|r| !step.after.replica(&r.id).is_some_and(|r| r.is_running()))
+        .filter(|r| !alone(r));
     gone.map(|r| r.id.to_string()).collect()
 }
 

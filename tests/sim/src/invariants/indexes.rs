@@ -22,6 +22,10 @@ impl Invariant for Indexes {
         for replica in step.after.replicas() {
             let id = &replica.id;
             let Slot::Index(index) = id.slot else { continue };
+            // A companion has the slot of its lead.
+            if replica.beside.is_some() {
+                continue;
+            }
             if step.before.replica(id).is_some() {
                 continue;
             }

@@ -7,6 +7,7 @@
 //! comes with the networks between nodes.
 
 mod acknowledged;
+mod beside;
 mod caught_up;
 mod cron;
 mod equal;
@@ -84,6 +85,7 @@ impl Default for Invariants {
         Self {
             all: vec![
                 Box::new(acknowledged::Acknowledged::default()),
+                Box::new(beside::Beside),
                 Box::new(caught_up::CaughtUp),
                 Box::new(cron::Cron::default()),
                 Box::new(equal::Equal::default()),

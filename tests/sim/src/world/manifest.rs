@@ -14,7 +14,9 @@ pub const PERIOD: Duration = Duration::from_secs(15);
 pub fn manifest(deployment: Deployment, recipe: &Recipe, hosts: usize) -> Apply {
     let compose = match deployment {
         Deployment::Web => services(&[app(recipe, &replicated(recipe, "start-first", 1), "")]),
-        Deployment::Pool => services(&[app(recipe, &replicated(recipe, "stop-first", 2), "")]),
+        Deployment::Pool => {
+            services(&[app(recipe, &replicated(recipe, "stop-first", 2), ""), side(recipe)])
+        }
         Deployment::Db => {
             let deploy = format!("replicas: 1, {}", updates(recipe, "stop-first", 1));
             let volume = "    volumes: [\"data:/data\"]\n";
@@ -36,7 +38,7 @@ pub fn manifest(deployment: Deployment, recipe: &Recipe, hosts: usize) -> Apply 
             let page = app(recipe, &replicated(recipe, "start-first", 1), waits);
             let db = "  db:\n    image: \"db:1\"\n    deploy: { replicas: 1 }\n    healthcheck: \
                       { test: [CMD-SHELL, \"exit 0\"], interval: 1s, retries: 2 }\n";
-            services(&[page, db.to_owned()])
+            services(&[page, db.to_owned(), side(recipe)])
         }
     };
     let name = deployment.name();
@@ -74,6 +76,15 @@ fn app(recipe: &Recipe, deploy: &str, more: &str) -> String {
     format!(
         "  app:\n    image: \"{image}\"\n    command: {command}\n    stop_grace_period: 3s\n    \
          environment: {{ GREETING: \"{greeting}\" }}\n    deploy: {{ {deploy} }}\n{check}{more}"
+    )
+}
+
+/// A service beside `app`; its content changes with every third of the other's.
+fn side(recipe: &Recipe) -> String {
+    let content = recipe.greeting / 3;
+    format!(
+        "  side:\n    image: \"side:1\"\n    command: [\"serve\"]\n    network_mode: service:app\n    \
+         environment: {{ GREETING: \"{content}\" }}\n"
     )
 }
 

@@ -294,8 +294,14 @@ impl World {
         let spec = jaco_api::model::ContainerSpec { image: "app:1".into(), ..Default::default() };
         let (labels, networks) = (container.labels, Vec::new());
         let name = format!("{}-copy", container.name);
-        let request =
-            ContainerRequest { name, labels, spec: Arc::new(spec), networks, files: Vec::new() };
+        let request = ContainerRequest {
+            name,
+            labels,
+            spec: Arc::new(spec),
+            networks,
+            files: Vec::new(),
+            lead: None,
+        };
         let engine = self.cluster.host(other).engine().clone();
         if other != at
             && let Ok(id) = engine.foreign(request).await
@@ -345,8 +351,14 @@ async fn furnish(engine: &FakeRuntime) {
     for (name, labels) in [("jaco.theirs", theirs), ("postgres", Labels::new())] {
         let spec = jaco_api::model::ContainerSpec { image: "other:1".into(), ..Default::default() };
         let (name, networks) = (name.to_owned(), Vec::new());
-        let request =
-            ContainerRequest { name, labels, spec: Arc::new(spec), networks, files: Vec::new() };
+        let request = ContainerRequest {
+            name,
+            labels,
+            spec: Arc::new(spec),
+            networks,
+            files: Vec::new(),
+            lead: None,
+        };
         let id = engine.foreign(request).await.expect("an engine in memory makes it");
         engine.start(&id).await.expect("an engine in memory starts it");
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod anywhere;
 pub(crate) mod catching_up;
+pub(crate) mod companions;
 pub(crate) mod cron;
 pub(crate) mod draining;
 pub(crate) mod instruments;
