@@ -27,6 +27,33 @@ pub enum NetError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The kernel did not say what it holds.
+    #[error("the {what} of the mesh cannot be read")]
+    Unreadable {
+        /// What was asked for, for example `peers`.
+        what: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An interface has the mesh's name that no mesh made: it stays as it is.
+    #[error("{name} is no mesh interface: rename it, or give the mesh another name")]
+    ForeignInterface {
+        /// Its name.
+        name: String,
+    },
+    /// Somebody else's route leads where a peer is: it stays as it is.
+    #[error(
+        "the host has a route to {prefix} that is not the mesh's: remove it, or use another pool"
+    )]
+    RouteTaken {
+        /// Where it leads.
+        prefix: IpNet,
+    },
+    /// This node can have no mesh of the kind that was asked for.
+    #[cfg(any(feature = "kernel", feature = "userspace"))]
+    #[error(transparent)]
+    NoMesh(#[from] crate::mesh::NoMesh),
     /// One prefix belongs to two scopes, so that it cannot be told who may talk to whom.
     #[error("{prefix} belongs to {first} and to {second}")]
     OverlappingScopes {

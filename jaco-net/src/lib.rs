@@ -14,4 +14,10 @@ pub use firewall::{
 };
 #[cfg(feature = "kernel")]
 pub use firewall::{EngineChains, NftFirewall};
-pub use mesh::{MeshConfig, MeshDevice, MeshKind, MeshPeer, PeerChange, PrivateKey, PublicKey};
+#[cfg(feature = "kernel")]
+pub use mesh::KernelMesh;
+#[cfg(feature = "userspace")]
+pub use mesh::UserspaceMesh;
+pub use mesh::{
+    MeshConfig, MeshDevice, MeshKind, MeshPeer, PeerChange, PeerStatus, PrivateKey, PublicKey,
+};

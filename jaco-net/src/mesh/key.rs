@@ -1,6 +1,9 @@
-//! Keys of the mesh.
+//! Keys of the mesh: their forms, new ones, and the public half of a private one.
 
 use std::{fmt, str::FromStr};
+
+use rand::Rng as _;
+use x25519_dalek::StaticSecret;
 
 /// A text that is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,10 +52,31 @@ impl PrivateKey {
         Self(zeroize::Zeroizing::new(bytes))
     }
 
+    /// A new key, in the form that `wg genkey` gives it.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut key = Self::new([0; 32]);
+        rand::rng().fill_bytes(key.0.as_mut());
+        key.0[0] &= 0b1111_1000;
+        key.0[31] = key.0[31] & 0b0111_1111 | 0b0100_0000;
+        key
+    }
+
+    /// The half that the other members know.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(x25519_dalek::PublicKey::from(&self.secret()).to_bytes())
+    }
+
     /// The bytes, for whoever loads them into the device.
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The key as the arithmetic takes it; wiped when dropped, too.
+    pub(super) fn secret(&self) -> StaticSecret {
+        StaticSecret::from(*self.0)
     }
 }
 
@@ -73,5 +97,19 @@ mod tests {
         assert_eq!("ab".parse::<PublicKey>(), Err(InvalidKey));
         assert_eq!("é".repeat(32).parse::<PublicKey>(), Err(InvalidKey));
         assert!(!format!("{:?}", PrivateKey::new([0xa7; 32])).contains("a7"));
+    }
+
+    #[test]
+    fn the_public_half_is_what_wg_pubkey_prints() {
+        let public = PrivateKey::new([0x42; 32]).public().to_string();
+        assert_eq!(public, "132c442be010fbd57e72603328aa76e71fccc1503aae219327d14d9c9993f472");
+    }
+
+    #[test]
+    fn new_keys_differ_and_are_clamped() {
+        let (one, other) = (PrivateKey::generate(), PrivateKey::generate());
+        assert_ne!(one.expose(), other.expose());
+        assert_ne!(one.public(), other.public());
+        assert_eq!((one.expose()[0] & 7, one.expose()[31] >> 6), (0, 1));
     }
 }

@@ -110,38 +110,125 @@ async fn read(firewall: &dyn Firewall) -> Option<Ruleset> {
     Some(loaded.ruleset)
 }
 
-/// Checks a mesh device. Leaves no interface behind.
+/// Somebody with root who breaks what a mesh device made, behind its back.
+pub trait MeshTampering {
+    /// Deletes the interface.
+    fn delete_interface(&self);
+    /// Takes all addresses off the interface, and with them whatever the kernel takes then.
+    fn flush_addresses(&self);
+}
+
+/// Checks a mesh device that has no interface yet. Leaves none behind.
 ///
 /// # Panics
 /// At the first rule that does not hold.
-pub async fn mesh(device: &dyn MeshDevice) {
+pub async fn mesh(device: &dyn MeshDevice, tampering: &dyn MeshTampering) {
     let key = PrivateKey::new([0x42; 32]);
-    let peer = |endpoint: Option<&str>, allowed: &str| MeshPeer {
-        endpoint: endpoint.map(|e| e.parse().expect("the suite writes its addresses correctly")),
-        allowed: [prefix(allowed)].into(),
-        keepalive: Some(Duration::from_secs(25)),
-    };
     let mut config = MeshConfig {
         addresses: [prefix("10.243.0.1/32")].into(),
         listen_port: 51820,
         mtu: 1420,
         peers: [(PublicKey([1; 32]), peer(Some("192.0.2.1:51820"), "10.244.0.0/24"))].into(),
     };
+    assert_eq!(held(device).await, None, "nothing is made before it is asked for");
     device.apply(&key, &config).await.expect("a mesh is built");
-    assert_eq!(device.read().await.expect("it can be read"), Some(config.clone()), "as applied");
+    assert_eq!(held(device).await, Some(config.clone()), "as applied");
+    assert_eq!(listed(device).await, [PublicKey([1; 32])], "every peer has a status");
 
+    mesh_changes(device, &key, &mut config).await;
+    mesh_repair(device, &key, &config, tampering).await;
+
+    device.remove().await.expect("it is removed");
+    assert_eq!(held(device).await, None, "nothing is left");
+    assert_eq!(listed(device).await, [], "no interface has no peers");
+    device.remove().await.expect("removing twice is removing once");
+}
+
+async fn mesh_changes(device: &dyn MeshDevice, key: &PrivateKey, config: &mut MeshConfig) {
     config.peers.insert(PublicKey([2; 32]), peer(None, "10.244.1.0/24"));
     config.peers.remove(&PublicKey([1; 32]));
-    device.apply(&key, &config).await.expect("peers come and go");
-    assert_eq!(device.read().await.expect("it can be read"), Some(config.clone()), "replaced");
+    device.apply(key, config).await.expect("peers come and go");
+    assert_eq!(held(device).await, Some(config.clone()), "replaced");
 
     let mut torn = config.clone();
     torn.peers.insert(PublicKey([3; 32]), peer(None, "10.244.1.128/25"));
-    let refused = device.apply(&key, &torn).await;
+    let refused = device.apply(key, &torn).await;
     assert!(matches!(refused, Err(NetError::OverlappingPeers { .. })), "{refused:?}");
-    assert_eq!(device.read().await.expect("it can be read"), Some(config), "unchanged");
+    assert_eq!(held(device).await, Some(config.clone()), "unchanged");
 
-    device.remove().await.expect("it is removed");
-    assert_eq!(device.read().await.expect("it can be asked"), None, "nothing is left");
-    device.remove().await.expect("removing twice is removing once");
+    // A block moves from one peer to another, and an endpoint becomes known.
+    config.peers.insert(PublicKey([3; 32]), peer(Some("192.0.2.3:51820"), "10.244.1.0/24"));
+    config.peers.insert(PublicKey([2; 32]), peer(Some("192.0.2.2:51820"), "10.244.2.0/24"));
+    device.apply(key, config).await.expect("a block moves");
+    assert_eq!(held(device).await, Some(config.clone()), "it belongs to one peer");
+
+    let mut unknown = config.clone();
+    unknown.peers.insert(PublicKey([2; 32]), peer(None, "10.244.2.0/24"));
+    device.apply(key, &unknown).await.expect("an endpoint may be unknown");
+    assert_eq!(held(device).await, Some(config.clone()), "the endpoint in use is not reset");
+    device.apply(key, config).await.expect("it is known again");
+
+    config.listen_port = 51821;
+    config.mtu = 1380;
+    config.addresses = [prefix("10.243.0.2/32"), prefix("fd6a::2/128")].into();
+    config.peers.insert(PublicKey([4; 32]), peer(Some("[2001:db8::4]:51820"), "fd6a:4::/64"));
+    device.apply(key, config).await.expect("port, MTU and addresses change");
+    assert_eq!(held(device).await, Some(config.clone()), "both families");
+
+    device.apply(&PrivateKey::new([0x43; 32]), config).await.expect("the key is rotated");
+    assert_eq!(held(device).await, Some(config.clone()), "nothing else changes with the key");
+    device.apply(key, config).await.expect("and back");
+}
+
+async fn mesh_repair(
+    device: &dyn MeshDevice,
+    key: &PrivateKey,
+    config: &MeshConfig,
+    tampering: &dyn MeshTampering,
+) {
+    let mut wakes = device.watch();
+    // From here on it is listened to: only now a change cannot be missed.
+    settled(&mut wakes).await;
+    tampering.flush_addresses();
+    woken(&mut wakes, "the loss of the addresses wakes the watchers").await;
+    let held_now = held(device).await.expect("the interface is still there");
+    assert_eq!(held_now.addresses, BTreeSet::new(), "what is read is what there is");
+    device.apply(key, config).await.expect("it is repaired");
+    assert_eq!(held(device).await, Some(config.clone()), "with its addresses");
+
+    settled(&mut wakes).await;
+    tampering.delete_interface();
+    woken(&mut wakes, "the loss of the interface wakes the watchers").await;
+    assert_eq!(held(device).await, None, "what is gone is not read");
+    device.apply(key, config).await.expect("it is made anew");
+    assert_eq!(held(device).await, Some(config.clone()), "with all it had");
+}
+
+fn peer(endpoint: Option<&str>, allowed: &str) -> MeshPeer {
+    MeshPeer {
+        endpoint: endpoint.map(|e| e.parse().expect("the suite writes its addresses correctly")),
+        allowed: [prefix(allowed)].into(),
+        keepalive: Some(Duration::from_secs(25)),
+    }
+}
+
+async fn held(device: &dyn MeshDevice) -> Option<MeshConfig> {
+    device.read().await.expect("the interface can be read back")
+}
+
+async fn listed(device: &dyn MeshDevice) -> Vec<PublicKey> {
+    device.peers().await.expect("the peers can be listed").into_keys().collect()
+}
+
+async fn woken(wakes: &mut tokio::sync::watch::Receiver<u64>, what: &str) {
+    let woken = tokio::time::timeout(BOUND, wakes.changed()).await;
+    woken.expect(what).expect("the watch lives as long as the device");
+}
+
+/// Waits until what we did ourselves is announced.
+async fn settled(wakes: &mut tokio::sync::watch::Receiver<u64>) {
+    let quiet = Duration::from_millis(200);
+    while let Ok(woken) = tokio::time::timeout(quiet, wakes.changed()).await {
+        woken.expect("the watch lives as long as the device");
+    }
 }

@@ -6,6 +6,6 @@ mod conformance;
 mod firewall;
 mod mesh;
 
-pub use conformance::{firewall as firewall_suite, mesh as mesh_suite};
+pub use conformance::{MeshTampering, firewall as firewall_suite, mesh as mesh_suite};
 pub use firewall::FakeFirewall;
 pub use mesh::FakeMesh;

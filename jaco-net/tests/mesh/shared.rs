@@ -1,0 +1,186 @@
+//! What both devices must do with real packets.
+
+use std::{net::IpAddr, time::Duration};
+
+use jaco_net::{MeshKind, NetError, PrivateKey, mesh::PeerStatus, testing::mesh_suite};
+
+use crate::node::{BOUND, Node, until};
+
+/// Runs each of these for both devices.
+macro_rules! both {
+    ($($name:ident),* $(,)?) => {
+        mod kernel {
+            $(#[test] fn $name() {
+                if crate::can_be_had(jaco_net::MeshKind::Kernel) {
+                    super::$name(jaco_net::MeshKind::Kernel);
+                }
+            })*
+        }
+        mod userspace {
+            $(#[test] fn $name() {
+                if crate::can_be_had(jaco_net::MeshKind::Userspace) {
+                    super::$name(jaco_net::MeshKind::Userspace);
+                }
+            })*
+        }
+    };
+}
+
+both!(
+    conforms,
+    carries_datagrams_and_streams_with_their_source,
+    drops_a_source_that_is_not_the_peers,
+    keeps_sessions_of_peers_that_stay,
+    learns_where_a_peer_is_and_keeps_it,
+    rotates_its_key_without_losing_the_interface,
+    is_repaired_after_its_interface_was_deleted,
+    leaves_routes_of_others_alone,
+    refuses_an_interface_of_another_kind,
+);
+
+fn reaches(from: &Node, to: &Node) {
+    let arrived = from.reaches(to, from.address(), BOUND);
+    assert_eq!(arrived, Some(from.address()), "{:?} {:?}", from.read(), to.read());
+}
+
+fn conforms(kind: MeshKind) {
+    let node = Node::new(kind, 1);
+    let tampering = node.namespace.shell();
+    node.run(async move |device| mesh_suite(&*device, &tampering).await);
+}
+
+fn carries_datagrams_and_streams_with_their_source(kind: MeshKind) {
+    let (one, two) = Node::pair(kind);
+    reaches(&one, &two);
+    reaches(&two, &one);
+    assert_eq!(one.sends(&two, 10 << 20), (10 << 20, one.address()));
+    assert_eq!(two.sends(&one, 10 << 20), (10 << 20, two.address()));
+    let status = one.status(two.public());
+    assert!(status.connected(), "{status:?}");
+    assert!(status.sent > 10 << 20 && status.received > 10 << 20, "{status:?}");
+}
+
+fn drops_a_source_that_is_not_the_peers(kind: MeshKind) {
+    let (one, mut two) = Node::pair(kind);
+    reaches(&one, &two);
+    one.namespace.ip(&["addr", "add", "10.66.0.1/32", "dev", "lo"]);
+    let strange: IpAddr = "10.66.0.1".parse().unwrap();
+    assert_eq!(one.reaches(&two, strange, Duration::from_secs(1)), None);
+    reaches(&one, &two);
+
+    // The same packet, once it is allowed: nothing else was in its way.
+    let peer = two.config.peers.get_mut(&one.public()).unwrap();
+    peer.allowed.insert("10.66.0.0/24".parse().unwrap());
+    two.apply().unwrap();
+    assert_eq!(one.reaches(&two, strange, BOUND), Some(strange));
+}
+
+fn keeps_sessions_of_peers_that_stay(kind: MeshKind) {
+    let (mut one, two) = Node::pair(kind);
+    reaches(&one, &two);
+    let before = one.status(two.public());
+    let third = PrivateKey::generate().public();
+    let mut peer = one.config.peers[&two.public()].clone();
+    peer.allowed = ["10.244.7.0/24".parse().unwrap()].into();
+    one.config.peers.insert(third, peer);
+    one.apply().unwrap();
+    one.config.peers.remove(&third);
+    one.apply().unwrap();
+    let after = one.status(two.public());
+    assert!(after.sent >= before.sent && before.sent > 0, "{before:?} {after:?}");
+    assert!(after.last_handshake >= before.last_handshake, "{before:?} {after:?}");
+    reaches(&one, &two);
+}
+
+fn learns_where_a_peer_is_and_keeps_it(kind: MeshKind) {
+    let (one, two) = Node::pair(kind);
+    reaches(&one, &two);
+    let learned = |address: &str| {
+        let wanted = Some(format!("{address}:51820").parse().unwrap());
+        until("the endpoint is learned", || match two.status(one.public()) {
+            PeerStatus { endpoint, .. } if endpoint == wanted => Ok(()),
+            status => Err(format!("{status:?}")),
+        });
+    };
+    learned("10.99.0.1");
+    two.apply().unwrap();
+    learned("10.99.0.1");
+    reaches(&two, &one);
+
+    // It moves, as from one network to another.
+    one.namespace.ip(&["addr", "del", "10.99.0.1/24", "dev", "eth0"]);
+    one.namespace.ip(&["addr", "add", "10.99.0.3/24", "dev", "eth0"]);
+    reaches(&one, &two);
+    until("the new place is learned", || {
+        reaches(&one, &two);
+        let status = two.status(one.public());
+        let there = status.endpoint.is_some_and(|e| e.ip().to_string() == "10.99.0.3");
+        if there { Ok(()) } else { Err(format!("{status:?}")) }
+    });
+    two.apply().unwrap();
+    learned("10.99.0.3");
+    reaches(&two, &one);
+}
+
+fn rotates_its_key_without_losing_the_interface(kind: MeshKind) {
+    let (mut one, mut two) = Node::pair(kind);
+    reaches(&one, &two);
+    let (index, before) = (one.index(), one.public());
+    one.key = PrivateKey::generate();
+    one.apply().unwrap();
+    assert_eq!(one.index(), index, "the same interface");
+    assert_eq!(one.read(), Some(one.config.clone()));
+
+    two.config.peers.remove(&before);
+    two.know(&one, None);
+    two.apply().unwrap();
+    reaches(&one, &two);
+    reaches(&two, &one);
+    assert_eq!(one.index(), index);
+}
+
+fn is_repaired_after_its_interface_was_deleted(kind: MeshKind) {
+    let (one, two) = Node::pair(kind);
+    reaches(&one, &two);
+    one.namespace.ip(&["link", "del", "jaco0"]);
+    one.apply().unwrap();
+    reaches(&one, &two);
+    reaches(&two, &one);
+}
+
+fn leaves_routes_of_others_alone(kind: MeshKind) {
+    let (mut one, two) = Node::pair(kind);
+    one.namespace.ip(&["route", "add", "10.77.0.0/24", "dev", "jaco0"]);
+    one.namespace.ip(&["route", "add", "10.244.9.0/24", "via", "10.99.0.2"]);
+    let peer = one.config.peers.get_mut(&two.public()).unwrap();
+    peer.allowed.insert("10.244.8.0/24".parse().unwrap());
+    peer.allowed.insert("10.244.9.0/24".parse().unwrap());
+    let taken = one.apply();
+    assert!(
+        matches!(taken, Err(NetError::RouteTaken { prefix }) if prefix.to_string() == "10.244.9.0/24"),
+        "{taken:?}"
+    );
+    let routes = one.namespace.ip(&["route", "show"]);
+    assert!(routes.contains("10.244.9.0/24 via 10.99.0.2"), "{routes}");
+    assert!(routes.contains("10.77.0.0/24 dev jaco0"), "{routes}");
+    assert!(routes.contains("10.244.8.0/24 dev jaco0"), "one refusal is not all: {routes}");
+
+    one.config.peers.get_mut(&two.public()).unwrap().allowed = two.config.addresses.clone();
+    one.apply().unwrap();
+    let routes = one.namespace.ip(&["route", "show"]);
+    assert!(!routes.contains("10.244.8.0/24"), "{routes}");
+    assert!(routes.contains("10.77.0.0/24 dev jaco0"), "{routes}");
+    assert!(routes.contains("10.244.9.0/24 via 10.99.0.2"), "{routes}");
+}
+
+fn refuses_an_interface_of_another_kind(kind: MeshKind) {
+    let node = Node::new(kind, 1);
+    node.namespace.ip(&["link", "add", "jaco0", "type", "bridge"]);
+    let index = node.index();
+    let refused = node.apply();
+    assert!(matches!(refused, Err(NetError::ForeignInterface { .. })), "{refused:?}");
+    let refused = node.run(async |device| device.remove().await);
+    assert!(matches!(refused, Err(NetError::ForeignInterface { .. })), "{refused:?}");
+    assert_eq!(node.index(), index);
+    assert_eq!(node.read(), None);
+}
