@@ -15,6 +15,7 @@ mod rig;
 mod say;
 mod setup;
 mod tests;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,9 @@ enum Command {
     /// Hosts with their own engines and daemons, for trying things out
     #[command(subcommand)]
     Rig(rig::Rig),
+    /// Tests what needs another kernel than this machine's
+    #[command(subcommand)]
+    Vm(vm::Vm),
     /// Gives every reader what a fuzzer makes up; needs cargo-fuzz and a nightly toolchain
     Fuzz(fuzz::Fuzz),
     /// Writes the generated pages of the documentation
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Rig(rig) => rig.run(),
+        Command::Vm(vm) => vm.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Docs(docs) => docs.run(),
         Command::Package(package) => package.run(),

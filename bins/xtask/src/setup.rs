@@ -23,9 +23,13 @@ const NEEDED: &[(&str, &str)] = &[
     ("docker-compose", "docker-compose"),
 ];
 
-/// Packages whose programs are missing.
+/// Packages of the rig whose programs are missing.
 pub(crate) fn missing() -> Vec<&'static str> {
-    let absent = NEEDED.iter().filter(|(program, _)| !has(program));
+    missing_of(NEEDED)
+}
+
+fn missing_of(needed: &[(&'static str, &'static str)]) -> Vec<&'static str> {
+    let absent = needed.iter().filter(|(program, _)| !has(program));
     let mut packages: Vec<&str> = absent.map(|(_, package)| *package).collect();
     // Older releases have the client inside docker.io.
     if packages.contains(&"docker-cli") && !succeeds("apt-cache", &["show", "docker-cli"]) {
@@ -49,14 +53,19 @@ pub(crate) fn install_if_possible() -> Result<(), String> {
     install().map_err(|error| error.to_string())
 }
 
-/// Installs what is missing.
+/// Installs what the rig misses.
 pub(crate) fn install() -> Result<()> {
-    if missing().is_empty() {
+    install_all(NEEDED)
+}
+
+/// Installs what is missing of these programs, each with the package that brings it.
+pub(crate) fn install_all(needed: &[(&'static str, &'static str)]) -> Result<()> {
+    if missing_of(needed).is_empty() {
         say::note("setup: everything is installed");
         return Ok(());
     }
     if !has("apt-get") {
-        return Err(TaskError::NoApt { packages: missing().join(" ") });
+        return Err(TaskError::NoApt { packages: missing_of(needed).join(" ") });
     }
     if !is_root() {
         return Err(TaskError::NotRoot { what: "setup" });
@@ -64,11 +73,11 @@ pub(crate) fn install() -> Result<()> {
     say::step("Installing Debian packages");
     // An outdated or empty list makes packages look as if they did not exist.
     run(&mut apt(&["update", "-q"]))?;
-    let packages = missing();
+    let packages = missing_of(needed);
     let install = ["install", "-y", "-q", "--no-install-recommends"];
     run_with_services_off(&mut apt(&[&install[..], &packages].concat()))?;
     say::note(&format!("setup: installed {}", packages.join(" ")));
-    match missing().as_slice() {
+    match missing_of(needed).as_slice() {
         [] => Ok(()),
         left => Err(TaskError::StillMissing { packages: left.join(" ") }),
     }
