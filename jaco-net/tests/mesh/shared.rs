@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use jaco_net::{MeshKind, NetError, PrivateKey, mesh::PeerStatus, testing::mesh_suite};
+use jaco_net::{
+    MeshKind, MeshPeer, NetError, PrivateKey, PublicKey, mesh::PeerStatus, testing::mesh_suite,
+};
 
 use crate::node::{BOUND, Node, until};
 
@@ -34,6 +36,8 @@ both!(
     learns_where_a_peer_is_and_keeps_it,
     rotates_its_key_without_losing_the_interface,
     is_repaired_after_its_interface_was_deleted,
+    is_repaired_after_its_interface_was_set_down,
+    holds_a_thousand_peers_and_changes_one,
     leaves_routes_of_others_alone,
     refuses_an_interface_of_another_kind,
 );
@@ -103,22 +107,20 @@ fn learns_where_a_peer_is_and_keeps_it(kind: MeshKind) {
         });
     };
     learned("10.99.0.1");
-    two.apply().unwrap();
-    learned("10.99.0.1");
+    let kept = |address: &str| {
+        two.apply().unwrap();
+        let endpoint = two.status(one.public()).endpoint.map(|endpoint| endpoint.to_string());
+        assert_eq!(endpoint, Some(format!("{address}:51820")), "what was learned is not reset");
+    };
+    kept("10.99.0.1");
     reaches(&two, &one);
 
     // It moves, as from one network to another.
     one.namespace.ip(&["addr", "del", "10.99.0.1/24", "dev", "eth0"]);
     one.namespace.ip(&["addr", "add", "10.99.0.3/24", "dev", "eth0"]);
     reaches(&one, &two);
-    until("the new place is learned", || {
-        reaches(&one, &two);
-        let status = two.status(one.public());
-        let there = status.endpoint.is_some_and(|e| e.ip().to_string() == "10.99.0.3");
-        if there { Ok(()) } else { Err(format!("{status:?}")) }
-    });
-    two.apply().unwrap();
     learned("10.99.0.3");
+    kept("10.99.0.3");
     reaches(&two, &one);
 }
 
@@ -146,6 +148,40 @@ fn is_repaired_after_its_interface_was_deleted(kind: MeshKind) {
     one.apply().unwrap();
     reaches(&one, &two);
     reaches(&two, &one);
+}
+
+fn is_repaired_after_its_interface_was_set_down(kind: MeshKind) {
+    let (one, two) = Node::pair(kind);
+    reaches(&one, &two);
+    one.namespace.ip(&["link", "set", "jaco0", "down"]);
+    one.apply().unwrap();
+    reaches(&one, &two);
+    reaches(&two, &one);
+}
+
+fn holds_a_thousand_peers_and_changes_one(kind: MeshKind) {
+    let (mut one, two) = Node::pair(kind);
+    let neighbour = one.config.peers[&two.public()].clone();
+    for n in 0..1000u16 {
+        let [high, low] = n.to_be_bytes();
+        let mut key = [7; 32];
+        (key[0], key[1]) = (high, low);
+        let block = |range: u8| format!("10.{}.{low}.0/24", range + high).parse().unwrap();
+        let allowed = [block(100), block(110)].into();
+        let peer = MeshPeer { endpoint: None, allowed, ..neighbour.clone() };
+        one.config.peers.insert(PublicKey(key), peer);
+    }
+    one.apply().unwrap();
+    reaches(&one, &two);
+    assert!(one.read() == Some(one.config.clone()), "all of them are held");
+    let before = one.status(two.public());
+
+    let last = one.config.peers.keys().copied().find(|key| *key != two.public()).unwrap();
+    one.config.peers.get_mut(&last).unwrap().allowed = ["10.120.0.0/16".parse().unwrap()].into();
+    one.apply().unwrap();
+    assert!(one.read() == Some(one.config.clone()), "one is another");
+    let after = one.status(two.public());
+    assert!(after.sent >= before.sent && before.sent > 0, "{before:?} {after:?}");
 }
 
 fn leaves_routes_of_others_alone(kind: MeshKind) {

@@ -77,13 +77,13 @@ impl Mesh {
 fn test_program(package: &str, test: &str) -> Result<String> {
     let arguments = ["test", "-p", package, "--test", test, "--no-run", "--message-format=json"];
     let output = output(&mut cargo(&arguments))?;
-    let built = output.lines().filter_map(|line| {
+    let mut built = output.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let executable = message["executable"].as_str()?.to_owned();
         (message["target"]["name"] == test).then_some(executable)
     });
     let nothing = || TaskError::Check { what: format!("cargo names no program of {test}") };
-    built.last().ok_or_else(nothing)
+    built.next_back().ok_or_else(nothing)
 }
 
 /// What a command prints; its talk goes to this terminal.

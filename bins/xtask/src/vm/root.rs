@@ -136,7 +136,7 @@ fn unpacked(directory: &Path) -> Result<PathBuf> {
     }
     run(Command::new("apt-get").args(["download", "-q", package]).current_dir(directory))?;
     let entries = fs::read_dir(directory).map_err(file("read", directory))?;
-    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().into_string().ok()?));
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let wanted = |name: &String| name.starts_with(package) && name.ends_with(".deb");
     let archive = names.into_iter().find(wanted).ok_or_else(unknown)?;
     // Aside first: one that was cut short is not taken for a kernel the next time.

@@ -132,7 +132,8 @@ impl MeshDevice for UserspaceMesh {
 
     async fn peers(&self) -> Result<BTreeMap<PublicKey, PeerStatus>, NetError> {
         let running = self.running.lock().await;
-        let Some(run) = &*running else { return Ok(BTreeMap::new()) };
+        let alive = running.as_ref().filter(|run| run.tunnel.alive());
+        let Some(run) = alive else { return Ok(BTreeMap::new()) };
         Ok(run.tunnel.peers().await.into_iter().map(|(key, (_, status))| (key, status)).collect())
     }
 
