@@ -1,19 +1,32 @@
 //! `bench`: kernels of the code under the stop-watch, and JACO beside its peers.
+//!
+//! What is measured beside a peer is measured in turn, so that whatever else the machine does meets both.
 
 use std::time::Duration;
 
 use clap::Subcommand;
-use jaco_bench::{Contender, Jaco, Swarm, Times, median, race};
+use jaco_bench::{
+    Cable, Contender, Jaco, JacoMesh, Swarm, Times, Traffic, Tunnel, WireguardGo, median, race,
+    throughput,
+};
 use jaco_harness::{Rig, RigOptions};
 
 use crate::{
     build,
     error::{Result, TaskError},
-    machine::{cargo, is_root, run},
+    machine::{cargo, is_root, run, target},
     rig::load_images,
     say, setup,
 };
 
+/// What the comparison of tunnels runs, and the packages that bring it.
+const TUNNEL_PROGRAMS: &[(&str, &str)] = &[
+    ("ip", "iproute2"),
+    ("iperf3", "iperf3"),
+    ("ping", "iputils-ping"),
+    ("wg", "wireguard-tools"),
+    ("wireguard-go", "wireguard-go"),
+];
 const REPLICAS: usize = 30;
 const HOSTS: u8 = 3;
 
@@ -31,6 +44,15 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
         rounds: u8,
     },
+    /// A tunnel between two namespaces: the mesh in user space and wireguard-go, in turn
+    Mesh {
+        /// How often; the median counts
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+        rounds: u8,
+        /// How long each time
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+        seconds: u8,
+    },
 }
 
 impl Bench {
@@ -38,6 +60,7 @@ impl Bench {
         match self {
             Self::Code { arguments } => code(arguments),
             Self::Swarm { rounds } => swarm(*rounds),
+            Self::Mesh { rounds, seconds } => mesh(*rounds, *seconds),
         }
     }
 }
@@ -62,7 +85,6 @@ fn swarm(rounds: u8) -> Result<()> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         say::step(&format!("Round {round} of {rounds}"));
-        // In turn, so that whatever else the machine does meets both.
         ours.push(timed(&mut jaco, &rig)?);
         theirs.push(timed(&mut swarm, &rig)?);
     }
@@ -72,6 +94,47 @@ fn swarm(rounds: u8) -> Result<()> {
     compare("30 replicas start", &ours, &theirs, |times| times.start);
     compare("30 run again on 2 of 3 hosts", &ours, &theirs, |times| times.recovery);
     Ok(())
+}
+
+fn mesh(rounds: u8, seconds: u8) -> Result<()> {
+    if !is_root() {
+        return Err(TaskError::NotRoot { what: "the comparison" });
+    }
+    setup::install_all(TUNNEL_PROGRAMS)?;
+    // As it is shipped: optimised for size, but for what works on every packet.
+    run(&mut cargo(&["build", "--profile", "dist", "-p", "jaco-bench", "--bin", "mesh-node"]))?;
+    let cable = Cable::plug()?;
+    let traffic = [1, 4].map(|streams| Traffic { streams, seconds });
+    let mut tunnels: [Box<dyn Tunnel>; 2] =
+        [Box::new(JacoMesh::of(target().join("dist/mesh-node"))), Box::new(WireguardGo::default())];
+    let mut rates = [Vec::new(), Vec::new()];
+    let mut bare = Vec::new();
+    for round in 1..=rounds {
+        say::step(&format!("Round {round} of {rounds}"));
+        bare.push(cable.bare(traffic[0])?);
+        for (tunnel, rates) in tunnels.iter_mut().zip(&mut rates) {
+            let measured = throughput(tunnel.as_mut(), &cable, &traffic)?;
+            say::note(&format!("{}: {measured:.0?} Mbit/s", tunnel.name()));
+            rates.push(measured);
+        }
+    }
+    say::step("Medians");
+    say::data(&format!("the cable alone: {:.0} Mbit/s", middle(bare.into_iter())));
+    for (n, traffic) in traffic.iter().enumerate() {
+        let [ours, theirs] = rates.each_ref().map(|rates| middle(rates.iter().map(|r| r[n])));
+        let streams = traffic.streams;
+        say::data(&format!(
+            "TCP, {streams} streams: JACO {ours:.0} Mbit/s, wireguard-go {theirs:.0} Mbit/s, ratio {:.2}",
+            ours / theirs
+        ));
+    }
+    Ok(())
+}
+
+fn middle(rates: impl Iterator<Item = f64>) -> f64 {
+    let mut rates: Vec<f64> = rates.collect();
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
 }
 
 /// Prints the medians of one part of the race, and what one is in parts of the other.

@@ -7,8 +7,10 @@ mod contender;
 mod jaco;
 mod race;
 mod swarm;
+mod tunnel;
 
 pub use contender::Contender;
 pub use jaco::Jaco;
 pub use race::{Times, median, race};
 pub use swarm::Swarm;
+pub use tunnel::{Cable, JacoMesh, Traffic, Tunnel, WireguardGo, throughput};
