@@ -1,6 +1,6 @@
 //! `test`: everything that can run here, and a loud word about what cannot.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use clap::Args;
 use jaco_harness::{Rig, RigOptions};
@@ -62,6 +62,7 @@ impl Test {
                     "SKIPPED sending packets through the firewall: needs root, `ip` and `nft`",
                 );
             }
+            mesh_devices_left_out();
             step(&mut steps, "Documentation tests", || {
                 run(&mut cargo(&["test", "-q", "--workspace", "--doc"]))
             });
@@ -140,6 +141,17 @@ fn examples() -> Result<()> {
         run(&mut cargo(&["run", "-q", "-p", &format!("example-{example}")]))?;
     }
     Ok(())
+}
+
+/// Says which mesh devices the tests passed over.
+fn mesh_devices_left_out() {
+    // Asking for it, as the tests do, loads the module if there is one.
+    if !Path::new("/sys/module/wireguard").exists() {
+        say::loud("SKIPPED the mesh by the kernel, which has no WireGuard: `cargo xtask vm mesh`");
+    }
+    if !is_root() || !Path::new("/dev/net/tun").exists() {
+        say::loud("SKIPPED the mesh in user space: it needs root and /dev/net/tun");
+    }
 }
 
 /// Why the rig cannot run here.

@@ -12,8 +12,27 @@ mod userspace;
 
 use jaco_net::{
     MeshKind,
-    mesh::{MeshMode, choose, probe},
+    mesh::{MeshMode, Missing, Reason, choose, open, probe},
 };
+
+#[test]
+fn the_kernel_is_chosen_where_it_has_wireguard() {
+    if !can_be_had(MeshKind::Userspace) {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (device, choice) = runtime.block_on(open(MeshMode::Auto, "jaco0")).unwrap();
+    assert_eq!(device.map(|device| device.kind()), choice.kind);
+    if can_be_had(MeshKind::Kernel) {
+        assert_eq!((choice.kind, choice.reason), (Some(MeshKind::Kernel), Reason::KernelOffersIt));
+    } else {
+        assert_eq!(choice.kind, Some(MeshKind::Userspace));
+        let told = matches!(choice.reason, Reason::NotTheKernel(Missing::WireGuard(_)));
+        assert!(told, "{}", choice.reason);
+    }
+    let (none, _) = runtime.block_on(open(MeshMode::Off, "jaco0")).unwrap();
+    assert!(none.is_none());
+}
 
 /// Whether this device can be tested here.
 fn can_be_had(kind: MeshKind) -> bool {

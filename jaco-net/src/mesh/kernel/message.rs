@@ -31,7 +31,8 @@ pub(super) struct Held {
     pub(super) statuses: BTreeMap<PublicKey, PeerStatus>,
 }
 
-/// The messages that change the interface: none if nothing differs.
+/// The messages that change the interface: none if nothing differs. The key is in them as it is, and
+/// what sends them wipes nothing: it is told only when it is another.
 pub(super) fn requests(
     key: Option<&PrivateKey>,
     port: Option<u16>,

@@ -33,11 +33,12 @@ use crate::NetError;
 const PROTOCOL: RouteProtocol = RouteProtocol::Other(74);
 
 /// Numbers of errors, as the kernel gives them.
-pub(super) const ENOENT: i32 = 2;
 const ESRCH: i32 = 3;
 const ENODEV: i32 = 19;
 const EEXIST: i32 = 17;
 const EADDRNOTAVAIL: i32 = 99;
+/// When routes are asked for: `ENOENT`, `ESRCH`, `ENODEV`, `EOPNOTSUPP`, `EAFNOSUPPORT`.
+const NO_ROUTES: [i32; 5] = [2, ESRCH, ENODEV, 95, 97];
 
 /// A connection to the kernel's tables, in the network namespace of the thread that makes it.
 pub(super) struct Links(Handle);
@@ -164,8 +165,8 @@ impl Links {
             let mut answers = self.0.route().get(question).execute();
             while let Some(answer) = answers.next().await {
                 let answer = match answer {
-                    // The kernel knows no route of that family, or no such interface.
-                    Err(error) if matches!(errno(&error), Some(ENOENT | ENODEV | ESRCH)) => break,
+                    // The kernel knows no such interface, no such family, or no route of it.
+                    Err(error) if errno(&error).is_some_and(|n| NO_ROUTES.contains(&n)) => break,
                     answer => answer.map_err(|error| unreadable("routes", error))?,
                 };
                 all.extend(route_of(&answer, index));
