@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+#[cfg(feature = "dns")]
+pub mod dns;
 mod error;
 pub mod firewall;
 pub mod mesh;

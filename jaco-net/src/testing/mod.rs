@@ -5,7 +5,11 @@
 mod conformance;
 mod firewall;
 mod mesh;
+#[cfg(feature = "dns")]
+mod upstream;
 
 pub use conformance::{MeshTampering, firewall as firewall_suite, mesh as mesh_suite};
 pub use firewall::FakeFirewall;
 pub use mesh::FakeMesh;
+#[cfg(feature = "dns")]
+pub use upstream::{Asked, FakeUpstream, Manners, Says};
