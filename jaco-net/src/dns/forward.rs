@@ -13,18 +13,26 @@ mod upstreams;
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 pub use upstreams::Forwarders;
 
 pub(crate) use exchange::Failure;
 pub(crate) use said::Said;
+#[cfg(feature = "testing")]
+pub(crate) use {
+    said::{Reading, read},
+    upstreams::nameservers,
+};
 
 use super::query::{HEADER, Query};
 use cache::{Cache, Hit};
 use flights::Flights;
 use race::Standing;
 use upstreams::Upstreams;
+
+/// How many questions of a node may be on their way: each takes a socket for each upstream.
+const UNDER_WAY: usize = 512;
 
 /// What is asked, as far as the answer depends on it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +81,7 @@ pub(crate) struct Forwarder {
     standing: Arc<Standing>,
     cache: Cache,
     flights: Flights,
+    room: Semaphore,
 }
 
 impl Forwarder {
@@ -82,6 +91,7 @@ impl Forwarder {
             standing: Arc::default(),
             cache: Cache::default(),
             flights: Flights::default(),
+            room: Semaphore::new(UNDER_WAY),
         }
     }
 
@@ -101,6 +111,9 @@ impl Forwarder {
             if let Hit::Fresh { said, .. } = self.cache.look_up(&key, Instant::now()) {
                 return Ok(said);
             }
+            let Ok(_room) = self.room.try_acquire() else {
+                return Err(Arc::new(Failure::Overloaded));
+            };
             let upstreams = self.upstreams.current(own).await;
             let said = race::run(upstreams, &key, &self.standing).await.map_err(Arc::new)?;
             let said = Arc::new(said);

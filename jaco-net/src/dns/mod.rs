@@ -22,3 +22,13 @@ pub use names::{Bridge, Container, Endpoint, NamedPort, NamedReplica, NamedServi
 pub use resolver::Resolver;
 pub use server::{ListenError, Listening, Responders};
 pub use zone::Zone;
+
+/// For the fuzz targets.
+#[cfg(feature = "testing")]
+pub(crate) mod sealed {
+    pub(crate) use super::{
+        forward::{Key, Reading, nameservers, read},
+        query::{Query, Transport},
+        resolver::Step,
+    };
+}

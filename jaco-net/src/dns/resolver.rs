@@ -141,6 +141,7 @@ fn write(query: &Query, packet: &[u8], room: u16, outcome: &Outcome, out: &mut V
             tracing::debug!(%failure, "not answered");
             let explanation = match &**failure {
                 Failure::Refused { explanation: Some(theirs), .. } => theirs.clone(),
+                Failure::Overloaded => Explanation::NotReady.option(),
                 Failure::Unreachable { .. } => Explanation::NetworkError.option(),
                 _ => Explanation::NoReachableAuthority.option(),
             };

@@ -26,7 +26,7 @@ use super::Resolver;
 /// How long until an address that could not be bound is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How many questions of one bridge may be on their way to others.
-const UNDER_WAY: usize = 256;
+const UNDER_WAY: usize = 128;
 
 /// Why an address is not listened on.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ mod reverse;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use hickory_proto::rr::{Name, RData, RecordType};
@@ -26,6 +26,8 @@ pub(crate) use records::{SOA_DATA, TTL};
 
 /// `jaco.internal`, as a key.
 const APEX: &[u8] = b"\x04jaco\x08internal";
+
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// Every name that a node answers, in every network.
 #[derive(Debug)]
@@ -149,6 +151,10 @@ impl Zone {
         let found = self.find(view.networks, name, count, None);
         if found.exists() {
             return self.records(&found, kind, seed, apex);
+        }
+        if name.text(apex) == "localhost" {
+            // RFC 6761: whoever has no hosts file is told what would be in it.
+            return records::of_addresses(LOOPBACK, kind, apex);
         }
         if count < 2 {
             // Whoever asks about a top-level domain as such asks the world; a bare host name stays here.

@@ -8,6 +8,10 @@ mod mesh;
 #[cfg(feature = "dns")]
 mod upstream;
 
+#[cfg(feature = "dns")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use conformance::{MeshTampering, firewall as firewall_suite, mesh as mesh_suite};
 pub use firewall::FakeFirewall;
 pub use mesh::FakeMesh;

@@ -21,6 +21,7 @@ pub const TARGETS: &[Target] = &[
     ("command", disk::command),
     ("contexts_yaml", configuration::contexts),
     ("disk_log", disk::log),
+    ("dns", jaco_net::testing::fuzzing::dns),
     ("dotenv", texts::dotenv),
     ("interpolation", texts::interpolation),
     ("jaco_yaml", manifest::jaco_yaml),

@@ -126,3 +126,44 @@ fn messages_of_the_api() {
     let usage = model::NodeUsage::default();
     seed("usage", 19, &pb::NodeUsage::from(usage).encode_to_vec());
 }
+
+#[test]
+fn packets_of_clients_and_upstreams() {
+    use hickory_proto::{
+        op::{Message, OpCode, Query, ResponseCode},
+        rr::{Name, RData, Record, RecordType, rdata},
+    };
+    let seed = |name, kind: u8, bytes: &[u8]| seed("dns", name, &[&[kind], bytes].concat());
+    let client = jaco_net::testing::fuzzing::client(RecordType::A);
+    seed("query-forwarded", 0, &client);
+    for (name, asked, kind) in [
+        ("query-a", "WEB.shop.jaco.internal.", RecordType::A),
+        ("query-srv", "_http._tcp.web.", RecordType::SRV),
+        ("query-ptr", "3.1.244.10.in-addr.arpa.", RecordType::PTR),
+        ("query-nope", "nope.", RecordType::AAAA),
+    ] {
+        let mut message = Message::new(7, hickory_proto::op::MessageType::Query, OpCode::Query);
+        message.add_query(Query::query(Name::from_ascii(asked).unwrap(), kind));
+        seed(name, 0, &message.to_vec().unwrap());
+    }
+    // As an upstream's: flags and codes, counts, and what comes after the question.
+    let records = |message: &Message| {
+        let bytes = message.to_vec().unwrap();
+        let question = client.len() - 11;
+        [&bytes[2..4], &bytes[6..12], &bytes[question..]].concat()
+    };
+    let mut said = Message::error_msg(7, OpCode::Query, ResponseCode::NoError);
+    let owner = Name::from_ascii("www.example.com.").unwrap();
+    said.add_query(Query::query(owner.clone(), RecordType::A));
+    let address = RData::A(rdata::A::new(192, 0, 2, 1));
+    said.add_answer(Record::from_rdata(owner.clone(), 60, address));
+    said.set_edns(hickory_proto::op::Edns::new());
+    seed("said-a", 1, &records(&said));
+    let mut absent = Message::error_msg(7, OpCode::Query, ResponseCode::NXDomain);
+    absent.add_queries(said.queries.clone());
+    let soa = rdata::SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, 5);
+    absent.add_authority(Record::from_rdata(Name::root(), 60, RData::SOA(soa)));
+    seed("said-nothing", 1, &records(&absent));
+    seed("said-whole", 1, &said.to_vec().unwrap());
+    seed("resolv-conf", 2, b"search a.example\nnameserver 192.0.2.1\noptions ndots:5\n");
+}

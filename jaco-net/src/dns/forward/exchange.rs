@@ -28,6 +28,8 @@ const AGAIN: Duration = Duration::from_millis(800);
 pub(crate) enum Failure {
     #[error("there is nobody to ask")]
     NoUpstream,
+    #[error("too many questions are on their way")]
+    Overloaded,
     #[error("{upstream} said nothing")]
     Silent { upstream: SocketAddr },
     #[error("{upstream} cannot be reached")]

@@ -48,7 +48,7 @@ pub(crate) struct Said {
 
 /// What bytes from an upstream are.
 #[derive(Debug)]
-pub(super) enum Reading {
+pub(crate) enum Reading {
     Said(Said),
     Truncated,
     Refused {
@@ -70,7 +70,7 @@ struct Walked {
 }
 
 /// Reads what came as an answer to `key`, asked with this id.
-pub(super) fn read(bytes: Vec<u8>, key: &Key, id: u16) -> Reading {
+pub(crate) fn read(bytes: Vec<u8>, key: &Key, id: u16) -> Reading {
     let Some(header) = bytes.first_chunk::<HEADER>() else { return Reading::Foreign };
     let [i, d, flags, codes, ..] = *header;
     let is_answer = flags & 0xf8 == 0x80;

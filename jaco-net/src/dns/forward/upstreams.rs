@@ -67,7 +67,7 @@ impl Upstreams {
 }
 
 /// The servers of a resolver configuration that can be asked from here; everything else in it is for others.
-fn nameservers(text: &str) -> Vec<SocketAddr> {
+pub(crate) fn nameservers(text: &str) -> Vec<SocketAddr> {
     let lines = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("nameserver")).then(|| words.next()).flatten()

@@ -28,7 +28,7 @@ use crate::dns::{
 /// How long a client may be silent, or take for one question, or for reading one answer (RFC 7766).
 const IDLE: Duration = Duration::from_secs(10);
 /// How many streams one bridge may have open, and one client.
-const STREAMS: usize = 128;
+const STREAMS: usize = 64;
 const STREAMS_OF_ONE: usize = 16;
 /// How many questions of one stream may be on their way to others; no more are read meanwhile.
 const UNDER_WAY: usize = 16;

@@ -135,6 +135,8 @@ fn every_form_of_a_name_leads_to_the_healthy_replicas() {
         ("my.svc", &["10.244.0.30"]),
         ("1.my.svc.shop.jaco.internal", &["10.244.0.30"]),
         ("ns.jaco.internal", &["10.244.0.1"]),
+        ("localhost", &["127.0.0.1"]),
+        ("x.localhost", &["127.0.0.1"]),
     ] {
         let answer = ask(&zone, name, RecordType::A);
         assert_eq!(addresses(&answer), set(expected), "{name}: {answer:?}");
