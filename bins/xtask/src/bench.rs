@@ -2,19 +2,19 @@
 //!
 //! What is measured beside a peer is measured in turn, so that whatever else the machine does meets both.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use clap::Subcommand;
 use jaco_bench::{
-    Cable, Contender, Jaco, JacoMesh, Swarm, Times, Traffic, Tunnel, WireguardGo, median, race,
-    throughput,
+    Cable, Contender, Jaco, JacoMesh, NameServer, Pace, Swarm, Times, Traffic, Tunnel, WireguardGo,
+    median, race, throughput,
 };
 use jaco_harness::{Rig, RigOptions};
 
 use crate::{
     build,
     error::{Result, TaskError},
-    machine::{cargo, is_root, run, target},
+    machine::{cargo, has, is_root, run, target},
     rig::load_images,
     say, setup,
 };
@@ -38,6 +38,12 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Answers to names: JACO's responder and dnsmasq, in turn
+    Names {
+        /// How often; the median counts
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+        rounds: u8,
+    },
     /// Thirty replicas on three hosts, then on two: JACO and Docker Swarm on one rig, in turn
     Swarm {
         /// How often; the median counts
@@ -59,6 +65,7 @@ impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
         match self {
             Self::Code { arguments } => code(arguments),
+            Self::Names { rounds } => names(*rounds),
             Self::Swarm { rounds } => swarm(*rounds),
             Self::Mesh { rounds, seconds } => mesh(*rounds, *seconds),
         }
@@ -71,6 +78,46 @@ fn code(arguments: &[String]) -> Result<()> {
         &[&["bench", "-p", "jaco-api", "-p", "jaco-engine", "--benches", "--"][..], &arguments]
             .concat(),
     ))
+}
+
+fn names(rounds: u8) -> Result<()> {
+    for (program, package) in [("dnsperf", "dnsperf"), ("dnsmasq", "dnsmasq-base")] {
+        if !has(program) {
+            let what = format!("{program} is not installed: apt-get install {package}");
+            return Err(TaskError::Check { what });
+        }
+    }
+    run(&mut cargo(&["build", "--release", "-p", "jaco-bench", "--bin", "responder"]))?;
+    let directory = target().join("bench-names");
+    fs::create_dir_all(&directory).map_err(|source| TaskError::File {
+        operation: "create",
+        path: directory.display().to_string(),
+        source,
+    })?;
+    let ours = NameServer::jaco(&target().join("release/responder"), &directory)?;
+    let theirs = NameServer::dnsmasq(&directory)?;
+    let (mut our_paces, mut their_paces) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        say::step(&format!("Round {round} of {rounds}"));
+        // In turn, so that whatever else the machine does meets both.
+        for (server, paces) in [(&ours, &mut our_paces), (&theirs, &mut their_paces)] {
+            let pace = server.race(&directory)?;
+            say::note(&format!("{}: {pace:?}", server.name()));
+            paces.push(pace);
+        }
+    }
+    say::step("Medians");
+    let middle = |paces: &[Pace]| {
+        let mut all: Vec<f64> = paces.iter().map(|pace| pace.per_second).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    let (jaco, dnsmasq) = (middle(&our_paces), middle(&their_paces));
+    let ratio = jaco / dnsmasq;
+    say::data(&format!(
+        "answers per second: JACO {jaco:.0}, dnsmasq {dnsmasq:.0}, ratio {ratio:.2}"
+    ));
+    Ok(())
 }
 
 fn swarm(rounds: u8) -> Result<()> {

@@ -5,6 +5,7 @@ use hickory_proto::{
     rr::{DNSClass, RecordType},
 };
 use jaco_net::dns::{Forwarders, Zone};
+use proptest::prelude::*;
 
 use crate::world::{
     World, addresses, ask, at, datagram, names, over_tcp, over_udp, query, service, texts,
@@ -159,4 +160,36 @@ async fn classes_versions_and_transfers_are_refused() {
     let reply = Message::from_vec(&reply).unwrap();
     assert_eq!(reply.metadata.response_code, ResponseCode::NotImp);
     assert_eq!(reply.metadata.op_code, OpCode::Notify);
+}
+
+/// A valid packet with a few bytes changed, and cut somewhere: what random bytes alone do not reach.
+fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let seeds =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/dns")).unwrap();
+    let seeds: Vec<Vec<u8>> =
+        seeds.map(|seed| std::fs::read(seed.unwrap().path()).unwrap()).collect();
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+    (prop::sample::select(seeds), changes, any::<prop::sample::Index>(), any::<bool>()).prop_map(
+        |(mut packet, changes, end, cut)| {
+            for (at, byte) in changes {
+                // The first byte says what it is.
+                let at = 1 + at.index(packet.len() - 1);
+                packet[at] = byte;
+            }
+            if cut {
+                packet.truncate(1 + end.index(packet.len()));
+            }
+            packet
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5000))]
+
+    #[test]
+    fn no_packet_breaks_a_rule(damaged in damaged(), noise in prop::collection::vec(any::<u8>(), 0..200)) {
+        jaco_net::testing::fuzzing::dns(&damaged);
+        jaco_net::testing::fuzzing::dns(&noise);
+    }
 }

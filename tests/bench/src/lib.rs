@@ -5,12 +5,14 @@
 
 mod contender;
 mod jaco;
+mod names;
 mod race;
 mod swarm;
 mod tunnel;
 
 pub use contender::Contender;
 pub use jaco::Jaco;
+pub use names::{NameServer, Pace};
 pub use race::{Times, median, race};
 pub use swarm::Swarm;
 pub use tunnel::{Cable, JacoMesh, Traffic, Tunnel, WireguardGo, throughput};

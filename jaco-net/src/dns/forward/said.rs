@@ -101,7 +101,12 @@ pub(crate) fn read(bytes: Vec<u8>, key: &Key, id: u16) -> Reading {
 }
 
 fn same_question(ours: Option<&[u8]>, theirs: &[u8]) -> bool {
-    ours.is_some_and(|ours| ours.eq_ignore_ascii_case(theirs))
+    let split = |question: &'_ [u8]| question.len().saturating_sub(4);
+    ours.is_some_and(|ours| {
+        let (our_name, our_kind) = ours.split_at(split(ours));
+        let (their_name, their_kind) = theirs.split_at(split(theirs));
+        our_kind == their_kind && our_name.eq_ignore_ascii_case(their_name)
+    })
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {

@@ -85,6 +85,11 @@ fn answers_to_other_questions_are_nobodys() {
     let mut other = good.clone();
     other[13] = b'v';
     assert!(matches!(read(other, &key, 7), Reading::Foreign), "another name");
+    // HTTPS is type 65, and 97 is what its small letter would be.
+    let (_, _, https) = asked(RecordType::HTTPS, false);
+    let mut other = answer(RecordType::Unknown(97), ResponseCode::NoError);
+    other.add_answer(record(60, 1));
+    assert!(matches!(read(other.to_vec().unwrap(), &https, 7), Reading::Foreign), "another type");
     let mut query = good.clone();
     query[2] &= 0x7f;
     assert!(matches!(read(query, &key, 7), Reading::Foreign), "a query");
