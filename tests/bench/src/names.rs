@@ -27,7 +27,7 @@ pub struct NameServer {
 pub struct Pace {
     /// Answers per second.
     pub per_second: f64,
-    /// How long one took in the middle, in milliseconds.
+    /// How long one took on average, in milliseconds.
     pub milliseconds: f64,
     /// Questions without an answer.
     pub lost: u64,

@@ -33,7 +33,7 @@ fn names(at: SocketAddr, services: u32, replicas: u32) -> Result<Names> {
     names.bridges.insert(at.ip(), Bridge { block, scope: scope.clone() });
     let mut all = Vec::new();
     for number in 0..services {
-        let replica = |index| {
+        let replica = |index: u32| {
             let [_, b, c, d] = (number * replicas + index).to_be_bytes();
             Ok(NamedReplica {
                 slot: Slot::Index(index + 1),
