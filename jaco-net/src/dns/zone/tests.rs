@@ -329,7 +329,7 @@ fn ten_thousand_replicas_are_worked_out_at_once() {
         started.elapsed()
     });
     let best = best.min().unwrap();
-    // Unoptimised it takes several times as long; what must not be is that it grows with the square.
+    // On a busy machine an unoptimised build takes longer; what must not be is that it grows with the square.
     let most = if cfg!(debug_assertions) { 400 } else { 20 };
     assert!(best.as_millis() < most, "{best:?}");
     eprintln!("10,000 replicas: {best:?}");
