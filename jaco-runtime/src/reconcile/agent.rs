@@ -203,8 +203,8 @@ impl Agent {
         let mut link = self.engine.link();
         let mut pass = tokio::time::interval(FULL_PASS);
         pass.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.engine.marks.load().await;
-        self.engine.fetched.load().await;
+        self.engine.marks.load();
+        self.engine.fetched.load();
         self.assigned();
         loop {
             tokio::select! {
@@ -386,7 +386,7 @@ impl Agent {
             Err(_) => return self.disconnected("listing containers takes too long"),
         };
         marked.retain(|id| containers.iter().all(|c| c.id != *id));
-        self.engine.marks.forget(marked).await;
+        self.engine.marks.forget(marked);
         let mut by_replica: BTreeMap<String, Vec<&ContainerSummary>> = BTreeMap::new();
         for container in &containers {
             if let Some(key) = replica_of(&container.labels) {

@@ -143,7 +143,7 @@ impl Engine {
             let mut specs = replicas.flat_map(|r| r.spec.iter().chain(&r.prepare));
             specs.any(|spec| ImageRef::all(spec).any(|other| other == *image))
         };
-        self.fetched.set(image, now, needed).await;
+        self.fetched.set(image, now, needed);
         Ok(())
     }
 }

@@ -29,14 +29,14 @@ pub(crate) struct Fetched {
     directory: Option<Arc<Path>>,
     known: Mutex<Times>,
     /// Held while the file is written, so that the newest is written last.
-    writing: tokio::sync::Mutex<()>,
+    writing: Mutex<()>,
 }
 
 impl Fetched {
     /// In this directory, which is made when it is needed.
     pub(crate) fn at(directory: Option<PathBuf>) -> Self {
         let directory = directory.map(Into::into);
-        Self { directory, known: Mutex::default(), writing: tokio::sync::Mutex::default() }
+        Self { directory, known: Mutex::default(), writing: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Times> {
@@ -44,9 +44,9 @@ impl Fetched {
     }
 
     /// Reads what earlier agents wrote.
-    pub(crate) async fn load(&self) {
+    pub(crate) fn load(&self) {
         let Some(directory) = self.directory.clone() else { return };
-        match blocking(move || read(&directory.join(FILE))).await {
+        match blocking(|| read(&directory.join(FILE))) {
             Ok(found) => *self.known() = found,
             Err(error) => tracing::warn!(%error, "cannot read when images were fetched"),
         }
@@ -58,13 +58,8 @@ impl Fetched {
     }
 
     /// An image was fetched; others are forgotten unless they are needed.
-    pub(crate) async fn set(
-        &self,
-        image: &ImageRef,
-        at: Timestamp,
-        needed: impl Fn(&ImageRef) -> bool,
-    ) {
-        let _alone = self.writing.lock().await;
+    pub(crate) fn set(&self, image: &ImageRef, at: Timestamp, needed: impl Fn(&ImageRef) -> bool) {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let text = {
             let mut known = self.known();
             known.retain(|image, _| needed(image));
@@ -72,7 +67,7 @@ impl Fetched {
             text_of(&known)
         };
         let Some(directory) = self.directory.clone() else { return };
-        if let Err(error) = blocking(move || write(&directory, FILE, &text)).await {
+        if let Err(error) = blocking(|| write(&directory, FILE, &text)) {
             tracing::warn!(%error, "images are fetched again when the daemon is restarted");
         }
     }
@@ -116,17 +111,17 @@ mod tests {
         };
         let (old, new) = (image("app:1", None), image("app:1", Some("linux/arm64")));
         let fetched = Fetched::at(Some(directory.clone()));
-        fetched.load().await;
-        fetched.set(&old, Timestamp(5_000), |_| true).await;
-        fetched.set(&new, Timestamp(7_000), |_| true).await;
+        fetched.load();
+        fetched.set(&old, Timestamp(5_000), |_| true);
+        fetched.set(&new, Timestamp(7_000), |_| true);
 
         let later = Fetched::at(Some(directory.clone()));
-        later.load().await;
+        later.load();
         assert_eq!(
             (later.get(&old), later.get(&new)),
             (Some(Timestamp(5_000)), Some(Timestamp(7_000)))
         );
-        later.set(&new, Timestamp(8_000), |image| *image == new).await;
+        later.set(&new, Timestamp(8_000), |image| *image == new);
         fs::write(directory.join("none"), "").unwrap();
         assert_eq!(read(&directory.join(FILE)).unwrap(), [(new, Timestamp(8_000))].into());
         assert_eq!(later.get(&old), None);
@@ -138,7 +133,7 @@ mod tests {
         fs::write(scratch.path().join(FILE), "x\n\n2026-01-01T00:00:00Z - app:1\nsoon - app:2\n")
             .unwrap();
         let fetched = Fetched::at(Some(scratch.path().to_owned()));
-        fetched.load().await;
+        fetched.load();
         assert_eq!(fetched.known().len(), 1);
     }
 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use jaco_api::model::Timestamp;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::memory::RunId;
 
@@ -47,9 +48,9 @@ impl Marks {
     }
 
     /// Reads what earlier agents wrote.
-    pub(crate) async fn load(&self) {
+    pub(crate) fn load(&self) {
         let Some(directory) = self.directory.clone() else { return };
-        match blocking(move || read(&directory)).await {
+        match blocking(|| read(&directory)) {
             Ok(found) => *self.known() = found,
             Err(error) => tracing::warn!(%error, "cannot read which hooks have ended"),
         }
@@ -61,11 +62,11 @@ impl Marks {
     }
 
     /// All hooks of this start have ended. On disk when this returns.
-    pub(crate) async fn set(&self, run: &RunId) {
+    pub(crate) fn set(&self, run: &RunId) {
         let (id, start) = (run.0.clone(), text_of(run.1));
         self.known().insert(id.clone(), start.clone());
         let Some(directory) = self.directory.clone().filter(|_| is_name(&id)) else { return };
-        if let Err(error) = blocking(move || write(&directory, &id, &start)).await {
+        if let Err(error) = blocking(|| write(&directory, &id, &start)) {
             tracing::warn!(%error, "the hooks of a container run again when the daemon is restarted");
         }
     }
@@ -76,10 +77,10 @@ impl Marks {
     }
 
     /// Forgets containers.
-    pub(crate) async fn forget(&self, gone: BTreeSet<String>) {
+    pub(crate) fn forget(&self, gone: BTreeSet<String>) {
         self.known().retain(|id, _| !gone.contains(id));
         let Some(directory) = self.directory.clone().filter(|_| !gone.is_empty()) else { return };
-        let removed = blocking(move || {
+        let removed = blocking(|| {
             gone.iter().filter(|id| is_name(id)).try_for_each(|id| {
                 match fs::remove_file(directory.join(id)) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -87,17 +88,19 @@ impl Marks {
                 }
             })
         });
-        if let Err(error) = removed.await {
+        if let Err(error) = removed {
             tracing::warn!(%error, "marks of containers that are gone are left");
         }
     }
 }
 
-/// Runs file work where it holds up nothing else.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten()
+/// Does file work. Other tasks go on meanwhile where there are other threads; in a runtime of one thread
+/// it is done in its turn, so that a simulation takes the same steps each time.
+pub(super) fn blocking<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
+    }
 }
 
 fn read(directory: &Path) -> io::Result<BTreeMap<String, String>> {
@@ -139,18 +142,18 @@ mod tests {
         let directory = agent.join("hooks");
         let run = |id: &str, at: u64| (id.to_owned(), Some(Timestamp(at)));
         let marks = Marks::at(Some(agent.clone()));
-        marks.load().await;
+        marks.load();
         assert!(!marks.has(&run("a1", 5)));
-        marks.set(&run("a1", 5)).await;
-        marks.set(&run("b2", 6)).await;
-        marks.set(&run("b2", 7)).await;
+        marks.set(&run("a1", 5));
+        marks.set(&run("b2", 6));
+        marks.set(&run("b2", 7));
 
         let later = Marks::at(Some(agent));
-        later.load().await;
+        later.load();
         assert!(later.has(&run("a1", 5)) && later.has(&run("b2", 7)));
         // Of another start, another container.
         assert!(!later.has(&run("a1", 6)) && !later.has(&run("b2", 6)) && !later.has(&run("c", 5)));
-        later.forget(["a1".to_owned()].into()).await;
+        later.forget(["a1".to_owned()].into());
         assert!(!later.has(&run("a1", 5)));
         assert_eq!(read(&directory).unwrap().into_keys().collect::<Vec<_>>(), ["b2"]);
     }
@@ -160,11 +163,11 @@ mod tests {
         let run = ("../../etc/passwd".to_owned(), None);
         let scratch = tempfile::tempdir().unwrap();
         let marks = Marks::at(Some(scratch.path().to_owned()));
-        marks.set(&run).await;
+        marks.set(&run);
         assert!(marks.has(&run));
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
         let marks = Marks::at(None);
-        marks.set(&run).await;
+        marks.set(&run);
         assert!(marks.has(&run) && marks.containers().len() == 1);
     }
 }

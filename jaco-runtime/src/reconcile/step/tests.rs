@@ -528,7 +528,8 @@ fn a_companion_is_started_again_with_its_lead_and_made_anew_beside_another_conta
     ];
     for (own, lead, wanted) in cases {
         let mut memory = with_image(&web());
-        let step = step_beside(&companion(), &mut memory, &[own.clone()], lead.as_ref());
+        let step =
+            step_beside(&companion(), &mut memory, std::slice::from_ref(&own), lead.as_ref());
         match wanted {
             Some(wanted) => assert_eq!(step, wanted, "{own:?} {lead:?}"),
             None => assert!(matches!(step, Step::Hold(_)), "{step:?}"),
@@ -542,7 +543,10 @@ fn what_is_left_of_an_earlier_pair_goes_before_the_new_lead_is_there() {
     let old = Container { id: "old".into(), ..container("old", NAME, 1, ContainerStatus::Running) };
     let waits = AssignedReplica { waiting_on: vec!["shop.vpn.1 to start".into()], ..companion() };
     let mut memory = with_image(&web());
-    assert_eq!(step_beside(&waits, &mut memory, &[old.clone()], None), Step::Stop("old".into()));
+    assert_eq!(
+        step_beside(&waits, &mut memory, std::slice::from_ref(&old), None),
+        Step::Stop("old".into())
+    );
     // Its image comes first all the same.
     let mut memory = Memory::seeded(&waits);
     let step = step_beside(&waits, &mut memory, &[old], None);

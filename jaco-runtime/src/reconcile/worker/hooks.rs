@@ -130,7 +130,7 @@ async fn run_all(
         return Ok(Err(Failed { number: index + 1, how, output }));
     }
     if point == Point::PostStart {
-        engine.marks.set(run).await;
+        engine.marks.set(run);
     }
     Ok(Ok(()))
 }
