@@ -18,6 +18,7 @@ mod ids;
 mod isolation;
 mod lifecycle;
 mod log;
+mod mount;
 mod node;
 mod observation;
 mod replica;
@@ -52,6 +53,7 @@ pub use ids::{
 pub use isolation::*;
 pub use lifecycle::Hook;
 pub use log::LogPosition;
+pub use mount::{Mount, MountSource, Recursion, Relabel};
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};
 pub use replica::{Preparation, Replica, ReplicaEvent, Volume};

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{ComposeDraft, mounts, named, unresolved};
+use super::{ComposeDraft, named, unresolved};
 use crate::{
     manifest::{
         fields::{Schema, Supported, accepted, ignored, rejected},
@@ -98,7 +98,7 @@ static USE: Schema<FileUseDraft> = Schema {
         accepted("uid", "Number of the user that owns it; default 0.", |u, n, r| u.uid = id(n, r)),
         accepted("gid", "Number of its group; default 0.", |u, n, r| u.gid = id(n, r)),
         accepted("mode", "Its mode in octal digits; default 0444.", |u, n, r| {
-            u.mode = mounts::mode(n, r);
+            u.mode = values::file_mode(n, r);
         }),
     ],
 };

@@ -180,7 +180,7 @@ static TMPFS: Schema<Long> = Schema {
             l.size_bytes = values::bytes(n, r).unwrap_or_default()
         }),
         accepted("mode", "Its mode in octal digits, as `01777`.", |l, n, r| {
-            l.mode = mode(n, r).unwrap_or_default()
+            l.mode = values::file_mode(n, r).unwrap_or_default()
         }),
     ],
 };
@@ -387,23 +387,4 @@ pub(super) fn target(node: &Node, report: &mut Report<'_>) -> Option<String> {
         return None;
     }
     Some(trimmed.to_owned())
-}
-
-/// A file mode. As in YAML, a number is octal when it begins with 0 or 0o and decimal otherwise, and
-/// as in Compose a quoted one is octal always.
-pub(super) fn mode(node: &Node, report: &mut Report<'_>) -> Option<u32> {
-    let wrong =
-        |report: &mut Report<'_>| values::wrong(node, "an octal file mode such as 0440", report);
-    let Some(text) = node.as_text().filter(|t| !t.starts_with(['+', '-'])) else {
-        return wrong(report);
-    };
-    let decimal = node.is_plain() && !text.starts_with('0');
-    let (digits, radix) = if decimal { (text, 10) } else { (text.trim_start_matches("0o"), 8) };
-    let mode = u32::from_str_radix(digits, radix).ok().filter(|mode| *mode <= 0o7777);
-    let Some(mode) = mode else { return wrong(report) };
-    if decimal {
-        let message = format!("{text} is a decimal number here: the mode {mode:04o}");
-        report.warn(node.mark, message, Some(format!("a mode has a zero in front: 0{text}")));
-    }
-    Some(mode)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ServiceDraft,
-    mounts::{Kind, Long, finish, mode, target},
+    mounts::{Kind, Long, finish, target},
 };
 use crate::manifest::{
     report::{Report, cut},
@@ -45,7 +45,7 @@ fn one(node: &Node, report: &mut Report<'_>) -> Option<Long> {
         let value = Node::text(node.mark, value);
         match name {
             "size" => long.size_bytes = values::bytes(&value, report).unwrap_or_default(),
-            "mode" => long.mode = mode(&value, report).unwrap_or_default(),
+            "mode" => long.mode = values::file_mode(&value, report).unwrap_or_default(),
             "ro" => long.read_only = true,
             // What the engine does anyway.
             "rw" | "noexec" | "nosuid" | "nodev" => {}

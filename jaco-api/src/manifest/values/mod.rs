@@ -3,6 +3,7 @@
 mod bytes;
 mod duration;
 mod lists;
+mod mode;
 mod port;
 mod words;
 
@@ -11,6 +12,7 @@ use std::ops::RangeInclusive;
 pub(super) use bytes::{bytes, bytes_or_unlimited};
 pub(super) use duration::{duration, micros, span};
 pub(super) use lists::{at_most, items, pairs, string_list, string_or_list};
+pub(super) use mode::file_mode;
 pub(super) use port::{PortRange, port_range};
 pub(super) use words::command;
 

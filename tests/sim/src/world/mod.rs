@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use jaco_api::model::NodeId;
+use jaco_api::model::{ContainerSpec, NodeId};
 use jaco_engine::{
     raft::RaftTiming,
     testing::{
@@ -28,7 +28,10 @@ use jaco_engine::{
         replay::{Content, ReplayError, Step},
     },
 };
-use jaco_runtime::testing::FakeRuntime;
+use jaco_runtime::{
+    container::{ContainerRequest, ContainerRuntime as _, Labels, label},
+    testing::FakeRuntime,
+};
 use tokio::{sync::mpsc, time::Instant};
 
 use self::{
@@ -278,7 +281,6 @@ impl World {
 
     /// Starts a copy of some container of the cluster on another host, as nobody may.
     pub async fn copy_a_container(&mut self) {
-        use jaco_runtime::container::{ContainerRequest, ContainerRuntime as _, label};
         let ours = |host: &jaco_engine::testing::Host| {
             let all = host.engine().containers().into_iter();
             all.into_iter().find(|c| {
@@ -291,17 +293,7 @@ impl World {
             return;
         };
         let other = (at + 1) % self.hosts;
-        let spec = jaco_api::model::ContainerSpec { image: "app:1".into(), ..Default::default() };
-        let (labels, networks) = (container.labels, Vec::new());
-        let name = format!("{}-copy", container.name);
-        let request = ContainerRequest {
-            name,
-            labels,
-            spec: Arc::new(spec),
-            networks,
-            files: Vec::new(),
-            lead: None,
-        };
+        let request = bare(format!("{}-copy", container.name), container.labels, "app:1");
         let engine = self.cluster.host(other).engine().clone();
         if other != at
             && let Ok(id) = engine.foreign(request).await
@@ -341,7 +333,6 @@ pub const FOREIGN_CLUSTER: &str = "00000000-0000-0000-0000-0000000000ff";
 
 /// What an engine has before anybody asks it: images, and containers of others.
 async fn furnish(engine: &FakeRuntime) {
-    use jaco_runtime::container::{ContainerRequest, ContainerRuntime as _, Labels, label};
     engine.no_such_image("missing:1");
     let theirs = Labels::from([
         (label::CLUSTER.to_owned(), FOREIGN_CLUSTER.to_owned()),
@@ -349,19 +340,17 @@ async fn furnish(engine: &FakeRuntime) {
         (label::GENERATION.to_owned(), "1".to_owned()),
     ]);
     for (name, labels) in [("jaco.theirs", theirs), ("postgres", Labels::new())] {
-        let spec = jaco_api::model::ContainerSpec { image: "other:1".into(), ..Default::default() };
-        let (name, networks) = (name.to_owned(), Vec::new());
-        let request = ContainerRequest {
-            name,
-            labels,
-            spec: Arc::new(spec),
-            networks,
-            files: Vec::new(),
-            lead: None,
-        };
+        let request = bare(name.to_owned(), labels, "other:1");
         let id = engine.foreign(request).await.expect("an engine in memory makes it");
         engine.start(&id).await.expect("an engine in memory starts it");
     }
+}
+
+/// A container that is made by somebody else, with nothing but its name, labels and image.
+fn bare(name: String, labels: Labels, image: &str) -> ContainerRequest {
+    let spec = ContainerSpec { image: image.to_owned(), ..ContainerSpec::default() };
+    let (networks, files) = (Vec::new(), Vec::new());
+    ContainerRequest { name, labels, spec: Arc::new(spec), networks, files, lead: None }
 }
 
 /// The host's name, for what is shown.
