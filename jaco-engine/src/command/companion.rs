@@ -66,8 +66,8 @@ pub(super) fn accompany_all(tx: &mut Transaction<'_>, lead: &ReplicaId) -> Resul
 }
 
 /// The next generation of all that was made beside a replica, whose container is another one now, and the
-/// first of what is new. What
-/// the revision in force does not have beside it any more is left for the scheduler.
+/// first of what is new. What the revision in force does not have beside it any more is left for the
+/// scheduler.
 pub(super) fn advance_all(tx: &mut Transaction<'_>, lead: &ReplicaId) -> Result<(), Rejection> {
     for companion in tx.view().followers(lead) {
         let service = tx.view().service(&lead.deployment, &companion.id.service);
