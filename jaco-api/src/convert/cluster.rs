@@ -44,6 +44,7 @@ impl From<model::Node> for pb::Node {
             labels: n.labels,
             facts: Some(n.facts.into()),
             joined_at: n.joined_at.0,
+            mesh_address: n.mesh_address.map(|a| a.to_string()),
         }
     }
 }
@@ -62,6 +63,7 @@ impl TryFrom<pb::Node> for model::Node {
             labels: n.labels,
             facts: required("facts", n.facts)?.try_into()?,
             joined_at: Timestamp(n.joined_at),
+            mesh_address: n.mesh_address.map(|a| parse("mesh_address", &a)).transpose()?,
         };
         Ok(node.settled())
     }
@@ -99,6 +101,17 @@ impl TryFrom<pb::MemberStatus> for model::MemberStatus {
     }
 }
 
+impl From<model::PoolStatus> for pb::PoolStatus {
+    fn from(p: model::PoolStatus) -> Self {
+        Self { pool: p.pool, used: p.used, quarantined: p.quarantined, free: p.free }
+    }
+}
+impl From<pb::PoolStatus> for model::PoolStatus {
+    fn from(p: pb::PoolStatus) -> Self {
+        Self { pool: p.pool, used: p.used, quarantined: p.quarantined, free: p.free }
+    }
+}
+
 impl From<model::ClusterStatus> for pb::ClusterStatusResponse {
     fn from(s: model::ClusterStatus) -> Self {
         Self {
@@ -112,6 +125,7 @@ impl From<model::ClusterStatus> for pb::ClusterStatusResponse {
             commit_index: s.commit_index,
             applied_index: s.applied_index,
             members: s.members.into_iter().map(Into::into).collect(),
+            address_pools: s.address_pools.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -129,6 +143,7 @@ impl TryFrom<pb::ClusterStatusResponse> for model::ClusterStatus {
             commit_index: s.commit_index,
             applied_index: s.applied_index,
             members: s.members.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            address_pools: s.address_pools.into_iter().map(Into::into).collect(),
         })
     }
 }

@@ -167,8 +167,9 @@ fn fields<V: Serialize>(value: Option<&V>) -> Fields {
     }
     // What repeats another field or is derived from one.
     out.retain(|k, _| {
-        let repeated = matches!(k.as_str(), "stateful" | "volumes" | "files" | "beside.lead");
-        !k.starts_with("references.") && !repeated
+        let derived =
+            matches!(k.as_str(), "stateful" | "volumes" | "files" | "networks" | "beside.lead");
+        !k.starts_with("references.") && !derived
     });
     out
 }

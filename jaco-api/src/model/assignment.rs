@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -89,6 +90,20 @@ pub struct AssignedNetwork {
     pub network: NetworkName,
     /// How it is made.
     pub spec: NetworkSpec,
+    /// Its addresses on this node; absent for one from before networks had any of their own, which the
+    /// engine gives addresses of its choice.
+    pub subnet: Option<AssignedSubnet>,
+}
+
+/// The addresses of a network on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignedSubnet {
+    /// All of them.
+    pub prefix: ipnet::IpNet,
+    /// The bridge's own.
+    pub gateway: IpAddr,
+    /// The bridge's name.
+    pub bridge: String,
 }
 
 /// Everything one node must do. A replace-set: what is not in it is stopped and removed.

@@ -105,6 +105,8 @@ kinds! {
     SubnetAllocated = "subnet_allocated",
     /// A subnet was released.
     SubnetReleased = "subnet_released",
+    /// Most blocks of addresses are taken.
+    SubnetPoolLow = "subnet_pool_low",
     /// A backup was taken.
     BackupTaken = "backup_taken",
     /// The cluster was restored from a backup.

@@ -5,6 +5,7 @@
 //! [`crate::convert`].
 
 mod actor;
+mod addresses;
 mod assignment;
 mod audit;
 mod bind_allowlist;
@@ -26,13 +27,17 @@ mod sealed;
 mod service;
 mod settings;
 mod status;
+mod subnet;
 mod time;
 mod timetable;
 mod token;
 mod usage;
 
 pub use actor::{Actor, Principal, Role};
-pub use assignment::{AssignedFile, AssignedNetwork, AssignedReplica, Assignment, Intent};
+pub use addresses::{AddressPool, AddressPools, InvalidAddresses, MeshPool, overlap};
+pub use assignment::{
+    AssignedFile, AssignedNetwork, AssignedReplica, AssignedSubnet, Assignment, Intent,
+};
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
 pub use bind_allowlist::{BindAllowlist, InvalidBindAllowlist};
 pub use companion::{Beside, Borrowed, Sharing};
@@ -67,6 +72,7 @@ pub use status::{
     Change, ClusterStatus, DeploymentState, DeploymentStatus, Difference, MemberStatus, RaftRole,
     ReplicaStatus, RolloutStatus, ServiceStatus,
 };
+pub use subnet::{BlockCount, PoolStatus, Subnet, SubnetKey, bridge_name};
 pub use time::{Span, Timestamp};
 pub use timetable::{InvalidCron, Timetable, check_expression, check_timezone};
 pub use token::{JoinToken, OperatorToken};

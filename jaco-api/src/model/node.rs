@@ -1,6 +1,10 @@
 //! Members of the cluster.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +150,9 @@ pub struct Node {
     pub facts: NodeFacts,
     /// When it became a member.
     pub joined_at: Timestamp,
+    /// Its address among the nodes, of the setting `mesh_pool`; absent until it has been given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh_address: Option<IpAddr>,
 }
 
 impl Node {
@@ -209,6 +216,7 @@ mod tests {
             labels: BTreeMap::new(),
             facts,
             joined_at: Timestamp(0),
+            mesh_address: None,
         };
         for (condition, availability, status) in [
             (NodeCondition::Ready, Availability::Active, NodeStatus::Ready),

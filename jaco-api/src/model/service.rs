@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CronSchedule, FileId, NodeName, RevisionOrigin, ServiceName, Span};
+use super::{CronSchedule, FileId, NetworkName, NodeName, RevisionOrigin, ServiceName, Span};
 
 /// How the replicas of a service are spread over nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +206,9 @@ pub struct ServiceSchedule {
     /// Secrets and configs of the cluster that its containers are given.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub files: BTreeSet<FileId>,
+    /// Networks of the deployment that it is on: its nodes need a block of addresses for each.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub networks: BTreeSet<NetworkName>,
     /// Ports every node publishes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PublishedPort>,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BindAllowlist, InvalidBindAllowlist, Span};
+use super::{AddressPools, BindAllowlist, InvalidAddresses, InvalidBindAllowlist, MeshPool, Span};
 
 /// Settings that `jaco cluster set` changes. Every key has an effect or does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
+    /// Where blocks of addresses for networks come from.
+    pub address_pools: AddressPools,
     /// Directories of the hosts that services may mount without the right to privileged workloads.
     pub bind_allowlist: BindAllowlist,
     /// How many audit events are kept; the oldest go first.
@@ -17,6 +19,8 @@ pub struct Settings {
     pub revision_retention: u32,
     /// How long a rollout step may take after the container started.
     pub rollout_step_timeout: Span,
+    /// Where each node has an address from.
+    pub mesh_pool: MeshPool,
     /// Placement of services whose manifest names none.
     pub default_placement: super::Placement,
     /// How long after a node was lost its replicas are placed elsewhere.
@@ -28,6 +32,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            address_pools: AddressPools::default(),
+            mesh_pool: MeshPool::default(),
             bind_allowlist: BindAllowlist::default(),
             audit_retention: 10_000,
             revision_retention: 10,
@@ -60,6 +66,17 @@ pub enum InvalidSetting {
         /// What is expected.
         expected: &'static str,
     },
+    /// The addresses do not fit the key, or the other key that holds some.
+    #[error("setting {key} cannot be {value:?}: {problem}")]
+    Addresses {
+        /// The key.
+        key: &'static str,
+        /// The value as given.
+        value: String,
+        /// What is wrong with it.
+        #[source]
+        problem: InvalidAddresses,
+    },
 }
 
 impl Settings {
@@ -67,9 +84,11 @@ impl Settings {
     #[must_use]
     pub fn entries(&self) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
+            ("address_pools", self.address_pools.to_string()),
             ("audit_retention", self.audit_retention.to_string()),
             ("bind_allowlist", self.bind_allowlist.to_string()),
             ("default_placement", self.default_placement.to_string()),
+            ("mesh_pool", self.mesh_pool.to_string()),
             ("node_down_grace", self.node_down_grace.to_string()),
             ("revision_retention", self.revision_retention.to_string()),
             ("rollout_step_timeout", self.rollout_step_timeout.to_string()),
@@ -80,8 +99,39 @@ impl Settings {
     /// The settings with one key changed.
     ///
     /// # Errors
-    /// [`InvalidSetting`] when the key does not exist or the value does not fit it.
+    /// [`InvalidSetting`] when the key does not exist or the value fits neither it nor the others.
     pub fn with(&self, key: &str, value: &str) -> Result<Self, InvalidSetting> {
+        let next = self.with_one(key, value)?;
+        next.agree(key, value)?;
+        Ok(next)
+    }
+
+    /// The settings whose texts [`Self::entries`] gave. They agree with each other as they are: one by
+    /// one they need not.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] when a key does not exist or a value does not fit.
+    pub fn from_entries<'a>(
+        entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, InvalidSetting> {
+        let one = |settings: Self, (key, value)| settings.with_one(key, value);
+        let settings = entries.into_iter().try_fold(Self::default(), one)?;
+        settings.agree("mesh_pool", &settings.mesh_pool.to_string())?;
+        Ok(settings)
+    }
+
+    /// Nodes and networks have no addresses in common.
+    fn agree(&self, key: &str, value: &str) -> Result<(), InvalidSetting> {
+        let key = match key {
+            "address_pools" => "address_pools",
+            _ => "mesh_pool",
+        };
+        let refused = |problem| InvalidSetting::Addresses { key, value: value.to_owned(), problem };
+        self.mesh_pool.apart_from(&self.address_pools).map_err(refused)
+    }
+
+    /// The settings with one key changed, whatever the others say.
+    fn with_one(&self, key: &str, value: &str) -> Result<Self, InvalidSetting> {
         let mut next = self.clone();
         let number = |key, low: u32, high: u32, expected| {
             value.parse().ok().filter(|n| (low..=high).contains(n)).ok_or(InvalidSetting::Value {
@@ -94,7 +144,15 @@ impl Settings {
             let parsed = value.parse::<Span>().ok().filter(|s| (low..=high).contains(&s.0));
             parsed.ok_or(InvalidSetting::Value { key, value: value.to_owned(), expected })
         };
+        let addresses =
+            |key, problem| InvalidSetting::Addresses { key, value: value.to_owned(), problem };
         match key {
+            "address_pools" => {
+                next.address_pools = value.parse().map_err(|e| addresses("address_pools", e))?;
+            }
+            "mesh_pool" => {
+                next.mesh_pool = value.parse().map_err(|e| addresses("mesh_pool", e))?;
+            }
             "audit_retention" => {
                 next.audit_retention =
                     number("audit_retention", 100, 1_000_000, "a number from 100 to 1000000")?;
@@ -141,5 +199,25 @@ impl Settings {
             }
         }
         Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_and_networks_have_no_addresses_in_common_whatever_comes_first() {
+        let settings = Settings::default();
+        let error = settings.with("mesh_pool", "10.245.0.0/16").unwrap_err().to_string();
+        assert!(error.contains("10.245.0.0/16 and 10.244.0.0/14 overlap"), "{error}");
+        let error = settings.with("address_pools", "10.243.0.0/20:24").unwrap_err().to_string();
+        assert!(error.contains("setting address_pools cannot be"), "{error}");
+        let moved = settings.with("mesh_pool", "10.9.0.0/16").unwrap();
+        let both = moved.with("address_pools", "10.243.0.0/20:24").unwrap();
+        // The pool of blocks takes the place that the nodes have by default.
+        let entries = both.entries();
+        let read = Settings::from_entries(entries.iter().map(|(k, v)| (*k, v.as_str())));
+        assert_eq!(read, Ok(both));
     }
 }

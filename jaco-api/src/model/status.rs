@@ -74,6 +74,9 @@ pub struct ClusterStatus {
     pub applied_index: u64,
     /// Members by name.
     pub members: Vec<MemberStatus>,
+    /// Where blocks of addresses for networks come from, in order of their use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub address_pools: Vec<super::PoolStatus>,
 }
 
 /// Where a deployment is.

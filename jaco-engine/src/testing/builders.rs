@@ -110,6 +110,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         reserved_memory_bytes: 0,
         cron: None,
         beside: None,
+        networks: Default::default(),
     }
 }
 

@@ -57,6 +57,7 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         reserved_memory_bytes: 0,
         cron: None,
         beside: None,
+        networks: Default::default(),
     }
 }
 

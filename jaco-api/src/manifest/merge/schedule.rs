@@ -69,6 +69,7 @@ impl Merge<'_, '_, '_> {
             volumes: storage.volumes,
             stateful: storage.stateful,
             files: BTreeSet::new(),
+            networks: BTreeSet::new(),
             ports: draft.ports.iter().map(|(p, _)| p.clone()).collect(),
             platform: draft.spec.platform.clone(),
             singleton,
