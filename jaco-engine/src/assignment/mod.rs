@@ -12,9 +12,9 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::model::{
-    AssignedFile, AssignedNetwork, AssignedReplica, Assignment, ContainerSpec, Digest, FileContent,
-    FileSource, Intent, Mode, NamedFile, NetworkName, NetworkSpec, NodeId, Replica, ReplicaId,
-    RestartPolicy, Volume,
+    AssignedFile, AssignedNetwork, AssignedReplica, AssignedSubnet, Assignment, ContainerSpec,
+    Digest, FileContent, FileSource, Intent, Mode, NamedFile, NetworkName, NetworkSpec, NodeId,
+    Replica, ReplicaId, RestartPolicy, Subnet, SubnetKey, Volume,
 };
 
 pub use fence::fence;
@@ -181,7 +181,14 @@ fn assign_network(state: &State, replica: &Replica, name: &NetworkName) -> Assig
         .or_else(|| state.revision(deployment, replica.revision).and_then(|r| r.networks.get(name)))
         .cloned()
         .unwrap_or_default();
-    AssignedNetwork { deployment: deployment.clone(), network: name.clone(), spec }
+    let (deployment, network) = (deployment.clone(), name.clone());
+    let key = SubnetKey { deployment, network, node: replica.node };
+    let subnet = state.subnet(&key).filter(|s| s.released.is_none()).map(|s| addresses(s));
+    AssignedNetwork { deployment: key.deployment, network: key.network, spec, subnet }
+}
+
+fn addresses(subnet: &Subnet) -> AssignedSubnet {
+    AssignedSubnet { prefix: subnet.prefix, gateway: subnet.gateway(), bridge: subnet.bridge() }
 }
 
 /// Whether a replica that is still there may hold a volume: one that mounts it, wherever it

@@ -47,7 +47,8 @@ impl InitCluster {
             key_due: false,
             last_key: self.ca_key.key_id,
         });
-        tx.put_node(self.node.clone());
+        let mesh_address = tx.view().next_mesh_address();
+        tx.put_node(Node { mesh_address, ..self.node.clone() });
         tx.put_token(self.token.clone());
         tx.audit(
             AuditKind::ClusterInit,

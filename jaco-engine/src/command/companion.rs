@@ -10,6 +10,7 @@ use super::{
     placing::settle_volumes,
     reconcile::{deployment, planned},
     rejection::Rejection,
+    subnet,
 };
 use crate::state::{State, Transaction};
 
@@ -41,6 +42,7 @@ pub(super) fn accompany(
         return Err(Rejection::conflict(format!("replica {id} exists already")));
     }
     settle_volumes(tx, name, &plan, node)?;
+    subnet::provide(tx, name, &plan.schedule, node)?;
     let mut row = deployment(tx, name)?;
     if let Some(index) = id.slot.index() {
         let last = row.last_index.entry(service.clone()).or_insert(0);

@@ -5,7 +5,7 @@ use jaco_api::model::{
     ServiceName, Timestamp,
 };
 
-use super::{companion, rejection::Rejection};
+use super::{companion, rejection::Rejection, subnet};
 use crate::state::Transaction;
 
 /// The first generation of a replica.
@@ -50,6 +50,7 @@ pub(super) fn advance(tx: &mut Transaction<'_>, replica: &Replica) -> Result<(),
             "the revision in force of {deployment} has no service {service}"
         )));
     };
+    subnet::provide(tx, deployment, &plan.schedule, replica.node)?;
     let generation = replica.generation + 1;
     let beside = companion::beside(tx.view(), &replica.id, &plan);
     tx.put_replica(Replica {

@@ -51,6 +51,15 @@ impl IssueJoinToken {
     }
 }
 
+fn no_mesh_address(tx: &Transaction<'_>) -> Rejection {
+    let pool = tx.view().settings().mesh_pool;
+    Rejection::new(
+        ErrorCode::SubnetPoolExhausted,
+        format!("every address for nodes in {pool} is taken"),
+    )
+    .hint("give nodes more: `jaco cluster set mesh_pool <a larger prefix around it>`")
+}
+
 impl AdmitNode {
     pub(super) fn apply(&self, tx: &mut Transaction<'_>) -> Result<Outcome, Rejection> {
         let token = self.usable_token(tx)?;
@@ -60,6 +69,9 @@ impl AdmitNode {
                 format!("the cluster has a node {} already, number {}", self.name, member.id),
             ));
         }
+        let Some(mesh_address) = tx.view().next_mesh_address() else {
+            return Err(no_mesh_address(tx));
+        };
         let Some(id) = tx.next_node() else {
             return Err(Rejection::new(ErrorCode::ClusterUninitialized, "there is no cluster"));
         };
@@ -76,6 +88,7 @@ impl AdmitNode {
             labels: Default::default(),
             facts: self.facts.clone(),
             joined_at: tx.at(),
+            mesh_address: Some(mesh_address),
         });
         tx.audit(AuditKind::NodeJoin, self.audit(id));
         Ok(Outcome::Admitted { node: id })

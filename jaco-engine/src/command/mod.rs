@@ -26,6 +26,7 @@ mod rollback;
 mod rollout;
 mod scale;
 mod settings;
+mod subnet;
 mod token;
 
 use jaco_api::{
@@ -49,6 +50,7 @@ pub use restart::RestartDeployment;
 pub use rollback::RollbackDeployment;
 pub use scale::ScaleDeployment;
 pub use settings::SetSetting;
+pub use subnet::ReleaseSubnets;
 pub use token::{IssueToken, RevokeToken};
 
 use crate::state::{State, Transaction};
@@ -116,6 +118,8 @@ pub enum Command {
     Report(Report),
     /// A fact for the audit log that changes nothing else.
     RecordAudit(RecordAudit),
+    /// Blocks of addresses that may be given to anybody again.
+    ReleaseSubnets(ReleaseSubnets),
     /// A service is due.
     Tick(Tick),
 }
@@ -220,6 +224,7 @@ impl Command {
             Self::Reconcile(c) => c.apply(tx),
             Self::Report(report) => report::apply(report, tx),
             Self::RecordAudit(c) => c.apply(tx),
+            Self::ReleaseSubnets(c) => c.apply(tx),
             Self::Tick(c) => c.apply(tx),
         }
     }

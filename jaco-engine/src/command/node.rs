@@ -80,6 +80,10 @@ impl UpdateNode {
         if new == old {
             return Ok(Outcome::Done);
         }
+        if new.mesh_address.is_none() {
+            // A member from before nodes had addresses among themselves.
+            new.mesh_address = tx.view().next_mesh_address();
+        }
         if let Some(kind) = audited(old.condition, new.condition) {
             let mut facts = payload([("node", new.name.to_string())]);
             facts.extend(new.reason.clone().map(|reason| ("reason".to_owned(), reason)));

@@ -11,6 +11,7 @@ use super::{
     companion, delete, generation,
     reconcile::{deployment, planned, wanted},
     rejection::Rejection,
+    subnet,
 };
 use crate::state::{Transaction, is_cut_off, payload};
 
@@ -51,6 +52,7 @@ pub(super) fn create(
         return Err(Rejection::conflict(format!("replica {id} exists already")));
     }
     settle_volumes(tx, name, &plan, node)?;
+    subnet::provide(tx, name, &plan.schedule, node)?;
     let first = generation::first(id.clone(), node, &plan, row.revision, tx.at());
     tx.put_deployment(row);
     tx.put_replica(Replica { replaces: replaces.cloned(), ..first });

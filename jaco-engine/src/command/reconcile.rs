@@ -11,7 +11,7 @@ use super::{
     Outcome, companion, content, cron, generation,
     placing::{create, relocate, remove},
     rejection::Rejection,
-    rollout,
+    rollout, subnet,
 };
 use crate::state::{RolloutFloor, Transaction, payload, rollout_floor};
 
@@ -248,7 +248,9 @@ fn prepare(
     id: &ReplicaId,
 ) -> Result<(), Rejection> {
     let row = wanted(tx, name, id)?;
-    let container = planned(tx, name, &id.service)?.container;
+    let plan = planned(tx, name, &id.service)?;
+    subnet::provide(tx, name, &plan.schedule, row.node)?;
+    let container = plan.container;
     tx.put_replica(Replica { preparation: Some(Preparation { container, result: None }), ..row });
     Ok(())
 }

@@ -36,7 +36,10 @@ mod tests {
         let web = pb::ReplicaLoad { replica: "shop.web.1".to_owned(), cpu: 300, memory: 20 };
         let odd = pb::ReplicaLoad { replica: "no replica".to_owned(), ..web.clone() };
         let replicas = vec![web, odd];
-        sessions.heard(NodeId(2), pb::NodeLoad { cpu: 700, memory: 50, stalled: None, replicas });
+        sessions.heard(
+            NodeId(2),
+            pb::NodeLoad { cpu: 700, memory: 50, stalled: None, replicas, networks: None },
+        );
         let samples = sessions.samples();
         assert_eq!(samples.nodes[&NodeId(2)].pressure(), 700);
         let known: Vec<_> =

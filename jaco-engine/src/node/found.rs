@@ -157,6 +157,7 @@ impl Keeper {
             labels: Default::default(),
             facts: host::first_facts(self.addresses.0, self.addresses.1, self.version),
             joined_at: now,
+            mesh_address: None,
         };
         let token_row = OperatorToken {
             identity: holder,

@@ -59,6 +59,15 @@ pub enum Refusal {
     Cpu,
     /// Too little memory is left.
     Memory,
+    /// It needs a block of addresses, and none is free.
+    Addresses {
+        /// Blocks in all.
+        capacity: u64,
+        /// Blocks that networks have.
+        used: u64,
+        /// Blocks that wait to be free.
+        quarantined: u64,
+    },
 }
 
 impl Refusal {
@@ -91,6 +100,9 @@ impl Refusal {
             Self::Full(limit) => format!("at max_replicas_per_node {limit}"),
             Self::Cpu => "short of unreserved cpu".into(),
             Self::Memory => "short of unreserved memory".into(),
+            Self::Addresses { capacity, used, quarantined } => format!(
+                "without a free address block: {used} of {capacity} in use, {quarantined} in quarantine"
+            ),
         }
     }
 }

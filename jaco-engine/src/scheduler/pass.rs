@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jaco_api::model::{NodeId, PlannedService, Timestamp};
 
-use super::{Readings, filter::Pin};
+use super::{Readings, blocks::Blocks, filter::Pin};
 use crate::state::State;
 
 /// One call of `plan`.
@@ -16,6 +16,8 @@ pub(super) struct Pass<'a> {
     pub(super) left_out: Option<NodeId>,
     /// When the deployment at hand is to be planned again.
     pub(super) wake_at: Option<Timestamp>,
+    /// Blocks of addresses that are left.
+    pub(super) blocks: Blocks,
     /// Replicas this call placed, by node.
     placed: BTreeMap<NodeId, u32>,
     /// Resources this call has given away, by node.
@@ -54,6 +56,7 @@ impl<'a> Pass<'a> {
             readings,
             left_out: None,
             wake_at: None,
+            blocks: Blocks::new(state),
             placed: BTreeMap::new(),
             given: BTreeMap::new(),
             reserved: BTreeMap::new(),

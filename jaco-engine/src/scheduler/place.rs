@@ -176,6 +176,7 @@ impl<'a> Board<'a> {
                 self.groups.counts[*group].1 += 1;
             }
             pass.note_placed(service.planned, node);
+            pass.blocks.promise(pass.state, service, node);
             if let Some(volume) = service.planned.schedule.volumes.first() {
                 self.pin_to(at, volume);
             }
@@ -234,6 +235,9 @@ impl<'a> Board<'a> {
         let (seat, ask) = (&self.seats[at], &service.planned.schedule);
         if self.limit > 0 && seat.current >= self.limit {
             return Some(Refusal::Full(self.limit));
+        }
+        if let Some(refusal) = pass.blocks.refuse(pass.state, service, seat.node.id) {
+            return Some(refusal);
         }
         if ask.reserved_cpu_millis == 0 && ask.reserved_memory_bytes == 0 {
             return None;

@@ -22,6 +22,9 @@ pub fn touched(old: &State, new: &State) -> BTreeSet<DeploymentName> {
     for change in old.volumes.diff(&new.volumes) {
         room |= change.new.is_none();
     }
+    for change in old.subnets.diff(&new.subnets) {
+        room |= change.new.is_none();
+    }
     let settings = old.settings() != new.settings();
     let mut nodes = false;
     for change in old.nodes.diff(&new.nodes) {

@@ -77,6 +77,7 @@ impl State {
             self.take_claims(&name, claims);
         }
         self.recount_documents();
+        self.rebuild_subnet_indexes();
     }
 
     fn recount_documents(&mut self) {

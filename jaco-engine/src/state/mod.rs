@@ -10,6 +10,7 @@ mod rollout;
 pub(crate) mod row;
 mod runs;
 pub mod snapshot;
+mod subnets;
 mod table;
 mod transaction;
 mod view;
@@ -17,10 +18,11 @@ mod view;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
+use ipnet::IpNet;
 use jaco_api::model::{
     AuditEvent, ClusterId, Deployment, DeploymentName, Digest, FileId, Identity, JoinToken,
-    NamedFile, Node, NodeId, NodeName, OperatorToken, Protocol, Replica, ReplicaEvent, ReplicaId,
-    Revision, Sealed, Settings, Timestamp, Volume,
+    NamedFile, NetworkName, Node, NodeId, NodeName, OperatorToken, Protocol, Replica, ReplicaEvent,
+    ReplicaId, Revision, Sealed, Settings, Subnet, SubnetKey, Timestamp, Volume,
 };
 
 pub(crate) use content::Content;
@@ -96,6 +98,8 @@ pub struct State {
     pub(crate) replicas: Table<ReplicaId, Replica>,
     /// By engine name and node: a global service has a volume of the same name on every node.
     pub(crate) volumes: Table<(String, NodeId), Volume>,
+    /// Blocks of addresses in use and in quarantine.
+    pub(crate) subnets: Table<SubnetKey, Subnet>,
     pub(crate) events: Table<u64, ReplicaEvent>,
     pub(crate) audit: Table<u64, AuditEvent>,
     /// Outcomes of the latest client requests, by request id.
@@ -113,6 +117,13 @@ pub struct State {
     pub(crate) ports: OrdMap<(u16, Protocol), DeploymentName>,
     /// Replicas per node that are to run.
     pub(crate) load: OrdMap<NodeId, u32>,
+    pub(crate) subnets_by_node: OrdSet<(NodeId, DeploymentName, NetworkName)>,
+    /// No two have an address in common.
+    pub(crate) subnets_by_address: OrdMap<IpNet, SubnetKey>,
+    /// Blocks in quarantine, those that were released first before the others.
+    pub(crate) quarantine: OrdSet<(u64, SubnetKey)>,
+    /// How much of each pool of the settings is taken.
+    pub(crate) blocks: subnets::Blocks,
 }
 
 /// The outcome of a client request, kept so that a repetition changes nothing.

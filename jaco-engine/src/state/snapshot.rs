@@ -9,7 +9,7 @@ use jaco_api::{
     convert::InvalidMessage,
     model::{
         AuditEvent, Deployment, JoinToken, NamedFile, Node, OperatorToken, Replica, ReplicaEvent,
-        Revision, Sealed, Settings, Volume,
+        Revision, Sealed, Settings, Subnet, Volume,
     },
     pb,
 };
@@ -48,10 +48,8 @@ pub enum SnapshotError {
         source: InvalidMessage,
     },
     /// A setting in it does not exist or does not fit.
-    #[error("the snapshot holds an invalid setting {key:?}")]
+    #[error("the snapshot holds an invalid setting")]
     Setting {
-        /// Its key.
-        key: String,
         /// What is wrong with it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -83,6 +81,7 @@ fn message(state: &State) -> pb::Snapshot {
         revisions,
         replicas,
         volumes,
+        subnets,
         events,
         audit,
         requests,
@@ -93,6 +92,10 @@ fn message(state: &State) -> pb::Snapshot {
         routes: _,
         ports: _,
         load: _,
+        subnets_by_node: _,
+        subnets_by_address: _,
+        quarantine: _,
+        blocks: _,
     } = state;
     pb::Snapshot {
         version: VERSION,
@@ -112,6 +115,7 @@ fn message(state: &State) -> pb::Snapshot {
             .collect(),
         replicas: rows(replicas),
         volumes: rows(volumes),
+        subnets: rows(subnets),
         events: events.iter().map(|(_, e)| (**e).clone().into()).collect(),
         audit: audit.iter().map(|(_, e)| (**e).clone().into()).collect(),
         requests: requests
@@ -164,6 +168,7 @@ pub fn read(bytes: &[u8]) -> Result<State, SnapshotError> {
         })?,
         replicas: keyed("replica", m.replicas, |r: &Replica| r.id.clone())?,
         volumes: keyed("volume", m.volumes, |v: &Volume| (v.name.clone(), v.node))?,
+        subnets: keyed("subnet", m.subnets, |s: &Subnet| s.key.clone())?,
         events: table("replica event", m.events, |e| {
             let event = ReplicaEvent::try_from(e)?;
             Ok((event.sequence, event))
@@ -213,11 +218,8 @@ fn keyed<K: Ord + Clone, V: Row>(
 }
 
 fn settings(entries: &BTreeMap<String, String>) -> Result<Settings, SnapshotError> {
-    entries.iter().try_fold(Settings::default(), |settings, (key, value)| {
-        settings
-            .with(key, value)
-            .map_err(|e| SnapshotError::Setting { key: key.clone(), source: Box::new(e) })
-    })
+    let texts = entries.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    Settings::from_entries(texts).map_err(|e| SnapshotError::Setting { source: Box::new(e) })
 }
 
 fn requests(messages: Vec<pb::RequestRow>) -> Result<Table<String, Remembered>, SnapshotError> {

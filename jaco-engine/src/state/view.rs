@@ -243,6 +243,18 @@ impl State {
             .take_while(move |(n, _)| *n == node)
             .filter_map(|(_, id)| self.replicas.find(id))
     }
+    /// Replicas of a deployment on a node. O(those).
+    pub fn replicas_of_on<'a>(
+        &'a self,
+        deployment: &'a DeploymentName,
+        node: NodeId,
+    ) -> impl Iterator<Item = &'a Arc<Replica>> {
+        let first = ReplicaId { deployment: deployment.clone(), ..least_replica() };
+        self.replicas_by_node
+            .range((Bound::Included((node, first)), Bound::Unbounded))
+            .take_while(move |(n, id)| *n == node && id.deployment == *deployment)
+            .filter_map(|(_, id)| self.replicas.find(id))
+    }
     /// Where volumes of the engine live, by engine name.
     pub fn volumes(&self) -> impl DoubleEndedIterator<Item = &Arc<Volume>> {
         self.volumes.iter().map(|(_, v)| v)

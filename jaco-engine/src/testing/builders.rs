@@ -59,6 +59,7 @@ pub fn node(number: u64) -> Node {
             memory_bytes: 8 << 30,
         },
         joined_at: Timestamp(0),
+        mesh_address: None,
     }
 }
 
@@ -83,7 +84,7 @@ pub fn sealed(plain: &[u8]) -> Sealed {
     Sealed { key_id: 1, bytes: Digest::of(plain).0.as_slice().into() }
 }
 
-/// A service's schedule with the defaults of a stateless service.
+/// A service's schedule with the defaults of a stateless service, on the network `default`.
 #[must_use]
 pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
     ServiceSchedule {
@@ -110,7 +111,7 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         reserved_memory_bytes: 0,
         cron: None,
         beside: None,
-        networks: Default::default(),
+        networks: [NetworkName::default_network()].into(),
     }
 }
 

@@ -494,5 +494,6 @@ fn node(id: u64, named: &str) -> Node {
             memory_bytes: 8 << 30,
         },
         joined_at: Timestamp(0),
+        mesh_address: None,
     }
 }

@@ -64,6 +64,17 @@ pub enum RuntimeError {
         /// The engine's words.
         message: String,
     },
+    /// The addresses of a network, or the name of its bridge, are taken on this host.
+    #[error(
+        "the container engine refuses addresses {subnet}: {message}; where another network of this host \
+         has them, choose others with `jaco cluster set address_pools`"
+    )]
+    AddressesTaken {
+        /// The addresses.
+        subnet: ipnet::IpNet,
+        /// The engine's words.
+        message: String,
+    },
     /// The image exists neither here nor at its registry, or the registry will not say.
     #[error("cannot fetch image {image}: {message}")]
     ImageNotFound {

@@ -25,4 +25,6 @@ pub mod label {
     pub const LEAD: &str = "jaco.lead";
     /// The key of a network in its compose file.
     pub const NETWORK: &str = "jaco.network";
+    /// The addresses of a network on this node.
+    pub const SUBNET: &str = "jaco.subnet";
 }

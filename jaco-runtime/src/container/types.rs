@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc};
 
 use futures::Stream;
+use ipnet::IpNet;
 use jaco_api::model::{AssignedFile, ContainerSpec, Health, MountSource, Timestamp};
 
 use super::{Labels, RuntimeError};
@@ -93,6 +94,13 @@ pub struct NetworkRequest {
     pub internal: bool,
     /// Options of the bridge driver.
     pub driver_opts: BTreeMap<String, String>,
+    /// Its addresses and that of its bridge; absent where the engine chooses both.
+    pub addresses: Option<(IpNet, IpAddr)>,
+}
+
+impl NetworkRequest {
+    /// The option of the bridge driver that names the bridge on the host.
+    pub const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 }
 
 /// A volume of the engine.

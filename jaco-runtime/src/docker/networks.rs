@@ -1,7 +1,7 @@
 //! Networks and volumes of the engine.
 
 use bollard::{
-    models::{NetworkCreateRequest, VolumeCreateRequest},
+    models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::{ListNetworksOptionsBuilder, RemoveVolumeOptions},
 };
 
@@ -44,9 +44,24 @@ impl DockerRuntime {
             internal: Some(request.internal),
             options: Some(map(&request.driver_opts)),
             labels: Some(map(&request.labels)),
+            ipam: request.addresses.map(|(subnet, gateway)| Ipam {
+                config: Some(vec![IpamConfig {
+                    subnet: Some(subnet.to_string()),
+                    gateway: Some(gateway.to_string()),
+                    ..IpamConfig::default()
+                }]),
+                ..Ipam::default()
+            }),
             ..NetworkCreateRequest::default()
         };
-        self.client().await?.create_network(body).await.engine(self, "create network").map(drop)
+        let made = self.client().await?.create_network(body).await.engine(self, "create network");
+        match (made, request.addresses) {
+            // What it forbids of a network whose name it takes is its addresses and its bridge.
+            (Err(RuntimeError::Refused { status: 403, message }), Some((subnet, _))) => {
+                Err(RuntimeError::AddressesTaken { subnet, message })
+            }
+            (made, _) => made.map(drop),
+        }
     }
 
     /// The engine answers 403 while a container is attached.

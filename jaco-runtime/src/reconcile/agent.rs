@@ -102,6 +102,7 @@ pub struct RuntimeAgent {
     task: tokio::task::JoinHandle<()>,
     status: watch::Receiver<EngineStatus>,
     holds: watch::Receiver<Option<BTreeSet<String>>>,
+    tidied: watch::Receiver<Option<Arc<Assignment>>>,
 }
 
 impl RuntimeAgent {
@@ -113,6 +114,7 @@ impl RuntimeAgent {
         let (holding, holds) = watch::channel(None);
         let AgentOptions { runtime, credentials, assignments, directory, .. } = options;
         let engine = Arc::new(Engine::new(runtime, credentials, assignments, directory));
+        let tidied = engine.tidied.subscribe();
         let agent = Agent {
             board: Arc::default(),
             workers: BTreeMap::new(),
@@ -128,7 +130,7 @@ impl RuntimeAgent {
             holding,
         };
         let task = tokio::spawn(agent.run(options.reports, status, stop.clone()));
-        Self { stop, task, status: seen, holds }
+        Self { stop, task, status: seen, holds, tidied }
     }
 
     /// The replicas, by the text of their id, that are cared for or have containers here; none while
@@ -136,6 +138,13 @@ impl RuntimeAgent {
     #[must_use]
     pub fn holds(&self) -> watch::Receiver<Option<BTreeSet<String>>> {
         self.holds.clone()
+    }
+
+    /// The newest assignment by which this node has no network too many: every network of the cluster is
+    /// one that it needs, with the addresses that it has there. None before the engine was looked at.
+    #[must_use]
+    pub fn tidied(&self) -> watch::Receiver<Option<Arc<Assignment>>> {
+        self.tidied.clone()
     }
 
     /// How the engine is.
@@ -253,9 +262,8 @@ impl Agent {
                 self.beside.entry(beside.replica.to_string()).or_default().push(id.to_string());
             }
         }
-        let needs = |a: &Assignment| {
-            (a.caught_up, a.networks.keys().cloned().collect::<Vec<_>>(), a.remove_volumes.clone())
-        };
+        let needs = |a: &Assignment| (a.caught_up, a.networks.clone(), a.remove_volumes.clone());
+        self.engine.assigned(&assignment);
         let earlier = self.seen.replace(assignment.clone());
         if earlier.as_deref().map(needs) != Some(needs(&assignment)) {
             self.engine.freed.notify_one();

@@ -40,6 +40,8 @@ pub(crate) struct Engine {
     pub(crate) fetched: Fetched,
     /// Which hooks have ended.
     pub(crate) marks: Marks,
+    /// The newest assignment by which this node has no network too many; none before that is known.
+    pub(crate) tidied: watch::Sender<Option<Arc<Assignment>>>,
     /// A container was removed: networks and volumes may be free now.
     pub(crate) freed: Notify,
 }
@@ -57,6 +59,7 @@ impl Engine {
             assignment,
             link: watch::Sender::default(),
             networks: tokio::sync::Mutex::default(),
+            tidied: watch::Sender::default(),
             fetching: Mutex::default(),
             fetched: Fetched::at(directory.clone()),
             marks: Marks::at(directory),
@@ -114,6 +117,32 @@ impl Engine {
         Ok(Some(images::is_stale(image, policy, fetched_at.max(ours), now)))
     }
 
+    /// Of networks nothing is left that this assignment does not need. A newer one that needs the same
+    /// is as good.
+    pub(crate) fn networks_are_of(&self, assignment: Arc<Assignment>) {
+        self.tidied.send_if_modified(|tidied| {
+            let newest = self.newest().filter(|newest| same_networks(newest, &assignment));
+            let settled = newest.unwrap_or(assignment);
+            let news = tidied.as_ref().is_none_or(|t| t.index < settled.index);
+            if news {
+                *tidied = Some(settled);
+            }
+            news
+        });
+    }
+
+    /// There is a newer assignment: it may need the same networks as the one that they are of.
+    pub(crate) fn assigned(&self, newest: &Arc<Assignment>) {
+        self.tidied.send_if_modified(|tidied| {
+            let same = |t: &Arc<Assignment>| t.index < newest.index && same_networks(t, newest);
+            let news = tidied.as_ref().is_some_and(same);
+            if news {
+                *tidied = Some(Arc::clone(newest));
+            }
+            news
+        });
+    }
+
     /// Fetches an image, with the credentials of this moment; of several asking at once only one
     /// fetches, and the others find it there, unless the policy is to fetch it always.
     pub(crate) async fn fetch(
@@ -146,4 +175,9 @@ impl Engine {
         self.fetched.set(image, now, needed);
         Ok(())
     }
+}
+
+/// Whether two assignments need the same networks, and both may be acted on.
+fn same_networks(a: &Assignment, b: &Assignment) -> bool {
+    (a.caught_up, a.cluster, &a.networks) == (b.caught_up, b.cluster, &b.networks)
 }

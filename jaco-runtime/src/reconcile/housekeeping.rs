@@ -1,12 +1,14 @@
 //! Networks and volumes of the node: made before they are used, removed when nothing needs them.
 //!
 //! What is not labelled as this cluster's is never changed, except for a network that another
-//! JACO cluster left behind under a name that is needed here: it is replaced when nothing uses it.
+//! JACO cluster left behind under a name that is needed here: it is replaced when nothing uses it. One
+//! of our own with other addresses than it is to have is replaced once its deployment has no container
+//! here: what runs is never torn down for it.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jaco_api::model::{
-    AssignedNetwork, AssignedReplica, Assignment, ClusterId, ContainerSpec, NetworkSpec,
+    AssignedReplica, Assignment, ClusterId, ContainerSpec, DeploymentName, NetworkSpec,
 };
 
 use tokio::time::Instant;
@@ -31,6 +33,8 @@ enum NetworkStep {
     Make,
     /// Remove another cluster's, by id, then make it.
     Replace(String),
+    /// It is ours with other addresses: remove it, by id, once its deployment has no container here.
+    Renew(String),
     /// It belongs to somebody else.
     Refuse,
 }
@@ -46,12 +50,45 @@ fn network_step(existing: &[Network], wanted: &NetworkRequest) -> NetworkStep {
         |n: &&&Network| n.labels.contains_key(label::CLUSTER) && !same(&n.labels, label::CLUSTER);
     match named.as_slice() {
         [] => NetworkStep::Make,
-        named if named.iter().any(|n| ours(&n)) => NetworkStep::Keep,
+        named if named.iter().any(|n| ours(&n) && is_as_wanted(n, wanted)) => NetworkStep::Keep,
+        named if named.iter().any(|n| ours(&n)) => {
+            let old = named.iter().find(|n| ours(n));
+            NetworkStep::Renew(old.map(|n| n.id.clone()).unwrap_or_default())
+        }
         named => match named.iter().find(left) {
             Some(left) => NetworkStep::Replace(left.id.clone()),
             None => NetworkStep::Refuse,
         },
     }
+}
+
+/// Whether a network of ours has the addresses it is to have; where it is to have none of its own, it is
+/// as wanted whatever the engine gave it.
+fn is_as_wanted(network: &Network, wanted: &NetworkRequest) -> bool {
+    let addresses = wanted.labels.get(label::SUBNET);
+    addresses.is_none() || network.labels.get(label::SUBNET) == addresses
+}
+
+/// Whether a network of ours is one that the assignment needs. One without addresses of ours takes
+/// nothing from anybody.
+fn is_needed(network: &Network, assignment: &Assignment) -> Needed {
+    let Some(assigned) = assignment.networks.get(&network.name) else { return Needed::Not };
+    let wanted = assigned.subnet.as_ref().map(|s| s.prefix.to_string());
+    match network.labels.get(label::SUBNET) {
+        Some(found) if Some(found) != wanted.as_ref() => Needed::Otherwise,
+        _ => Needed::Yes,
+    }
+}
+
+/// What becomes of a network of ours.
+#[derive(Debug, PartialEq, Eq)]
+enum Needed {
+    /// It stays.
+    Yes,
+    /// It holds addresses that are not its own any more, until its deployment's containers are gone.
+    Otherwise,
+    /// It goes.
+    Not,
 }
 
 impl Engine {
@@ -71,17 +108,21 @@ impl Engine {
         for attachment in &container.networks {
             let deployment = &replica.id.deployment;
             let name = NetworkSpec::engine_name(deployment, &attachment.network);
-            let assigned = newest.as_ref().and_then(|a| a.networks.get(&name)).cloned();
-            let assigned = assigned.unwrap_or_else(|| AssignedNetwork {
-                deployment: deployment.clone(),
-                network: attachment.network.clone(),
-                spec: NetworkSpec::default(),
-            });
-            let wanted = spec::network(cluster, &name, &assigned);
+            let assigned = newest.as_ref().and_then(|a| a.networks.get(&name));
+            let Some(assigned) = assigned else {
+                // Its addresses may be another's by now.
+                let message = format!("network {name} is not to be on this node any more");
+                return Err(RuntimeError::Conflict { message });
+            };
+            let wanted = spec::network(cluster, &name, assigned);
             match network_step(&existing, &wanted) {
                 NetworkStep::Keep => continue,
                 NetworkStep::Make => {}
                 NetworkStep::Replace(id) => self.runtime.remove_network(&id).await?,
+                NetworkStep::Renew(_) if self.has_containers(cluster, deployment).await? => {
+                    continue;
+                }
+                NetworkStep::Renew(id) => self.runtime.remove_network(&id).await?,
                 NetworkStep::Refuse => {
                     let message = format!("a network {name} exists that is not of this cluster");
                     return Err(RuntimeError::Conflict { message });
@@ -90,6 +131,17 @@ impl Engine {
             self.runtime.create_network(&wanted).await?;
         }
         Ok(())
+    }
+
+    /// Whether there are containers of a deployment here, running or not.
+    async fn has_containers(
+        &self,
+        cluster: ClusterId,
+        deployment: &DeploymentName,
+    ) -> Result<bool, RuntimeError> {
+        let mut labels = spec::cluster_labels(cluster);
+        labels.insert(label::DEPLOYMENT.to_owned(), deployment.to_string());
+        Ok(!self.runtime.list(&labels).await?.is_empty())
     }
 
     /// Makes the volumes of a replica that are not there.
@@ -129,9 +181,9 @@ impl Engine {
         let _alone = self.networks.lock().await;
         let ours = self.runtime.networks(&spec::cluster_labels(assignment.cluster)).await?;
         let newest = self.newest();
-        let needed = |n: &Network| newest.as_ref().is_none_or(|a| a.networks.contains_key(&n.name));
+        let Some(newest) = newest.filter(|a| a.caught_up) else { return Ok(true) };
         let mut all = true;
-        for network in ours.iter().filter(|n| !needed(n)) {
+        for network in ours.iter().filter(|n| is_needed(n, &newest) == Needed::Not) {
             match self.runtime.remove_network(&network.id).await {
                 Ok(()) => tracing::info!(network = network.name, "removed network"),
                 Err(error) if error.is_not_found() => {}
@@ -141,6 +193,9 @@ impl Engine {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if all && ours.iter().all(|n| is_needed(n, &newest) != Needed::Otherwise) {
+            self.networks_are_of(newest);
         }
         Ok(all)
     }
@@ -231,5 +286,33 @@ mod tests {
         assert_eq!(step(&[existing(&[(label::DEPLOYMENT, "x")])]), NetworkStep::Refuse);
         assert_eq!(step(std::slice::from_ref(&unlabelled)), NetworkStep::Refuse);
         assert_eq!(step(&[unlabelled, existing(&[])]), NetworkStep::Keep);
+    }
+
+    #[test]
+    fn a_network_of_ours_with_other_addresses_is_renewed() {
+        let plain = wanted();
+        let mut wanted = plain.clone();
+        wanted.labels.insert(label::SUBNET.into(), "10.244.1.0/24".into());
+        let step = |labels: &[(&str, &str)], wanted| network_step(&[existing(labels)], wanted);
+        let renew = || NetworkStep::Renew("n1".into());
+        assert_eq!(step(&[], &wanted), renew(), "from before networks had addresses of their own");
+        assert_eq!(step(&[(label::SUBNET, "10.244.1.0/24")], &wanted), NetworkStep::Keep);
+        assert_eq!(step(&[(label::SUBNET, "10.244.2.0/24")], &wanted), renew());
+        assert_eq!(step(&[(label::SUBNET, "10.244.2.0/24")], &plain), NetworkStep::Keep);
+    }
+
+    #[test]
+    fn addresses_that_are_not_its_own_any_more_are_held_by_a_network_that_stays() {
+        let mut assignment = sample::assignment([sample::replica("shop.web.1", 1)]);
+        let needed = |a: &Assignment, labels: &[(&str, &str)]| is_needed(&existing(labels), a);
+        assert_eq!(needed(&assignment, &[]), Needed::Yes);
+        assert_eq!(needed(&assignment, &[(label::SUBNET, "10.244.1.0/24")]), Needed::Otherwise);
+        for network in assignment.networks.values_mut() {
+            network.subnet = Some(sample::subnet("10.244.1.0/24"));
+        }
+        assert_eq!(needed(&assignment, &[(label::SUBNET, "10.244.1.0/24")]), Needed::Yes);
+        assert_eq!(needed(&assignment, &[]), Needed::Yes);
+        assignment.networks.clear();
+        assert_eq!(needed(&assignment, &[]), Needed::Not);
     }
 }

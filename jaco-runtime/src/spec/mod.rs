@@ -110,11 +110,17 @@ fn joins(id: &ReplicaId, attachments: &[Attachment]) -> Vec<NetworkJoin> {
 pub fn network(cluster: ClusterId, name: &str, assigned: &AssignedNetwork) -> NetworkRequest {
     let mut labels = assigned.spec.labels.clone();
     labels.extend(network_labels(cluster, assigned));
+    let mut driver_opts = assigned.spec.driver_opts.clone();
+    // What leaves the node is still masqueraded by the engine: that ends with our own translation.
+    if let Some(subnet) = &assigned.subnet {
+        driver_opts.insert(NetworkRequest::BRIDGE_NAME.to_owned(), subnet.bridge.clone());
+    }
     NetworkRequest {
         name: name.to_owned(),
         labels,
         internal: assigned.spec.internal,
-        driver_opts: assigned.spec.driver_opts.clone(),
+        driver_opts,
+        addresses: assigned.subnet.as_ref().map(|s| (s.prefix, s.gateway)),
     }
 }
 
@@ -124,6 +130,9 @@ pub fn network_labels(cluster: ClusterId, assigned: &AssignedNetwork) -> Labels 
     let mut labels = cluster_labels(cluster);
     labels.insert(label::DEPLOYMENT.to_owned(), assigned.deployment.to_string());
     labels.insert(label::NETWORK.to_owned(), assigned.network.to_string());
+    if let Some(subnet) = &assigned.subnet {
+        labels.insert(label::SUBNET.to_owned(), subnet.prefix.to_string());
+    }
     labels
 }
 

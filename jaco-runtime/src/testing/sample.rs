@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::model::{
-    AssignedReplica, Assignment, Attachment, ClusterId, ContainerSpec, Intent, Mode, NetworkName,
-    Observation, RestartPolicy, Span,
+    AssignedNetwork, AssignedReplica, AssignedSubnet, Assignment, Attachment, ClusterId,
+    ContainerSpec, Intent, Mode, NetworkName, Observation, RestartPolicy, Span,
 };
 
 /// The cluster of all samples.
@@ -59,6 +59,21 @@ pub fn replica_of(id: &str, generation: u64, spec: ContainerSpec) -> AssignedRep
     }
 }
 
+/// These addresses, with the first one for the bridge.
+///
+/// # Panics
+/// When the text is no prefix.
+#[must_use]
+pub fn subnet(prefix: &str) -> AssignedSubnet {
+    let prefix: ipnet::IpNet = prefix.parse().expect("a sample prefix is one");
+    let gateway = prefix.hosts().next().expect("a sample prefix has hosts");
+    AssignedSubnet {
+        prefix,
+        gateway,
+        bridge: format!("jaco-{}", gateway.to_string().replace('.', "")),
+    }
+}
+
 /// A caught-up assignment of these replicas with the networks they use.
 #[must_use]
 pub fn assignment(replicas: impl IntoIterator<Item = AssignedReplica>) -> Assignment {
@@ -70,7 +85,7 @@ pub fn assignment(replicas: impl IntoIterator<Item = AssignedReplica>) -> Assign
             let network = attachment.network.clone();
             networks.insert(
                 jaco_api::model::NetworkSpec::engine_name(&deployment, &network),
-                jaco_api::model::AssignedNetwork { deployment, network, spec: Default::default() },
+                AssignedNetwork { deployment, network, spec: Default::default(), subnet: None },
             );
         }
     }

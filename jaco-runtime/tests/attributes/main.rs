@@ -190,7 +190,8 @@ async fn prepare(
     for (network, network_spec) in &document.networks {
         let (deployment, network) = (id.deployment.clone(), network.clone());
         let name = jaco_api::model::NetworkSpec::engine_name(&deployment, &network);
-        let assigned = AssignedNetwork { deployment, network, spec: network_spec.clone() };
+        let spec = network_spec.clone();
+        let assigned = AssignedNetwork { deployment, network, spec, subnet: None };
         match engine.create_network(&spec::network(cluster, &name, &assigned)).await {
             Ok(()) | Err(RuntimeError::Conflict { .. }) => {}
             Err(error) => return Err(error),

@@ -9,9 +9,9 @@ use jaco_api::{
 use crate::{
     command::{
         AdmitNode, ApplyDeployment, Command, DeleteDeployment, DeleteFile, HoldDeployment,
-        InitCluster, IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, RemoveNode,
-        ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RotateKey, ScaleDeployment,
-        SetAvailability, SetFile, SetSetting, Tick, UpdateNode,
+        InitCluster, IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, ReleaseSubnets,
+        RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RotateKey,
+        ScaleDeployment, SetAvailability, SetFile, SetSetting, Tick, UpdateNode,
     },
     state::row::{Row, named_keys, required, text_keys},
 };
@@ -70,6 +70,9 @@ impl Row for Command {
                 actions: c.actions.iter().map(Row::write).collect(),
             }),
             Self::Report(r) => Wire::Report(r.write()),
+            Self::ReleaseSubnets(c) => Wire::ReleaseSubnets(pb::ReleaseSubnets {
+                subnets: c.subnets.iter().map(Row::write).collect(),
+            }),
             Self::Tick(c) => Wire::Tick(pb::Tick {
                 deployment: c.deployment.to_string(),
                 service: c.service.to_string(),
@@ -137,6 +140,9 @@ impl Row for Command {
                 actions: m.actions.into_iter().map(Row::read).collect::<Result<_, _>>()?,
             }),
             Wire::Report(m) => Self::Report(Report::read(m)?),
+            Wire::ReleaseSubnets(m) => Self::ReleaseSubnets(ReleaseSubnets {
+                subnets: m.subnets.into_iter().map(Row::read).collect::<Result<_, _>>()?,
+            }),
             Wire::Tick(m) => Self::Tick(Tick {
                 deployment: parse("deployment", &m.deployment)?,
                 service: parse("service", &m.service)?,

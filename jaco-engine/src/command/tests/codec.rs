@@ -4,7 +4,7 @@ use jaco_api::{
     error::{ApiError, ErrorCode},
     model::{
         AuditKind, Availability, Digest, JoinToken, NodeCondition, NodeId, Observation, Reason,
-        ReplicaReport, Report, Timestamp,
+        ReplicaReport, Report, Subnet, SubnetKey, Timestamp,
     },
     pb,
 };
@@ -14,9 +14,9 @@ use crate::{
     command::{
         Action, AdmitNode, Command, DecodeError, DeleteDeployment, DeleteFile, Envelope,
         HoldDeployment, InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile,
-        RecordAudit, RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment,
-        RolloutEnd, RotateKey, ScaleDeployment, SetAvailability, SetFile, SetSetting, Tick,
-        UpdateNode, decode, decode_outcome, encode, encode_outcome,
+        RecordAudit, ReleaseSubnets, RemoveNode, ReserveKey, RestartDeployment, RevokeToken,
+        RollbackDeployment, RolloutEnd, RotateKey, ScaleDeployment, SetAvailability, SetFile,
+        SetSetting, Tick, UpdateNode, decode, decode_outcome, encode, encode_outcome,
     },
     testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
 };
@@ -80,6 +80,11 @@ fn report() -> Report {
 }
 
 /// One of each; the match makes the compiler ask for a new command here.
+fn subnet(released: Option<u64>) -> Subnet {
+    let key = SubnetKey { deployment: name("shop"), network: name("default"), node: NodeId(2) };
+    Subnet { key, prefix: "10.244.7.0/24".parse().unwrap(), released }
+}
+
 fn commands() -> Vec<Command> {
     let deployment = || name("shop");
     let mut stack =
@@ -154,6 +159,7 @@ fn commands() -> Vec<Command> {
             kind: AuditKind::Exec,
             payload: BTreeMap::from([("k".into(), "v".into())]),
         }),
+        Command::ReleaseSubnets(ReleaseSubnets { subnets: vec![subnet(Some(9)), subnet(None)] }),
         Command::Tick(Tick {
             deployment: deployment(),
             service: name("web"),
@@ -187,10 +193,11 @@ fn commands() -> Vec<Command> {
             Command::ReserveKey(_) => 20,
             Command::SetFile(_) => 21,
             Command::DeleteFile(_) => 22,
+            Command::ReleaseSubnets(_) => 23,
             Command::Tick(_) => 60,
         })
         .collect();
-    assert_eq!(kinds.len(), 24, "one of each command");
+    assert_eq!(kinds.len(), 25, "one of each command");
     all
 }
 

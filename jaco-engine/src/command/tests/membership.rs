@@ -150,3 +150,55 @@ fn a_data_key_follows_the_present_one_and_no_number_is_given_out_twice() {
     let cluster = s.state.cluster().unwrap();
     assert_eq!((cluster.data_key, cluster.ca_key.key_id, cluster.last_key), (3, 3, 3));
 }
+
+#[test]
+fn each_node_has_an_address_of_its_own_which_goes_with_it() {
+    let address = |s: &Scenario, called: &str| {
+        s.state.node_named(&name(called)).and_then(|n| n.mesh_address).map(|a| a.to_string())
+    };
+    let mut s = with_join_token();
+    assert_eq!(address(&s, "node-1").as_deref(), Some("10.243.0.1"));
+    s.run(admit("secret", "b"));
+    assert_eq!(address(&s, "b").as_deref(), Some("10.243.0.2"));
+    let set = |value: &str| {
+        Command::SetSetting(crate::command::SetSetting {
+            key: "mesh_pool".into(),
+            value: value.into(),
+        })
+    };
+    let Outcome::Rejected(error) = s.run(set("10.9.0.0/16")) else {
+        panic!("nodes have addresses")
+    };
+    assert_eq!(error.details.get("nodes").map(String::as_str), Some("b, node-1"));
+    assert_eq!(s.run(set("10.243.0.0/29")), Outcome::Done, "both stay in it");
+    s.run(available(2, Availability::Leaving));
+    s.run(Command::RemoveNode(RemoveNode { node: NodeId(2) }));
+    for (secret, expected) in [("2", "10.243.0.2"), ("3", "10.243.0.3"), ("4", "10.243.0.4")] {
+        join(&mut s, secret);
+        assert_eq!(address(&s, &format!("n{secret}")).as_deref(), Some(expected));
+    }
+    join(&mut s, "5");
+    join(&mut s, "6");
+    assert_eq!(refused(&join(&mut s, "7")), ErrorCode::SubnetPoolExhausted);
+}
+
+/// Issues a join token and admits a node with it.
+fn join(s: &mut Scenario, secret: &str) -> Outcome {
+    let token = JoinToken {
+        hash: Digest::of(secret.as_bytes()),
+        issued_at: s.now,
+        expires_at: Timestamp(s.now.0 + 1_000),
+        consumed_by: None,
+    };
+    s.run(Command::IssueJoinToken(IssueJoinToken { token }));
+    s.run(admit(secret, &format!("n{secret}")))
+}
+
+#[test]
+fn a_node_from_before_gets_its_address_with_its_next_news() {
+    let mut s = Scenario::new().with_nodes(2);
+    assert_eq!(s.state.node(NodeId(2)).unwrap().mesh_address, None);
+    s.run(condition(2, NodeCondition::Degraded));
+    let address = s.state.node(NodeId(2)).unwrap().mesh_address;
+    assert_eq!(address.map(|a| a.to_string()).as_deref(), Some("10.243.0.2"));
+}

@@ -7,6 +7,7 @@ mod properties;
 mod reconcile;
 mod report;
 mod rollout;
+mod subnet;
 mod token;
 
 use jaco_api::{

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jaco_api::model::{
     Concurrency, CronSchedule, DeploymentName, Mode, NodeId, Observation, ReplicaId, ReplicaReport,
-    ReplicaState, Report, ServiceSchedule, Slot, Span, Timestamp,
+    ReplicaState, Report, ServiceSchedule, Slot, Span, SubnetKey, Timestamp, overlap,
 };
 use proptest::prelude::*;
 
 use crate::{
     command::{
         Action, Command, DeleteDeployment, HoldDeployment, IssueToken, Outcome, Reconcile,
-        RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd, ScaleDeployment,
-        SetSetting, Tick, decode, encode,
+        ReleaseSubnets, RestartDeployment, RevokeToken, RollbackDeployment, RolloutEnd,
+        ScaleDeployment, SetSetting, Tick, decode, encode,
     },
     state::{State, snapshot},
     testing::builders::{SENTINEL, Scenario, Stack, name, schedule, token},
@@ -43,11 +43,19 @@ const STATES: &[ReplicaState] = &[
     ReplicaState::Completed,
 ];
 
+/// Few blocks, of several lengths: some requests find none.
+const POOLS: &[&str] =
+    &["10.8.0.0/24:25", "10.8.0.0/24:26", "10.8.0.0/24:27", "10.8.0.0/24:26, 10.9.0.0/28:29"];
+
 impl Step {
     fn stack(&self) -> Stack {
         let deployment = self.deployment();
         let image = format!("web:{}", self.a % 4);
-        let stack = Stack::new(deployment.as_ref()).service("web", &image, u32::from(self.b % 3));
+        // As in real documents, which networks a container is on follows from what it is.
+        let names = ["default", "back", "front"].into_iter().take(1 + usize::from(self.a % 4) / 2);
+        let networks = names.map(name).collect();
+        let web = ServiceSchedule { networks, ..schedule(&image, u32::from(self.b % 3)) };
+        let stack = Stack::new(deployment.as_ref()).scheduled("web", web);
         let stack = if self.a.is_multiple_of(3) { stack.stateful("db", "db:1") } else { stack };
         let stack = if self.a % 3 == 1 { stack.scheduled("backup", self.backup()) } else { stack };
         if self.b.is_multiple_of(5) { stack.route("shop.example", "/", "web") } else { stack }
@@ -176,6 +184,16 @@ impl Step {
                 rotate: self.a.is_multiple_of(2),
             }),
             10 => Command::RevokeToken(RevokeToken { identity: name("ci") }),
+            22 => Command::ReleaseSubnets(ReleaseSubnets {
+                subnets: state
+                    .quarantined_until(u64::from(self.a) * 2)
+                    .map(|s| jaco_api::model::Subnet::clone(s))
+                    .collect(),
+            }),
+            23 => Command::SetSetting(SetSetting {
+                key: "address_pools".into(),
+                value: POOLS[usize::from(self.b) % POOLS.len()].into(),
+            }),
             11 => Command::SetSetting(SetSetting {
                 key: "revision_retention".into(),
                 value: (2 + self.a % 4).to_string(),
@@ -203,6 +221,10 @@ fn check_indexes(state: &State) {
     assert_eq!(state.routes, rebuilt.routes);
     assert_eq!(state.ports, rebuilt.ports);
     assert_eq!(state.load, rebuilt.load);
+    assert_eq!(state.subnets_by_node, rebuilt.subnets_by_node);
+    assert_eq!(state.subnets_by_address, rebuilt.subnets_by_address);
+    assert_eq!(state.quarantine, rebuilt.quarantine);
+    assert_eq!(state.blocks, rebuilt.blocks);
     let documents = |s: &State| -> Vec<_> {
         s.documents.iter().map(|(digest, row)| (*digest, row.references)).collect()
     };
@@ -274,6 +296,41 @@ fn check_runs(old: &State, new: &State) {
     }
 }
 
+/// Blocks have no address in common; each is there as long as a replica needs it, and no longer; it
+/// is somebody else's only after its quarantine.
+fn check_subnets(old: &State, new: &State, command: &Command) {
+    let all: Vec<_> = new.subnets().collect();
+    for (at, row) in all.iter().enumerate() {
+        assert!(all[..at].iter().all(|other| !overlap(other.prefix, row.prefix)), "{all:?}");
+        let SubnetKey { deployment, network, node } = &row.key;
+        let needed = new.needed_networks(deployment, *node);
+        let was_released = old.subnet(&row.key).is_some_and(|r| r.released.is_some());
+        match (row.released, needed) {
+            (Some(_), Some(needed)) => assert!(!needed.contains(network), "{row:?}"),
+            // What a container is on may be forgotten with its revision: nothing is taken away then.
+            (Some(_), None) => assert!(was_released, "{row:?} {command:?}"),
+            (None, _) => assert!(new.replicas_of_on(deployment, *node).count() > 0, "{row:?}"),
+        }
+    }
+    for replica in new.replicas().filter(|r| new.is_current(r)) {
+        let networks = new.service_of(replica).map(|s| s.schedule.networks.clone());
+        for network in networks.unwrap_or_default() {
+            let deployment = replica.id.deployment.clone();
+            let key = SubnetKey { deployment, network, node: replica.node };
+            let row = new.subnet(&key).unwrap_or_else(|| panic!("{key:?} is missing"));
+            assert_eq!(row.released, None, "{row:?}");
+        }
+    }
+    for row in old.subnets() {
+        let kept = new.subnet(&row.key).is_some_and(|now| now.prefix == row.prefix);
+        let ended = row.released.is_some() && matches!(command, Command::ReleaseSubnets(_));
+        assert!(kept || ended, "{row:?} is lost by {command:?}");
+    }
+    let counted = new.blocks();
+    assert_eq!(counted.used + counted.quarantined, all.len() as u64);
+    assert_eq!(new.next_block().is_some(), counted.free() > 0);
+}
+
 fn check_bounds(state: &State) {
     for replica in state.replicas() {
         assert!(state.events_of(&replica.id).count() <= 20);
@@ -287,6 +344,14 @@ fn check_bounds(state: &State) {
     }
 }
 
+/// Two nodes and few blocks.
+fn scenario() -> Scenario {
+    let mut s = Scenario::new();
+    let (key, value) = ("address_pools".to_owned(), POOLS[1].to_owned());
+    assert_eq!(s.run(Command::SetSetting(SetSetting { key, value })), Outcome::Done);
+    s.with_nodes(2)
+}
+
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
@@ -296,12 +361,14 @@ proptest! {
 
     #[test]
     fn commands_keep_what_the_state_promises(steps in steps(120)) {
-        let mut s = Scenario::new().with_nodes(2);
+        let mut s = scenario();
         let mut lives = Lives::default();
         for step in &steps {
             let old = s.state.clone();
             s.pass(Span::secs(1));
-            let outcome = s.run(step.command(&old));
+            let command = step.command(&old);
+            let outcome = s.run(command.clone());
+            check_subnets(&old, &s.state, &command);
             check_runs(&old, &s.state);
             lives.check(&old, &s.state);
             check_indexes(&s.state);
@@ -309,6 +376,7 @@ proptest! {
             if matches!(outcome, Outcome::Rejected(_)) {
                 prop_assert!(old.replicas.same_as(&s.state.replicas));
                 prop_assert!(old.deployments.same_as(&s.state.deployments));
+                prop_assert!(old.subnets.same_as(&s.state.subnets));
                 prop_assert!(old.documents.same_as(&s.state.documents));
             }
         }
@@ -316,7 +384,7 @@ proptest! {
 
     #[test]
     fn two_replicas_of_the_log_and_a_snapshot_agree(steps in steps(80), cut in any::<prop::sample::Index>()) {
-        let start = Scenario::new().with_nodes(2);
+        let start = scenario();
         let mut s = start.clone();
         let mut outcomes = Vec::new();
         for step in &steps {

@@ -48,7 +48,9 @@ impl Rebalance {
                 self.rebalancer.note(&relocation);
                 Ok(())
             }
-            Err(error) if error.code == ErrorCode::Conflict => {
+            Err(error)
+                if matches!(error.code, ErrorCode::Conflict | ErrorCode::SubnetPoolExhausted) =>
+            {
                 tracing::debug!(replica = %relocation.replica, %error, "not moved");
                 Ok(())
             }

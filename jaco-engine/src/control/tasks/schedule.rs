@@ -93,7 +93,7 @@ impl Schedule {
                 Ok(_) => {}
                 // The state is another one by now: this node is going to see it, or sees it already.
                 // What became other need not be the deployment itself.
-                Err(error) if error.code == ErrorCode::Conflict => {
+                Err(error) if outdated(&error) => {
                     tracing::debug!(deployment = %name, %error, "planned from an older state");
                     self.again.insert(name);
                 }
@@ -106,6 +106,12 @@ impl Schedule {
         }
         first
     }
+}
+
+/// Whether a batch was refused because the state is another one than it was planned from: what it
+/// counted on is another's now.
+fn outdated(error: &ApiError) -> bool {
+    matches!(error.code, ErrorCode::Conflict | ErrorCode::SubnetPoolExhausted)
 }
 
 #[async_trait]

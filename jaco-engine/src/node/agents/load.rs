@@ -98,6 +98,7 @@ fn node_load(usage: &NodeUsage, cpu_millis: u64, before: &Counted, now: &Counted
         memory: usage.memory_permille(),
         stalled,
         replicas: replicas.collect(),
+        networks: None,
     }
 }
 

@@ -187,6 +187,7 @@ mod tests {
                 memory_bytes: 8,
             },
             joined_at: Timestamp(0),
+            mesh_address: None,
         }
     }
 

@@ -85,6 +85,7 @@ pub(super) fn init() -> Command {
             labels: BTreeMap::new(),
             facts,
             joined_at: Timestamp(0),
+            mesh_address: None,
         },
         token: OperatorToken {
             identity: Identity::new("admin").unwrap(),

@@ -37,11 +37,18 @@ impl<'a> Steps<'_, 'a> {
             self.left -= u32::from(service.outgoing.iter().any(|o| o.replica.id == replica.id));
             self.remove(&replica.id);
         }
+        let mut refused = BTreeMap::new();
         for node in &nodes {
             let taken = |r: &&Replica| r.id.slot == Slot::Node(node.name.clone());
             let vacant = !service.present().any(|r| taken(&r))
                 && !service.leaving.iter().chain(&service.given_up).any(taken);
-            if vacant {
+            if !vacant {
+                continue;
+            }
+            if let Some(refusal) = pass.blocks.refuse(pass.state, service, node.id) {
+                *refused.entry(refusal).or_default() += 1;
+            } else {
+                pass.blocks.promise(pass.state, service, node.id);
                 pass.note_placed(service.planned, node.id);
                 self.actions.push(Action::Create {
                     service: service.name.clone(),
@@ -49,6 +56,9 @@ impl<'a> Steps<'_, 'a> {
                     slot: Some(node.name.clone()),
                 });
             }
+        }
+        if !refused.is_empty() {
+            self.unplaced = Some(explain(&refused));
         }
         if nodes.is_empty() {
             let ask = service.ask(&[]);

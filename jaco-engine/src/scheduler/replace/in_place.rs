@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use jaco_api::model::{NodeId, Replica};
 
 use super::{
-    super::{crowd::first_to_go, input::Outgoing, pass::Pass, rollout::preparation_failed},
+    super::{
+        crowd::first_to_go, filter::explain, input::Outgoing, pass::Pass,
+        rollout::preparation_failed,
+    },
     Steps, count, covers, has_node_slot,
 };
 use crate::{assignment::depend, command::Action};
@@ -148,6 +151,11 @@ impl<'a> Steps<'_, 'a> {
         if !self.delay_is_over(pass) {
             return Next::Wait;
         }
+        if let Some(refusal) = pass.blocks.refuse(pass.state, self.service, replica.node) {
+            self.unplaced = Some(explain(&[(refusal, 1)].into()));
+            return Next::Skip;
+        }
+        pass.blocks.promise(pass.state, self.service, replica.node);
         let advance = Next::Now(Step::Advance);
         if !replica.is_running() {
             return advance;

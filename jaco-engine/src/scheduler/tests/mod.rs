@@ -1,5 +1,6 @@
 //! Plans as transcripts, and what holds of all plans.
 
+mod addresses;
 mod companions;
 mod companions_whatever;
 mod emptying;

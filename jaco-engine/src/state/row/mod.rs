@@ -7,6 +7,7 @@ mod cron;
 mod deployment;
 mod file;
 mod replica;
+mod subnet;
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 

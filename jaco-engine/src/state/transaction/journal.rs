@@ -57,7 +57,7 @@ impl Transaction<'_> {
         }
     }
 
-    fn node_name(&self, id: NodeId) -> NodeName {
+    pub(super) fn node_name(&self, id: NodeId) -> NodeName {
         self.state.node(id).map(|n| n.name.clone()).unwrap_or_else(|| {
             NodeName::new(format!("node-{id}")).expect("`node-<number>` is a DNS label")
         })

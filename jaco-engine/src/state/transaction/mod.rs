@@ -9,6 +9,7 @@ mod deployment;
 mod document;
 mod journal;
 mod replica;
+mod subnet;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,8 +17,8 @@ use std::{
 };
 
 use jaco_api::model::{
-    Actor, Deployment, DeploymentName, Digest, FileId, JoinToken, NamedFile, Node, NodeId,
-    OperatorToken, Sealed, Settings, Timestamp,
+    Actor, BlockCount, Deployment, DeploymentName, Digest, FileId, JoinToken, NamedFile, Node,
+    NodeId, OperatorToken, Sealed, Settings, Timestamp,
 };
 
 use super::{Cluster, RetiredToken, State, Table};
@@ -41,6 +42,10 @@ pub(crate) struct Transaction<'a> {
     touched: BTreeSet<DeploymentName>,
     /// Deployments that lost a replica: their events are pruned.
     departed: BTreeSet<DeploymentName>,
+    /// Deployments that may need fewer blocks of addresses on a node.
+    unsettled: BTreeSet<(DeploymentName, NodeId)>,
+    /// How many blocks were taken when this began.
+    blocks_before: BlockCount,
 }
 
 impl<'a> Transaction<'a> {
@@ -53,6 +58,8 @@ impl<'a> Transaction<'a> {
             offered: BTreeMap::new(),
             touched: BTreeSet::new(),
             departed: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            blocks_before: state.blocks(),
         }
     }
 
@@ -71,6 +78,8 @@ impl<'a> Transaction<'a> {
 
     /// The changed state.
     pub(crate) fn commit(mut self) -> State {
+        self.settle_subnets();
+        self.warn_of_few_blocks();
         for name in std::mem::take(&mut self.departed) {
             self.prune_events(&name);
         }
@@ -91,7 +100,10 @@ impl<'a> Transaction<'a> {
 
     /// Replaces the settings and takes out what they no longer keep.
     pub(crate) fn put_settings(&mut self, settings: Settings) {
-        self.state.settings = Arc::new(settings);
+        let former = std::mem::replace(&mut self.state.settings, Arc::new(settings));
+        if former.address_pools != self.state.settings.address_pools {
+            self.state.recount_blocks();
+        }
         self.trim_audit();
         let names: Vec<_> = self.state.deployments.iter().map(|(n, _)| n.clone()).collect();
         for name in names {
@@ -123,6 +135,7 @@ impl<'a> Transaction<'a> {
 
     /// Takes a member out; its replicas and volumes are gone already.
     pub(crate) fn remove_node(&mut self, id: NodeId) {
+        self.unsettle_subnets_on(id);
         if let Some(old) = self.state.nodes.remove(&id) {
             self.state.node_names.remove(&old.name);
         }

@@ -18,6 +18,7 @@ impl Transaction<'_> {
         self.count_replica(&row);
         self.state.replicas.put(id.clone(), Arc::clone(&row));
         if let Some(old) = old {
+            self.unsettle_subnets(&old, Some(&row));
             self.discount_replica(&old);
         }
         self.state.replicas_by_node.insert((row.node, id.clone()));
@@ -28,6 +29,7 @@ impl Transaction<'_> {
     pub(crate) fn remove_replica(&mut self, id: &ReplicaId) {
         if let Some(old) = self.state.replicas.remove(id) {
             self.discount_replica(&old);
+            self.unsettle_subnets(&old, None);
             self.touched.insert(id.deployment.clone());
             self.departed.insert(id.deployment.clone());
         }

@@ -83,7 +83,9 @@ impl ContainerRuntime for FakeRuntime {
             let message = format!("network with name {} already exists", request.name);
             return Err(RuntimeError::Conflict { message });
         }
+        world.refuse_taken(request)?;
         let id = format!("net{:08}", world.next_serial());
+        world.requests.insert(id.clone(), request.clone());
         let labels = request.labels.clone();
         world.networks.insert(id.clone(), Network { id, name: request.name.clone(), labels });
         Ok(())
@@ -103,6 +105,7 @@ impl ContainerRuntime for FakeRuntime {
             return Err(RuntimeError::Conflict { message });
         }
         world.networks.remove(id);
+        world.requests.remove(id);
         Ok(())
     }
 
@@ -182,7 +185,11 @@ impl ContainerRuntime for FakeRuntime {
             world.container(lead)?;
         }
         let serial = world.next_serial();
-        let fake = Fake::new(request, &image, serial, now);
+        let mut fake = Fake::new(request, &image, serial, now);
+        for join in &request.networks {
+            let own = world.free_address(&join.network);
+            fake.seen.addresses.extend(own.map(|address| (join.network.clone(), address)));
+        }
         let id = fake.seen.id.clone();
         world.containers.insert(id.clone(), fake);
         world.emit(&id, EventAction::Created);

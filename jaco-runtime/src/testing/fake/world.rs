@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use jaco_api::model::{Health, Healthcheck, Timestamp};
+use jaco_api::model::{Health, Healthcheck, Timestamp, overlap};
 use tokio::{sync::broadcast, time::Instant};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::container::{
     Container, ContainerRequest, ContainerStatus, EngineEvent, EventAction, Labels, LogLine,
-    Network, RuntimeError, Volume,
+    Network, NetworkRequest, RuntimeError, Volume,
 };
 
 pub(super) struct World {
@@ -28,6 +28,8 @@ pub(super) struct World {
     pub(super) images: BTreeMap<String, Image>,
     pub(super) pulls: BTreeMap<String, VecDeque<Pull>>,
     pub(super) networks: BTreeMap<String, Network>,
+    /// What each network was made from, by id.
+    pub(super) requests: BTreeMap<String, NetworkRequest>,
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) containers: BTreeMap<String, Fake>,
     /// Programs that can be run in any container, with their scripts.
@@ -73,6 +75,7 @@ impl World {
             images: BTreeMap::new(),
             pulls: BTreeMap::new(),
             networks: BTreeMap::new(),
+            requests: BTreeMap::new(),
             volumes: BTreeMap::new(),
             containers: BTreeMap::new(),
             programs: BTreeMap::new(),
@@ -109,6 +112,33 @@ impl World {
     }
     pub(super) fn has_network(&self, name: &str) -> bool {
         self.networks.values().any(|n| n.name == name)
+    }
+    /// As the engine does: no two networks have an address or the name of a bridge in common.
+    pub(super) fn refuse_taken(&self, request: &NetworkRequest) -> Result<(), RuntimeError> {
+        let Some((subnet, _)) = request.addresses else { return Ok(()) };
+        let taken = |message: &str| {
+            Err(RuntimeError::AddressesTaken { subnet, message: message.to_owned() })
+        };
+        for other in self.requests.values() {
+            if other.addresses.is_some_and(|(theirs, _)| overlap(theirs, subnet)) {
+                return taken("Pool overlaps with other one on this address space");
+            }
+            let bridge =
+                |r: &NetworkRequest| r.driver_opts.get(NetworkRequest::BRIDGE_NAME).cloned();
+            if bridge(other).is_some() && bridge(other) == bridge(request) {
+                return taken("networks have same bridge name");
+            }
+        }
+        Ok(())
+    }
+    /// The lowest address of a network that nobody has; absent when the network has no addresses of
+    /// its own.
+    pub(super) fn free_address(&self, network: &str) -> Option<IpAddr> {
+        let (subnet, gateway) =
+            self.requests.values().find(|r| r.name == network).and_then(|r| r.addresses)?;
+        let has = |f: &Fake, address: &IpAddr| f.seen.addresses.get(network) == Some(address);
+        let taken = |a: &IpAddr| *a == gateway || self.containers.values().any(|f| has(f, a));
+        subnet.hosts().find(|address| !taken(address))
     }
 }
 
