@@ -436,6 +436,113 @@ async fn a_foreign_network_is_an_error_and_stays_and_another_clusters_is_replace
     assert_eq!(networks[0].labels[label::CLUSTER], sample::cluster().to_string());
 }
 
+/// One replica whose network has these addresses.
+fn addressed(prefix: &str) -> Assignment {
+    let mut assignment = one(sample::spec("app:1"));
+    set_addresses(&mut assignment, prefix);
+    assignment
+}
+
+fn set_addresses(assignment: &mut Assignment, prefix: &str) {
+    for network in assignment.networks.values_mut() {
+        network.subnet = Some(sample::subnet(prefix));
+    }
+}
+
+/// The labelled addresses of every network.
+async fn addresses(engine: &FakeRuntime) -> Vec<Option<String>> {
+    let networks = engine.networks(&Labels::new()).await.unwrap();
+    networks.into_iter().map(|n| n.labels.get(label::SUBNET).cloned()).collect()
+}
+
+/// Index of the newest assignment by which there is no network too many.
+fn tidied(node: &Node<FakeRuntime>) -> Option<u64> {
+    node.agent.as_ref().and_then(|agent| agent.tidied().borrow().as_ref().map(|a| a.index))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_has_the_addresses_it_is_assigned_and_its_end_is_told() {
+    let engine = FakeRuntime::new();
+    let mut node = Node::start(&engine, addressed("10.244.7.0/24"));
+    node.until_state(WEB, ReplicaState::Running).await;
+    assert_eq!(addresses(&engine).await, [Some("10.244.7.0/24".to_owned())]);
+    let address = container(&node, NAME).unwrap().addresses["jaco_shop_default"];
+    assert_eq!(address.to_string(), "10.244.7.2", "the first one is the bridge's");
+    node.pass(Duration::from_secs(60)).await;
+    assert_eq!(tidied(&node), Some(node.assignment().index));
+
+    // A container of somebody else holds the network.
+    let guest = sample::replica_of("guest.app.1", 1, sample::spec("app:1"));
+    let mut request =
+        jaco_runtime::spec::container(sample::cluster(), &guest, &Arc::new(sample::spec("app:1")));
+    (request.labels, request.name) = (Labels::new(), "guest".to_owned());
+    request.networks[0].network = "jaco_shop_default".to_owned();
+    let guest = engine.foreign(request).await.unwrap();
+    engine.start(&guest).await.unwrap();
+    node.change(|a| {
+        a.networks.clear();
+        a.replicas.values_mut().for_each(|r| r.intent = Intent::Remove);
+    });
+    let without = node.assignment().index;
+    node.until("it is gone", |n| n.seen(WEB).is_none()).await;
+    node.pass(Duration::from_secs(100)).await;
+    assert_eq!(engine.network_names().len(), 1);
+    assert!(tidied(&node) < Some(without), "its addresses are not free yet");
+    engine.remove_behind(&guest);
+    node.pass(Duration::from_secs(100)).await;
+    assert_eq!(engine.network_names().len(), 0);
+    assert_eq!(tidied(&node), Some(node.assignment().index));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_from_before_stays_while_its_deployment_has_containers() {
+    let engine = FakeRuntime::new();
+    let mut node = running(&engine).await;
+    assert_eq!(addresses(&engine).await, [None]);
+    let first = container(&node, NAME).unwrap().id;
+    let second = "shop.api.1";
+    node.change(|a| {
+        set_addresses(a, "10.244.7.0/24");
+        let replica = sample::replica(second, 1);
+        a.replicas.insert(replica.id.clone(), replica);
+    });
+    node.until_state(second, ReplicaState::Running).await;
+    node.pass(Duration::from_secs(100)).await;
+    assert_eq!(container(&node, NAME).unwrap().id, first, "what runs runs on");
+    assert_eq!(addresses(&engine).await, [None], "the new one has joined it");
+    assert_eq!(tidied(&node), Some(node.assignment().index), "it holds no addresses of ours");
+
+    for id in [WEB, second] {
+        node.change_replica(id, |r| r.intent = Intent::Remove);
+        node.until("it is gone", |n| n.seen(id).is_none()).await;
+    }
+    node.change(|a| {
+        let replica = sample::replica("shop.web.2", 1);
+        a.replicas.insert(replica.id.clone(), replica);
+    });
+    node.until_state("shop.web.2", ReplicaState::Running).await;
+    assert_eq!(addresses(&engine).await, [Some("10.244.7.0/24".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_that_another_network_of_the_host_has_are_told_with_a_hint() {
+    let engine = FakeRuntime::new();
+    let prefix: ipnet::IpNet = "10.244.0.0/16".parse().unwrap();
+    let other = NetworkRequest {
+        name: "somebody".to_owned(),
+        addresses: Some((prefix, prefix.hosts().next().unwrap())),
+        ..NetworkRequest::default()
+    };
+    engine.create_network(&other).await.unwrap();
+    let mut node = Node::start(&engine, addressed("10.244.7.0/24"));
+    let reason = node.until_state(WEB, ReplicaState::Degraded).await.reason.unwrap();
+    assert_eq!(reason.code, Some(ErrorCode::EngineError));
+    for part in ["10.244.7.0/24", "overlaps", "address_pools"] {
+        assert!(reason.message.contains(part), "{}", reason.message);
+    }
+    assert_eq!(engine.network_names(), ["somebody"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_replica_waits_for_its_dependencies_and_says_so() {
     let engine = FakeRuntime::new();

@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     Board, ControlOptions,
     driver::{Task, TaskStatus, drive},
-    tasks::{Announce, Cron, Liveness, Members, Rebalance, Renew, Schedule},
+    tasks::{Announce, Cron, Liveness, Members, Rebalance, Renew, Schedule, Subnets},
 };
 
 /// Whether this node leads, and what it does then.
@@ -97,6 +97,7 @@ fn begin(number: u64, options: &ControlOptions, board: &Board) -> JoinSet<()> {
     tasks.start(Schedule::new(propose.clone(), clock.clone()).sampling(sampler.clone()));
     tasks.start(Cron::new(propose.clone(), clock.clone()));
     tasks.start(Rebalance::new(propose.clone(), clock.clone(), sampler));
+    tasks.start(Subnets::new(sessions.clone(), propose.clone(), clock.clone()));
     tasks.start(Renew::new(options.keys.clone()));
     board.show(tasks.statuses);
     tasks.set

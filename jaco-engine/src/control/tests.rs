@@ -6,7 +6,10 @@ use std::{
 use async_trait::async_trait;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{AuditKind, DeploymentName, NodeCondition, NodeId, RaftRole, Span, Timestamp},
+    model::{
+        AuditKind, DeploymentName, NodeCondition, NodeId, RaftRole, ServiceSchedule, Span,
+        Timestamp,
+    },
 };
 use tokio::sync::watch;
 
@@ -97,6 +100,7 @@ struct Rig {
     log: Arc<Log>,
     clock: ManualClock,
     leads: watch::Sender<Option<u64>>,
+    sessions: Sessions,
     control: Control,
 }
 
@@ -106,11 +110,12 @@ fn rig(world: World, term: Option<u64>) -> Rig {
     let (seen, refuse, world) = (Mutex::default(), Mutex::default(), Mutex::new(world));
     let log = Arc::new(Log { world, publisher, seen, refuse });
     let (leads, status) = watch::channel(term);
+    let sessions = Sessions::default();
     let options = ControlOptions {
         node: name("a"),
         id: NodeId(1),
         group: Arc::new(Settled),
-        sessions: Sessions::default(),
+        sessions: sessions.clone(),
         keys: Arc::new(Settled),
         board: Board::default(),
         state,
@@ -118,7 +123,7 @@ fn rig(world: World, term: Option<u64>) -> Rig {
         clock: Arc::new(clock.clone()),
     };
     let control = Control::spawn(options, status, |term| *term);
-    Rig { log, clock, leads, control }
+    Rig { log, clock, leads, sessions, control }
 }
 
 /// Waits until this holds; time stands still while anybody has work to do.
@@ -153,7 +158,7 @@ async fn a_leader_announces_itself_plans_and_then_is_silent() {
     let tasks = rig.control.tasks();
     assert_eq!(
         tasks.iter().map(|t| t.name).collect::<Vec<_>>(),
-        ["announce", "liveness", "members", "schedule", "cron", "rebalance", "rekey"]
+        ["announce", "liveness", "members", "schedule", "cron", "rebalance", "subnets", "rekey"]
     );
     rig.control.shutdown().await;
 }
@@ -272,10 +277,10 @@ async fn a_batch_that_a_node_made_invalid_is_planned_again() {
     assert_eq!(replicas(&rig.log.state(), "shop"), 2);
 }
 
-fn backup() -> jaco_api::model::ServiceSchedule {
+fn backup() -> ServiceSchedule {
     let cron = Some(jaco_api::model::CronSchedule::new("* * * * *"));
     let mode = jaco_api::model::Mode::Job;
-    jaco_api::model::ServiceSchedule { cron, mode, ..service(1) }
+    ServiceSchedule { cron, mode, ..service(1) }
 }
 
 fn ticks(state: &State) -> Vec<u64> {
@@ -330,4 +335,42 @@ async fn a_clock_that_is_set_loses_no_tick() {
     // What was decided is not decided again when it is set back, and nobody waits for ever.
     let due = look(&mut task).await.unwrap();
     assert!(due <= rig.clock.now().after(Duration::from_secs(30)), "{due}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_is_free_again_once_every_member_has_confirmed() {
+    let mut world = World::new(&["a"]);
+    let on = |replicas| ServiceSchedule { networks: [name("default")].into(), ..service(replicas) };
+    world.deploy("shop", &[("web", on(1), "web:1")]);
+    world.settle(&[]);
+    world.deploy("shop", &[("web", on(0), "web:1")]);
+    world.settle(&[]);
+    let released = world.state().subnets().next().unwrap().released.unwrap();
+    let rig = rig(world, Some(1));
+    let tell = |index| {
+        let load = jaco_api::pb::NodeLoad { networks: Some(index), ..Default::default() };
+        rig.sessions.heard(NodeId(1), load);
+    };
+    let releases = || {
+        let seen = rig.log.seen.lock().unwrap();
+        seen.iter().filter(|c| matches!(c, Command::ReleaseSubnets(_))).count()
+    };
+    let look = || async {
+        rig.clock.advance(Duration::from_secs(2));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    };
+    look().await;
+    tell(released - 1);
+    look().await;
+    assert_eq!((releases(), rig.log.state().subnets().count()), (0, 1), "not up to there");
+    tell(released);
+    look().await;
+    until("released", || rig.log.state().subnets().count() == 0).await;
+    let proposals = rig.log.proposals();
+    for _ in 0..3 {
+        tell(released);
+        look().await;
+    }
+    assert_eq!((releases(), rig.log.proposals()), (1, proposals), "once, and then silence");
+    rig.control.shutdown().await;
 }

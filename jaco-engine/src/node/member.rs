@@ -56,6 +56,7 @@ impl Part {
         let (stop, duties) = (keeper.stop.child_token(), TaskTracker::new());
         let (isolation, isolated) = watch::channel(Isolation::default());
         let (caught_up, catching_up) = watch::channel(false);
+        let (in_force, reaches) = watch::channel(agents::InForce::default());
         let (assignments, assigned) = watch::channel(None);
         let assignments = Arc::new(assignments);
         let lease = Arc::clone(&membership.lease);
@@ -91,9 +92,14 @@ impl Part {
             let runtime = Arc::clone(&keeper.seams.runtime);
             duty.spawn(agents::keep_measured(m(), runtime, measured));
         }
-        duty.spawn(agents::keep_session(m(), lease, load, removed.clone()));
+        let tidied = agent.tidied();
+        let networks = move || {
+            let in_force = *reaches.borrow();
+            in_force.confirmed(tidied.borrow().as_ref().map(|a| a.index))
+        };
+        duty.spawn(agents::keep_session(m(), lease, load, networks, removed.clone()));
         let sender = Arc::clone(&assignments);
-        duty.spawn(agents::keep_assigned(m(), catching_up.clone(), leased, sender));
+        duty.spawn(agents::keep_assigned(m(), catching_up.clone(), leased, sender, in_force));
         duty.spawn(agents::forward(m(), reported));
         duty.spawn(agents::keep_standing(m(), standing));
         duty.spawn(renewal.keep());

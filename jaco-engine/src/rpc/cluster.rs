@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jaco_api::{
     convert::parse,
     error::{ApiError, ErrorCode},
-    model::{ClusterStatus, MemberStatus, Node, RaftRole},
+    model::{ClusterStatus, MemberStatus, Node, PoolStatus, RaftRole},
     pb::{self, cluster_server},
 };
 use tonic::{Request, Response, Status};
@@ -147,6 +147,13 @@ fn describe(
     status.term = raft.term;
     status.commit_index = raft.commit;
     status.applied_index = raft.applied;
+    let pools = state.pools().map(|(pool, count)| PoolStatus {
+        pool: pool.to_string(),
+        used: count.used,
+        quarantined: count.quarantined,
+        free: count.free(),
+    });
+    status.address_pools = pools.collect();
     status.members = state
         .nodes()
         .map(|node| {

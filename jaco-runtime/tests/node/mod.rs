@@ -12,7 +12,7 @@ pub(crate) struct Node<E> {
     pub(crate) engine: E,
     state: watch::Sender<Option<Arc<Assignment>>>,
     pub(crate) reports: mpsc::Receiver<AgentReport>,
-    agent: Option<RuntimeAgent>,
+    pub(crate) agent: Option<RuntimeAgent>,
     directory: Option<PathBuf>,
     pub(crate) log: Vec<AgentReport>,
     /// Longest wait for anything; on the paused clock an hour takes no time at all.

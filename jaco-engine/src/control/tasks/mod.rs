@@ -8,6 +8,7 @@ mod members;
 mod rebalance;
 mod rekey;
 mod schedule;
+mod subnets;
 
 pub(super) use announce::Announce;
 pub(super) use cron::Cron;
@@ -16,3 +17,4 @@ pub(super) use members::Members;
 pub(super) use rebalance::Rebalance;
 pub(super) use rekey::Renew;
 pub(super) use schedule::Schedule;
+pub(super) use subnets::Subnets;

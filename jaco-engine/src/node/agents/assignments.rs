@@ -16,6 +16,23 @@ use crate::{
     state::State,
 };
 
+/// The assignment in force and how far it reaches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct InForce {
+    /// Index of the state that it was made from.
+    made: u64,
+    /// Index of the newest state that asks for the same.
+    until: u64,
+}
+
+impl InForce {
+    /// The raft index up to which the networks are as assigned, when they are so by the assignment that
+    /// was made from this state.
+    pub(crate) fn confirmed(self, tidied: Option<u64>) -> Option<u64> {
+        tidied.map(|tidied| if tidied == self.made { self.until } else { tidied })
+    }
+}
+
 /// Projects every newest state until the state machine stops. A state that changes nothing for this
 /// node wakes nobody.
 pub(crate) async fn keep_assigned(
@@ -23,6 +40,7 @@ pub(crate) async fn keep_assigned(
     mut caught_up: watch::Receiver<bool>,
     mut lease: watch::Receiver<Lease>,
     assignments: Arc<watch::Sender<Option<Arc<Assignment>>>>,
+    in_force: watch::Sender<InForce>,
 ) {
     let mut state = membership.state.subscribe();
     let mut documents = OpenedDocuments::new(membership.keyring.clone());
@@ -46,6 +64,8 @@ pub(crate) async fn keep_assigned(
             }
             differs
         });
+        let made = assignments.borrow().as_ref().map_or(0, |a| a.index);
+        in_force.send_replace(InForce { made, until: newest.index() });
         let lease_ends = async {
             if fenced {
                 std::future::pending().await
@@ -85,5 +105,18 @@ fn same(a: Option<&Assignment>, b: Option<&Assignment>) -> bool {
                 == (&b.cluster, &b.node, b.caught_up, &b.replicas, &b.networks, &b.remove_volumes)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_by_the_assignment_in_force_holds_until_the_newest_state() {
+        let in_force = InForce { made: 10, until: 25 };
+        assert_eq!(in_force.confirmed(None), None);
+        assert_eq!(in_force.confirmed(Some(7)), Some(7), "of an earlier assignment");
+        assert_eq!(in_force.confirmed(Some(10)), Some(25));
     }
 }

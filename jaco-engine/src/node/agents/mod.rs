@@ -11,7 +11,7 @@ mod reports;
 mod session;
 mod standing;
 
-pub(crate) use assignments::keep_assigned;
+pub(crate) use assignments::{InForce, keep_assigned};
 pub(crate) use caught_up::catch_up;
 pub(crate) use isolation::{Isolation, isolate};
 pub(crate) use keys::keep_keys;

@@ -26,6 +26,7 @@ pub(crate) async fn keep_session(
     membership: Arc<Membership>,
     lease: Arc<watch::Sender<Lease>>,
     load: watch::Receiver<pb::NodeLoad>,
+    networks: impl Fn() -> Option<u64>,
     removed: CancellationToken,
 ) {
     let mut pulse = tokio::time::interval(HEARTBEAT);
@@ -34,7 +35,8 @@ pub(crate) async fn keep_session(
     loop {
         pulse.tick().await;
         let sent = Instant::now();
-        let beat = pb::HeartbeatRequest { load: Some(load.borrow().clone()) };
+        let load = pb::NodeLoad { networks: networks(), ..load.borrow().clone() };
+        let beat = pb::HeartbeatRequest { load: Some(load) };
         match beat_to(&membership, turn, Ask::Heartbeat(beat)).await {
             Ok(Told::Heartbeat(reply)) if reply.removed => {
                 tracing::warn!("this node was removed from the cluster");

@@ -5,6 +5,7 @@
 //! Everything it makes carries a label of its own and is removed again. It panics with what went
 //! wrong. It connects to containers, so it runs where their networks are.
 
+mod addresses;
 mod exec;
 mod files;
 
@@ -48,6 +49,7 @@ pub async fn all(engine: &dyn ContainerRuntime, image: &str) {
     health_is_reported_with_its_output(bench("health")).await;
     output_is_read_from_the_end_and_followed_to_it(bench("logs")).await;
     events_of_ones_own_are_told_in_order(bench("events")).await;
+    addresses::all(engine, image).await;
     exec::all(engine, image).await;
     files::all(engine, image).await;
     sweep(engine).await;
