@@ -290,6 +290,7 @@ async fn a_cluster_from_init_to_members() {
                 name: "node-a".into(),
                 condition: pb::NodeCondition::Ready.into(),
                 availability: pb::Availability::Active.into(),
+                mesh_address: Some("10.243.0.1".into()),
                 labels: [("disk".to_owned(), "ssd".to_owned())].into(),
                 facts: Some(pb::NodeFacts {
                     api_addr: "10.0.0.1:7000".into(),
@@ -310,6 +311,7 @@ async fn a_cluster_from_init_to_members() {
                 memory: 402,
                 stalled: Some(7),
                 replicas: Vec::new(),
+                networks: None,
             }),
         }];
     });

@@ -312,6 +312,13 @@ impl FakeRuntime {
     pub fn network_names(&self) -> Vec<String> {
         self.lock().networks.values().map(|n| n.name.clone()).collect()
     }
+    /// The networks that have addresses of their own, by name.
+    #[must_use]
+    pub fn subnets(&self) -> Vec<(String, ipnet::IpNet)> {
+        let world = self.lock();
+        let own = world.requests.values().filter_map(|r| Some((r.name.clone(), r.addresses?.0)));
+        own.collect()
+    }
     /// Names of all volumes.
     #[must_use]
     pub fn volume_names(&self) -> Vec<String> {

@@ -2,11 +2,9 @@
 //!
 //! In: every committed entry with the states around it, every act of a node on its engine, and the
 //! cluster as it is at each step. Out: the first promise that was broken.
-//!
-//! Not here yet: that subnets and mesh addresses are disjoint. Nothing gives out either; the invariant
-//! comes with the networks between nodes.
 
 mod acknowledged;
+mod addresses;
 mod beside;
 mod caught_up;
 mod cron;
@@ -85,6 +83,7 @@ impl Default for Invariants {
         Self {
             all: vec![
                 Box::new(acknowledged::Acknowledged::default()),
+                Box::new(addresses::Addresses::default()),
                 Box::new(beside::Beside),
                 Box::new(caught_up::CaughtUp),
                 Box::new(cron::Cron::default()),

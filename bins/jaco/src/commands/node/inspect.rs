@@ -61,6 +61,8 @@ fn print(detail: &NodeDetail, out: &mut Output) -> Result<(), Error> {
         &with_load(&bytes(node.facts.memory_bytes), summary.load.map(|l| l.memory_permille)),
     )?;
     pair("Stalled", &summary.load.and_then(|l| l.stalled_permille).map(share).unwrap_or_default())?;
+    let mesh = node.mesh_address.map(|address| address.to_string());
+    pair("Mesh address", &mesh.unwrap_or_default())?;
     pair("Labels", &pairs(&node.labels))?;
     pair("Joined", &format!("{} ago", age(now, node.joined_at)))?;
     pair("Replicas", &detail.replica_ids.len().to_string())?;
