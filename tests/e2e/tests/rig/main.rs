@@ -21,7 +21,7 @@ mod stacks;
 use std::process::ExitCode;
 
 use fleet::{
-    anywhere, catching_up, companions, cron, draining, instruments, joining, leadership,
+    addresses, anywhere, catching_up, companions, cron, draining, instruments, joining, leadership,
     membership, minority, power, secrecy, singleton, spread, strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
@@ -70,6 +70,8 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     membership::members_come_and_go_without_a_trace,
     membership::a_dead_host_is_removed_by_force,
     anywhere::any_node_serves_every_command,
+    addresses::each_host_has_its_block_until_all_have_let_go,
+    addresses::a_replica_without_a_block_waits_for_another_pool,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,

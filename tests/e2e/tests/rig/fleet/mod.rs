@@ -1,5 +1,6 @@
 //! Scenarios of three hosts.
 
+pub(crate) mod addresses;
 pub(crate) mod anywhere;
 pub(crate) mod catching_up;
 pub(crate) mod companions;
