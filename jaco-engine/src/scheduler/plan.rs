@@ -77,6 +77,9 @@ fn deployment_steps<'a>(pass: &mut Pass<'a>, deployment: &'a Deployment) -> Vec<
         let replicas = state.replicas_of(name).map(|r| &**r).filter(|r| !stays(r));
         let mut actions = replace::remove_all(state, replicas);
         actions.extend(deployment.unplaced.keys().map(placed));
+        if !deleting {
+            actions.extend(runs::steps_of_stopped(state, deployment));
+        }
         return actions;
     };
     let mut services: Vec<_> = revision

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use jaco_api::model::{
-    Concurrency, CronSchedule, Deployment, Intent, Replica, RestartCondition, Run, RunFate, Ticks,
+    Concurrency, CronSchedule, Deployment, Intent, Replica, RestartCondition, Run, RunFate,
+    ServiceName, Ticks,
 };
 
 use super::{
@@ -60,12 +61,28 @@ pub(super) fn steps<'a>(pass: &mut Pass<'a>, service: &Service<'a>) -> Vec<Actio
         let service = service.name.clone();
         actions.push(Action::Unplaced { service, reason: unplaced });
     }
-    let surplus = surplus(pass.state, ticks, cron);
-    actions.extend(surplus.map(|run| {
-        let (service, tick) = (service.name.clone(), run.tick);
-        Action::DropRun { service, tick }
-    }));
+    actions.extend(drops(pass.state, service.name, ticks, cron));
     actions
+}
+
+/// What a deployment that is stopped keeps no longer: its runs ended when it was stopped.
+pub(super) fn steps_of_stopped(state: &State, deployment: &Deployment) -> Vec<Action> {
+    let services = deployment.ticks.iter().filter_map(|(name, ticks)| {
+        let planned = state.service(&deployment.name, name)?;
+        Some((name, ticks, planned.schedule.cron.as_ref()?))
+    });
+    services.flat_map(|(name, ticks, cron)| drops(state, name, ticks, cron)).collect()
+}
+
+/// Forgets the runs that are more than are kept.
+fn drops<'t>(
+    state: &State,
+    service: &'t ServiceName,
+    ticks: &'t Ticks,
+    cron: &CronSchedule,
+) -> impl Iterator<Item = Action> + use<'t> {
+    surplus(state, ticks, cron)
+        .map(move |run| Action::DropRun { service: service.clone(), tick: run.tick })
 }
 
 fn course(pass: &mut Pass<'_>, service: &Service<'_>, cron: &CronSchedule, run: &Run) -> Course {
