@@ -20,6 +20,8 @@ const INDENTATION: &str = "keys and items that belong together begin in the same
 
 /// Explains an error at `mark` of `text`.
 pub(super) fn explain(error: &ScanError, text: &str, mark: Mark, report: &Report<'_>) -> Problem {
+    // A carriage return ends a line of YAML, with and without a line feed.
+    let text = &*text.replace("\r\n", "\n").replace('\r', "\n");
     let plain = |message: &str, hint: &str| Problem {
         mark,
         message: message.to_owned(),
