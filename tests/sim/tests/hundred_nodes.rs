@@ -49,6 +49,8 @@ async fn the_loss_of_one_of_a_hundred_nodes_is_replanned_within_a_second() {
     .await;
     println!("{NODES} nodes formed in {:.1?}", began.elapsed());
     cluster.client(0).set_setting("node_down_grace", "0s").await.unwrap();
+    // A block for each deployment on each node.
+    cluster.client(0).set_setting("address_pools", "10.128.0.0/11:24").await.unwrap();
     for n in 0..DEPLOYMENTS {
         let mut apply = manifest(Deployment::Web, &Recipe::good(1, REPLICAS), 1);
         apply.jaco = format!("deployment: web-{n}\n");
