@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jaco_api::model::NodeName;
+use jaco_api::model::{AddressPools, InvalidAddresses, NodeName};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
 
@@ -37,6 +37,14 @@ pub(crate) struct Config {
     pub(crate) engine_socket: String,
     /// Where secrets and configs of containers are kept, in memory.
     pub(crate) files_dir: PathBuf,
+    /// UDP port where the tunnels of the mesh end.
+    pub(crate) wg_port: u16,
+    /// How the tunnels are made.
+    pub(crate) mesh: MeshMode,
+    /// Who is asked for names that are none of the cluster's; empty means whom the host asks.
+    pub(crate) forwarders: Vec<SocketAddr>,
+    /// The address pools of a cluster that this node founds; absent means the usual one.
+    pub(crate) address_pools: Option<AddressPools>,
     /// Which log lines are written.
     pub(crate) log_level: LogLevel,
     /// How they are written.
@@ -55,10 +63,31 @@ impl Default for Config {
             socket_group: "jaco".to_owned(),
             engine_socket: "unix:///var/run/docker.sock".to_owned(),
             files_dir: "/run/jaco/files".into(),
+            wg_port: 51820,
+            mesh: MeshMode::Auto,
+            forwarders: Vec::new(),
+            address_pools: None,
             log_level: LogLevel::Info,
             log_format: LogFormat::Auto,
         }
     }
+}
+
+/// How the tunnels of the mesh are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MeshMode {
+    Auto,
+    Kernel,
+    Userspace,
+    Off,
+}
+
+/// `dns`: how names are answered.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Dns {
+    forwarders: Vec<Spanned<String>>,
 }
 
 /// Which log lines are written.
@@ -190,12 +219,14 @@ schema! {
         socket_group: Spanned<String>,
         engine_socket: Spanned<String>,
         files_dir: Spanned<String>,
+        wg_port: Spanned<u16>,
+        mesh: MeshMode,
+        dns: Dns,
+        ipam_pool: Spanned<String>,
         log_level: LogLevel,
         log_format: LogFormat,
     }
     later {
-        wg_port,
-        mesh,
         http_addr,
         https_addr,
         metrics_addr,
@@ -206,8 +237,6 @@ schema! {
         acme_enabled,
         acme_skip_staging,
         acme_ca_bundle,
-        dns,
-        ipam_pool,
         node_status_interval,
         otlp_endpoint,
     }
@@ -243,6 +272,16 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         socket_group: filled("socket_group", read.socket_group, defaults.socket_group, value)?,
         engine_socket: engine(read.engine_socket, defaults.engine_socket, value)?,
         files_dir: absolute("files_dir", read.files_dir, defaults.files_dir, value)?,
+        wg_port: port(read.wg_port.as_ref(), defaults.wg_port, at)?,
+        mesh: read.mesh.unwrap_or(defaults.mesh),
+        forwarders: (read.dns.unwrap_or_default().forwarders.iter())
+            .map(|v| forwarder(&v.value).map_err(|p| value("dns.forwarders", v, p)))
+            .collect::<Result<_, _>>()?,
+        address_pools: (read.ipam_pool.as_ref())
+            .map(|v| {
+                v.value.parse().map_err(|e: InvalidAddresses| value("ipam_pool", v, e.to_string()))
+            })
+            .transpose()?,
         log_level: read.log_level.unwrap_or(defaults.log_level),
         log_format: read.log_format.unwrap_or(defaults.log_format),
     };
@@ -327,6 +366,31 @@ fn socket_address(
     let Some(written) = written else { return Ok(None) };
     written.value.parse().map(Some).map_err(|_| {
         refuse(key, written, "must be an IP address and a port, like 0.0.0.0:7000".to_owned())
+    })
+}
+
+fn port(
+    written: Option<&Spanned<u16>>,
+    default: u16,
+    place: impl Fn(Location) -> Place,
+) -> Result<u16, ConfigError> {
+    match written {
+        Some(Spanned { value: 0, referenced, .. }) => Err(ConfigError::Value {
+            place: place(*referenced),
+            key: "wg_port",
+            problem: "must be a port from 1 to 65535".to_owned(),
+        }),
+        Some(written) => Ok(written.value),
+        None => Ok(default),
+    }
+}
+
+fn forwarder(text: &str) -> Result<SocketAddr, String> {
+    let at: Result<SocketAddr, _> = text.parse();
+    let at = at.or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 53)));
+    at.ok().filter(|at: &SocketAddr| !at.ip().is_unspecified() && at.port() != 0).ok_or_else(|| {
+        "must be an IP address, with a port where that is not 53, like 9.9.9.9 or 10.0.0.2:5353"
+            .to_owned()
     })
 }
 

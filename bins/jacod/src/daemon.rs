@@ -2,7 +2,12 @@
 
 use std::{io, path::PathBuf};
 
-use jaco_engine::node::{Node, NodeConfig, NodeError, StopTimeout};
+use jaco_engine::node::{Mesh, Node, NodeConfig, NodeError, StopTimeout};
+use jaco_net::{
+    EngineChains, NftFirewall,
+    dns::Forwarders,
+    mesh::{self, MeshMode},
+};
 use jaco_runtime::DockerRuntime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,6 +17,9 @@ use crate::{
     logging::{Logging, LoggingError},
     systemd,
 };
+
+/// Whom the host asks for names.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Why the daemon ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +36,8 @@ pub(crate) enum DaemonError {
     NoAddress(#[from] NoAddress),
     #[error("the container engine cannot be used (`engine_socket` in jacod.yaml)")]
     Engine(#[source] jaco_runtime::RuntimeError),
+    #[error("this node can have no mesh (`mesh` in jacod.yaml)")]
+    Mesh(#[source] jaco_net::NetError),
     #[error(transparent)]
     Start(#[from] NodeError),
     #[error(transparent)]
@@ -56,7 +66,20 @@ async fn serve(
     // The engine may be away now: the node says so and goes on when it is back.
     let engine = DockerRuntime::lazy(&config.engine_socket).map_err(DaemonError::Engine)?;
     let engine = engine.files_at(&config.files_dir);
-    let mut node = Node::builder(node_config(config)?).runtime(engine).start().await?;
+    let forwarders = match config.forwarders.as_slice() {
+        [] => Forwarders::ResolvConf(RESOLV_CONF.into()),
+        given => Forwarders::Given(given.to_vec()),
+    };
+    let mesh = mesh(&config).await?;
+    let mut builder = Node::builder(node_config(config)?)
+        .runtime(engine)
+        .firewall(NftFirewall::new())
+        .engine_chains(EngineChains::new())
+        .names(forwarders);
+    if let Some(mesh) = mesh {
+        builder = builder.mesh(mesh);
+    }
+    let mut node = builder.start().await?;
     systemd::ready("serving");
     loop {
         tokio::select! {
@@ -72,6 +95,23 @@ async fn serve(
     }
     systemd::stopping();
     Ok(node.shutdown().await?)
+}
+
+/// This node's end of the mesh, if it is to have one.
+async fn mesh(config: &Config) -> Result<Option<Mesh>, DaemonError> {
+    let mode = match config.mesh {
+        config::MeshMode::Auto => MeshMode::Auto,
+        config::MeshMode::Kernel => MeshMode::Kernel,
+        config::MeshMode::Userspace => MeshMode::Userspace,
+        config::MeshMode::Off => MeshMode::Off,
+    };
+    let (device, choice) = mesh::open(mode, mesh::INTERFACE).await.map_err(DaemonError::Mesh)?;
+    tracing::info!(device = ?choice.kind, reason = %choice.reason, "mesh");
+    Ok(device.map(|device| Mesh {
+        reason: Some(choice.reason.to_string()),
+        port: config.wg_port,
+        ..Mesh::shared(device)
+    }))
 }
 
 /// Takes up what can be changed while the daemon runs: the log level.
@@ -105,6 +145,7 @@ fn node_config(config: Config) -> Result<NodeConfig, DaemonError> {
     node.advertise = Some(advertise);
     node.unix_socket = Some(config.unix_socket);
     node.socket_group = Some(config.socket_group);
+    node.address_pools = config.address_pools;
     Ok(node)
 }
 

@@ -13,6 +13,7 @@ impl From<model::NodeFacts> for pb::NodeFacts {
             platform: f.platform,
             cpu_millis: f.cpu_millis,
             memory_bytes: f.memory_bytes,
+            mesh: f.mesh.map(Into::into),
         }
     }
 }
@@ -27,6 +28,29 @@ impl TryFrom<pb::NodeFacts> for model::NodeFacts {
             platform: f.platform,
             cpu_millis: f.cpu_millis,
             memory_bytes: f.memory_bytes,
+            mesh: f.mesh.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl From<model::MeshFacts> for pb::MeshFacts {
+    fn from(m: model::MeshFacts) -> Self {
+        Self {
+            public_key: m.public_key.to_string(),
+            endpoint: m.endpoint.to_string(),
+            device: pb::MeshKind::from(m.device).into(),
+            reason: m.reason,
+        }
+    }
+}
+impl TryFrom<pb::MeshFacts> for model::MeshFacts {
+    type Error = InvalidMessage;
+    fn try_from(m: pb::MeshFacts) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            public_key: parse("public_key", &m.public_key)?,
+            endpoint: parse("endpoint", &m.endpoint)?,
+            device: m.device().try_into()?,
+            reason: m.reason,
         })
     }
 }

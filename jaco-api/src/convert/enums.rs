@@ -38,6 +38,9 @@ enums! {
     Availability <=> model::Availability {
         Active = Active, Cordoned = Cordoned, Draining = Draining, Leaving = Leaving,
     } as "availability";
+    MeshKind <=> model::MeshKind {
+        Kernel = Kernel, Userspace = Userspace, Fake = Fake,
+    } as "device";
     RaftRole <=> model::RaftRole { Leader = Leader, Voter = Voter, Learner = Learner } as "role";
     ReplicaState <=> model::ReplicaState {
         Pending = Pending, Pulling = Pulling, Starting = Starting, Running = Running,

@@ -199,7 +199,7 @@ fn double_quoted(text: &str) -> Result<(String, &str), String> {
                 Some('b') => out.push('\x08'),
                 Some('f') => out.push('\x0c'),
                 Some('v') => out.push('\x0b'),
-                Some('0') => out.push(octal(&mut chars)),
+                Some('0') => out.push(octal(&mut chars).ok_or(NUL)?),
                 Some(c @ ('"' | '\\')) => out.push(c),
                 // Stays a dollar sign through the interpolation that follows.
                 Some('$') => out.push_str("$$"),
@@ -212,8 +212,11 @@ fn double_quoted(text: &str) -> Result<(String, &str), String> {
     Err("a double quote is not closed".to_owned())
 }
 
-/// The character of up to three octal digits after `\0`.
-fn octal(chars: &mut std::str::CharIndices<'_>) -> char {
+/// No program can be given such a variable.
+const NUL: &str = "`\\0` is the character NUL, which no variable can hold";
+
+/// The character of up to three octal digits after `\0`, unless it is NUL.
+fn octal(chars: &mut std::str::CharIndices<'_>) -> Option<char> {
     let mut code = 0;
     for _ in 0..3 {
         let next = chars.as_str().chars().next();
@@ -223,7 +226,7 @@ fn octal(chars: &mut std::str::CharIndices<'_>) -> char {
         code = code * 8 + digit;
         chars.next();
     }
-    char::from_u32(code).unwrap_or_default()
+    char::from_u32(code).filter(|c| *c != '\0')
 }
 
 #[cfg(test)]
@@ -255,7 +258,7 @@ mod tests {
             ("A='a\\nb\\\\'", "a\\nb\\\\"),
             ("A='two\n$lines'", "two\n$lines"),
             ("A=\"tab\\tbell\\a\\v\\f\\b\"", "tab\tbell\x07\x0b\x0c\x08"),
-            ("A=\"\\033[1m \\0\"", "\x1b[1m \0"),
+            ("A=\"\\033[1m \\07\"", "\x1b[1m \x07"),
             ("A=\"it\\'s \\x\"", "it\\'s \\x"),
             ("A=\"${HOST:-${NOPE:-x}} # c\"", "h1 # c"),
             ("A=\"a\\\\b\"", "a\\b"),

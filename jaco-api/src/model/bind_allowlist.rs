@@ -85,7 +85,9 @@ impl FromStr for BindAllowlist {
         let mut paths = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let path = normal(part).ok_or(InvalidBindAllowlist)?;
-            let fits = path.len() <= 1024 && !path.contains(char::is_control);
+            // A space at the end would be lost when the list is read again.
+            let fits =
+                path.len() <= 1024 && path.trim_end() == path && !path.contains(char::is_control);
             if !fits || SYSTEM.iter().any(|system| lies_in(&path, system)) {
                 return Err(InvalidBindAllowlist);
             }
@@ -168,9 +170,18 @@ mod tests {
 
     #[test]
     fn a_list_that_would_give_the_host_away_is_refused() {
-        for text in
-            ["/", "//", "/.", "srv", "/srv,data", "/srv/../etc", "/etc", "/usr/share", "/proc"]
-        {
+        for text in [
+            "/",
+            "//",
+            "/.",
+            "srv",
+            "/srv,data",
+            "/srv/../etc",
+            "/etc",
+            "/usr/share",
+            "/proc",
+            "/srv /",
+        ] {
             assert_eq!(text.parse::<BindAllowlist>(), Err(InvalidBindAllowlist), "{text}");
         }
         let many: Vec<String> = (0..=MOST).map(|n| format!("/srv/{n}")).collect();

@@ -14,11 +14,13 @@ mod container;
 mod cron;
 mod deployment;
 mod exec;
+mod fabric;
 mod file;
 mod ids;
 mod isolation;
 mod lifecycle;
 mod log;
+mod mesh;
 mod mount;
 mod node;
 mod observation;
@@ -48,6 +50,7 @@ pub use deployment::{
     RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
 };
 pub use exec::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
+pub use fabric::{Fabric, FabricMember, FabricNetwork, FabricReplica, FabricService, NetworkId};
 pub use file::{
     FileContent, FileId, FileKind, FileMount, FileSource, FileSummary, MOST_FILE_BYTES, NamedFile,
 };
@@ -58,6 +61,7 @@ pub use ids::{
 pub use isolation::*;
 pub use lifecycle::Hook;
 pub use log::LogPosition;
+pub use mesh::{InvalidMeshKey, MeshFacts, MeshKey, MeshKind};
 pub use mount::{Mount, MountSource, Recursion, Relabel};
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeId, NodeName, Timestamp};
+use super::{MeshFacts, NodeId, NodeName, Timestamp};
 
 /// Whether a node may run work.
 #[derive(
@@ -120,6 +120,9 @@ pub struct NodeFacts {
     pub cpu_millis: u64,
     /// Memory in bytes.
     pub memory_bytes: u64,
+    /// Its end of the mesh; absent while it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshFacts>,
 }
 
 /// A member of the cluster.
@@ -203,6 +206,7 @@ mod tests {
             platform: String::new(),
             cpu_millis: 0,
             memory_bytes: 0,
+            mesh: None,
         };
         let node = Node {
             id: NodeId(1),

@@ -1,10 +1,10 @@
 //! What a node sees of its replicas.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, NodeId, ReplicaId, Sealed, Timestamp};
+use super::{Digest, NetworkName, NodeId, ReplicaId, Sealed, Timestamp};
 use crate::error::ErrorCode;
 
 /// Where a replica is, as its node sees it.
@@ -128,6 +128,9 @@ pub struct Observation {
     /// Failed attempts to fetch the image in a row, counted up to 3.
     #[serde(default)]
     pub pull_failures: u32,
+    /// Its address in each network, while it runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<NetworkName, IpAddr>,
 }
 
 /// One replica's part of a [`Report`].

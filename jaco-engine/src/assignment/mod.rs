@@ -5,6 +5,7 @@
 //! state already, and nothing here waits, opens or stores anything.
 
 pub mod depend;
+mod fabric;
 mod fence;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use jaco_api::model::{
     Replica, ReplicaId, RestartPolicy, Subnet, SubnetKey, Volume,
 };
 
+pub use fabric::fabric;
 pub use fence::fence;
 
 use crate::state::State;

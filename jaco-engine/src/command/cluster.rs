@@ -2,7 +2,7 @@
 
 use jaco_api::{
     error::ErrorCode,
-    model::{AuditKind, ClusterId, Node, OperatorToken, Sealed},
+    model::{AddressPools, AuditKind, ClusterId, Node, OperatorToken, Sealed},
 };
 
 use super::{Outcome, rejection::Rejection};
@@ -24,6 +24,8 @@ pub struct InitCluster {
     pub node: Node,
     /// The first operator token.
     pub token: OperatorToken,
+    /// Where networks have their addresses from; absent means the usual pool.
+    pub address_pools: Option<AddressPools>,
 }
 
 impl InitCluster {
@@ -47,6 +49,12 @@ impl InitCluster {
             key_due: false,
             last_key: self.ca_key.key_id,
         });
+        if let Some(pools) = &self.address_pools {
+            let settings = tx.view().settings().with("address_pools", &pools.to_string());
+            let settings =
+                settings.map_err(|e| Rejection::new(ErrorCode::ValidationFailed, e.to_string()))?;
+            tx.put_settings(settings);
+        }
         let mesh_address = tx.view().next_mesh_address();
         tx.put_node(Node { mesh_address, ..self.node.clone() });
         tx.put_token(self.token.clone());

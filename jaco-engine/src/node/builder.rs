@@ -8,7 +8,7 @@ use std::{
 
 use jaco_api::model::NodeName;
 use jaco_ingress::{CertStore, MemoryCertStore};
-use jaco_net::{Firewall, MeshDevice, NoFirewall};
+use jaco_net::{EngineChains, Firewall, NoFirewall, dns::Forwarders};
 use jaco_runtime::ContainerRuntime;
 use tokio::{
     net::UnixListener,
@@ -24,6 +24,7 @@ use super::{
     host_name,
     keeper::Keeper,
     output::EngineOutput,
+    plane::Mesh,
     ports::Reserved,
 };
 use crate::{
@@ -45,7 +46,9 @@ pub(crate) struct Seams {
     pub(crate) tls: GrpcTransport,
     pub(crate) timing: RaftTiming,
     pub(crate) firewall: Arc<dyn Firewall>,
-    pub(crate) mesh: Option<Arc<dyn MeshDevice>>,
+    pub(crate) chains: Option<EngineChains>,
+    pub(crate) mesh: Option<Mesh>,
+    pub(crate) names: Option<Forwarders>,
     /// Whether the load of this machine is the load of this node.
     pub(crate) measured: bool,
 }
@@ -68,7 +71,9 @@ pub struct Builder {
     peers: Option<Arc<dyn Peers>>,
     timing: RaftTiming,
     firewall: Arc<dyn Firewall>,
-    mesh: Option<Arc<dyn MeshDevice>>,
+    chains: Option<EngineChains>,
+    mesh: Option<Mesh>,
+    names: Option<Forwarders>,
     certs: Arc<dyn CertStore>,
     measured: bool,
 }
@@ -90,7 +95,9 @@ impl Builder {
             peers: None,
             timing: RaftTiming::default(),
             firewall: Arc::new(NoFirewall::new()),
+            chains: None,
             mesh: None,
+            names: None,
             certs: Arc::new(MemoryCertStore::default()),
             measured: true,
         }
@@ -155,9 +162,20 @@ impl Builder {
         self.firewall = firewall;
         self
     }
-    /// Reaches containers on other nodes through this mesh.
-    pub fn mesh(mut self, mesh: impl MeshDevice + 'static) -> Self {
-        self.mesh = Some(Arc::new(mesh));
+    /// Sees to it that the container engine drops nothing that the firewall lets pass.
+    pub fn engine_chains(mut self, chains: EngineChains) -> Self {
+        self.chains = Some(chains);
+        self
+    }
+    /// Reaches containers on other nodes through this mesh; without one, they are not reached.
+    pub fn mesh(mut self, mesh: Mesh) -> Self {
+        self.mesh = Some(mesh);
+        self
+    }
+    /// Answers the names that containers ask for, and asks these servers for all that is none of the
+    /// cluster's. Without it the engine answers, and knows its own containers only.
+    pub fn names(mut self, forwarders: Forwarders) -> Self {
+        self.names = Some(forwarders);
         self
     }
     /// Tells the leader nothing of the machine's load: for nodes that share one, as simulated hosts do.
@@ -209,7 +227,9 @@ impl Builder {
             peers,
             timing,
             firewall,
+            chains,
             mesh,
+            names,
             certs,
             measured,
         } = self;
@@ -251,7 +271,18 @@ impl Builder {
             name,
             version: VERSION,
             directory,
-            seams: Seams { runtime, clock, transport, tls, timing, firewall, mesh, measured },
+            seams: Seams {
+                runtime,
+                clock,
+                transport,
+                tls,
+                timing,
+                firewall,
+                chains,
+                mesh,
+                names,
+                measured,
+            },
             storage,
             addresses,
             ports,

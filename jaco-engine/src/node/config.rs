@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use jaco_api::model::{InvalidName, NodeName};
+use jaco_api::model::{AddressPools, InvalidName, NodeName};
 
 /// What a node is told before it starts.
 ///
@@ -28,6 +28,8 @@ pub struct NodeConfig {
     pub unix_socket: Option<PathBuf>,
     /// Group that may open the local socket.
     pub socket_group: Option<String>,
+    /// The address pools of a cluster that this node founds; absent means the usual one.
+    pub address_pools: Option<AddressPools>,
 }
 
 impl NodeConfig {
@@ -42,6 +44,7 @@ impl NodeConfig {
             advertise: None,
             unix_socket: None,
             socket_group: None,
+            address_pools: None,
         }
     }
 

@@ -86,6 +86,9 @@ impl DataDirectory {
     pub(crate) fn agent(&self) -> PathBuf {
         self.path.join("agent")
     }
+    pub(crate) fn mesh_key(&self) -> PathBuf {
+        self.path.join("wg/private.key")
+    }
     pub(crate) fn keys(&self) -> PathBuf {
         self.path.join("keys")
     }

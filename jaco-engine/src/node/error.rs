@@ -71,6 +71,9 @@ pub enum NodeError {
     /// A certificate cannot be had.
     #[error(transparent)]
     Enrol(#[from] crate::enrol::EnrolError),
+    /// The private key of the mesh cannot be had.
+    #[error(transparent)]
+    MeshKey(#[from] jaco_net::mesh::KeyFileError),
     /// Certificates cannot be made or used.
     #[error(transparent)]
     Pki(#[from] PkiError),

@@ -170,6 +170,7 @@ impl Keeper {
             revoked_at: None,
         };
         let command = InitCluster {
+            address_pools: self.config.address_pools.clone(),
             cluster,
             ca_pem: authority.ca_pem().to_owned(),
             ca_key: consensus.keyring.seal(seal::CA, &authority.pkcs8()),

@@ -16,6 +16,7 @@ pub(crate) fn first_facts(api_addr: SocketAddr, raft_addr: SocketAddr, version: 
         platform: format!("linux/{}", architecture(std::env::consts::ARCH)),
         cpu_millis: u64::try_from(processors).unwrap_or(1) * 1_000,
         memory_bytes: memory.totalram * u64::from(memory.mem_unit),
+        mesh: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! goes on with it when it is started again. Volumes stay: they may be all that is
 //! left of somebody's data.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{NodeError, keeper::Keeper, ports::Reserved};
 
@@ -20,8 +20,7 @@ impl Keeper {
         self.seams.transport().detached();
         let membership = self.membership.send_replace(None);
         if let (Some(part), Some(membership)) = (self.part.take(), membership) {
-            let runtime = Arc::clone(&self.seams.runtime);
-            part.clear(&*runtime, membership.cluster, membership.name.clone(), STOPPING).await;
+            part.clear(&self.seams, membership.cluster, membership.name.clone(), STOPPING).await;
         }
         self.ports_open.cancel();
         if let Some(consensus) = self.consensus.take()

@@ -16,9 +16,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeError,
-    agents::{self, Isolation, Standing},
+    agents::{self, Standing},
+    builder::Seams,
     certificate::{Renewal, Shown},
     keeper::Keeper,
+    network::{self, Network},
 };
 use crate::{
     admission::Peer,
@@ -54,7 +56,7 @@ impl Part {
         keeper.seams.tls.trust(&shown.ca_pem, shown.credentials.clone());
         open_ports(keeper, &membership, &shown)?;
         let (stop, duties) = (keeper.stop.child_token(), TaskTracker::new());
-        let (isolation, isolated) = watch::channel(Isolation::default());
+        let network = Network::prepare(&keeper.seams, keeper.directory.mesh_key())?;
         let (caught_up, catching_up) = watch::channel(false);
         let (in_force, reaches) = watch::channel(agents::InForce::default());
         let (assignments, assigned) = watch::channel(None);
@@ -65,16 +67,18 @@ impl Part {
         let removed = CancellationToken::new();
         let (reports, reported) = mpsc::channel(REPORTS);
         let runtime = Arc::clone(&keeper.seams.runtime);
-        let options = AgentOptions::new(runtime, assigned, reports)
+        let mut options = AgentOptions::new(runtime, assigned, reports)
             .at(keeper.seams.clock.now())
             .keeping(keeper.directory.agent());
+        options.underlay = network.underlay(&keeper.seams);
         let agent = RuntimeAgent::start(options);
         let standing = Standing {
             api_addr: keeper.addresses.0,
             raft_addr: keeper.addresses.1,
             version: keeper.version,
+            mesh: network.facts(&keeper.seams, keeper.addresses.0.ip()),
             engine: agent.engine(),
-            isolation: isolated,
+            isolation: network.isolation(),
             holds: agent.holds(),
         };
         let renewal = Renewal {
@@ -85,7 +89,7 @@ impl Part {
         };
         let m = || Arc::clone(&membership);
         let duty = Duty { stop: &stop, tasks: &duties };
-        duty.spawn(agents::isolate(Arc::clone(&keeper.seams.firewall), isolation));
+        network.keep(&keeper.seams, &membership, agent.engine(), &duty);
         duty.spawn(agents::catch_up(m(), caught_up));
         duty.spawn(agents::keep_keys(m()));
         if keeper.seams.measured {
@@ -99,13 +103,10 @@ impl Part {
         };
         duty.spawn(agents::keep_session(m(), lease, load, networks, removed.clone()));
         let sender = Arc::clone(&assignments);
-        duty.spawn(agents::keep_assigned(m(), catching_up.clone(), leased, sender, in_force));
+        duty.spawn(agents::keep_assigned(m(), catching_up, leased, sender, in_force));
         duty.spawn(agents::forward(m(), reported));
         duty.spawn(agents::keep_standing(m(), standing));
         duty.spawn(renewal.keep());
-        if let Some(mesh) = &keeper.seams.mesh {
-            duty.spawn(agents::keep_meshed(Arc::clone(mesh), m(), catching_up));
-        }
         attach(keeper, &membership);
         let control = lead(keeper, &membership);
         Ok(Self { control, agent, duties, stop, removed, assignments })
@@ -124,7 +125,7 @@ impl Part {
     /// Returns after `patience` whatever is left.
     pub(crate) async fn clear(
         self,
-        runtime: &dyn ContainerRuntime,
+        seams: &Seams,
         cluster: ClusterId,
         node: NodeName,
         patience: Duration,
@@ -140,9 +141,11 @@ impl Part {
         if tokio::time::timeout(patience, empty).await.is_err() {
             tracing::error!("containers of the cluster are left on this node");
         }
-        if tokio::time::timeout(patience, networks_gone(runtime, cluster)).await.is_err() {
+        let gone = networks_gone(&*seams.runtime, cluster);
+        if tokio::time::timeout(patience, gone).await.is_err() {
             tracing::error!("networks of the cluster are left on this node");
         }
+        network::remove(seams).await;
         self.agent.shutdown().await;
     }
 }
@@ -180,13 +183,13 @@ fn attach(keeper: &Keeper, membership: &Arc<Membership>) {
 }
 
 /// Spawns duties that end with the part.
-struct Duty<'a> {
+pub(super) struct Duty<'a> {
     stop: &'a CancellationToken,
     tasks: &'a TaskTracker,
 }
 
 impl Duty<'_> {
-    fn spawn(&self, duty: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, duty: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             stop.run_until_cancelled(duty).await;

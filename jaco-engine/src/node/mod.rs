@@ -20,7 +20,9 @@ mod join;
 mod keeper;
 mod leave;
 mod member;
+mod network;
 mod output;
+mod plane;
 mod ports;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use builder::Builder;
 pub use config::{NodeConfig, host_name};
 pub use error::NodeError;
+pub use plane::Mesh;
 
 use crate::rpc::Membership;
 

@@ -57,6 +57,7 @@ pub fn node(number: u64) -> Node {
             platform: "linux/amd64".into(),
             cpu_millis: 4000,
             memory_bytes: 8 << 30,
+            mesh: None,
         },
         joined_at: Timestamp(0),
         mesh_address: None,
@@ -225,6 +226,7 @@ impl Scenario {
         let mut scenario =
             Self { state: State::default(), log: Vec::new(), now: Timestamp(1_700_000_000_000) };
         let outcome = scenario.run(Command::InitCluster(Box::new(InitCluster {
+            address_pools: None,
             cluster: name::<ClusterId>("0190b5f4-6d1c-7c3a-9a52-4a86d3b1f0e1"),
             ca_pem: "-----BEGIN CERTIFICATE-----".into(),
             ca_key: sealed(b"ca key"),

@@ -112,6 +112,7 @@ impl World {
         };
         let first = nodes.first().expect("a cluster has a node");
         let init = InitCluster {
+            address_pools: None,
             cluster: ClusterId(uuid::Uuid::from_u128(7)),
             ca_pem: "pem".to_owned(),
             ca_key: sealed(),
@@ -492,6 +493,7 @@ fn node(id: u64, named: &str) -> Node {
             platform: "linux/amd64".to_owned(),
             cpu_millis: 4_000,
             memory_bytes: 8 << 30,
+            mesh: None,
         },
         joined_at: Timestamp(0),
         mesh_address: None,

@@ -1,46 +1,10 @@
-//! Keys of the mesh: their forms, new ones, and the public half of a private one.
+//! Private keys of the mesh: new ones, and their public halves.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
+use jaco_api::model::MeshKey as PublicKey;
 use rand::Rng as _;
 use x25519_dalek::StaticSecret;
-
-/// A text that is no key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a mesh key is 64 hexadecimal digits")]
-pub struct InvalidKey;
-
-/// Public half of a peer's key; its name in the mesh.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PublicKey(pub [u8; 32]);
-
-impl fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({self})")
-    }
-}
-
-impl FromStr for PublicKey {
-    type Err = InvalidKey;
-
-    fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(InvalidKey);
-        }
-        let mut key = [0; 32];
-        for (byte, pair) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| InvalidKey)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidKey)?;
-        }
-        Ok(Self(key))
-    }
-}
 
 /// Private half of this node's key. Never shown, wiped when dropped.
 pub struct PrivateKey(zeroize::Zeroizing<[u8; 32]>);
@@ -91,11 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn public_keys_round_trip_and_private_keys_do_not_show() {
-        let key = PublicKey([0xa7; 32]);
-        assert_eq!(key.to_string().parse(), Ok(key));
-        assert_eq!("ab".parse::<PublicKey>(), Err(InvalidKey));
-        assert_eq!("é".repeat(32).parse::<PublicKey>(), Err(InvalidKey));
+    fn private_keys_do_not_show() {
         assert!(!format!("{:?}", PrivateKey::new([0xa7; 32])).contains("a7"));
     }
 

@@ -17,7 +17,7 @@ mod peers;
 #[cfg(feature = "userspace")]
 mod userspace;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -26,9 +26,10 @@ use tokio::sync::watch;
 pub use choice::{
     Choice, Facilities, InvalidMeshMode, MeshMode, Missing, NoMesh, Reason, choose, open, probe,
 };
+pub use jaco_api::model::{InvalidMeshKey as InvalidKey, MeshKey as PublicKey, MeshKind};
 #[cfg(feature = "kernel")]
 pub use kernel::KernelMesh;
-pub use key::{InvalidKey, PrivateKey, PublicKey};
+pub use key::PrivateKey;
 pub use keyfile::{KeyFile, KeyFileError};
 #[cfg(any(feature = "kernel", feature = "userspace"))]
 pub use link::path_mtu;
@@ -40,17 +41,6 @@ use crate::NetError;
 
 /// What the interface is called unless somebody wants another name.
 pub const INTERFACE: &str = "jaco0";
-
-/// How the tunnels are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MeshKind {
-    /// By the kernel's WireGuard.
-    Kernel,
-    /// By this process, over a TUN device.
-    Userspace,
-    /// Not at all: in memory, for tests.
-    Fake,
-}
 
 /// The mesh interface of this node.
 #[async_trait]
@@ -79,6 +69,13 @@ pub trait MeshDevice: Send + Sync {
     /// # Errors
     /// The interface cannot be asked.
     async fn peers(&self) -> Result<BTreeMap<PublicKey, PeerStatus>, NetError>;
+
+    /// The way on which packets to a peer leave this node: how large they may be. `None` if there is none
+    /// but through the mesh itself, or where that is not known.
+    ///
+    /// # Errors
+    /// The routing table cannot be asked.
+    async fn path(&self, endpoint: IpAddr) -> Result<Option<mtu::Path>, NetError>;
 
     /// Removes the interface. Removing what is not there is success.
     ///

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use crate::{
     MeshConfig, MeshDevice, MeshKind, MeshPeer, NetError, PeerChange, PeerStatus, PrivateKey,
     PublicKey,
-    mesh::{changes, settle},
+    mesh::{changes, mtu::Path, settle},
     testing::MeshTampering,
 };
 
@@ -122,6 +123,10 @@ impl MeshDevice for FakeMesh {
     async fn peers(&self) -> Result<BTreeMap<PublicKey, PeerStatus>, NetError> {
         let device = self.device();
         Ok(device.interface.as_ref().map(|i| i.statuses.clone()).unwrap_or_default())
+    }
+
+    async fn path(&self, _: IpAddr) -> Result<Option<Path>, NetError> {
+        Ok(None)
     }
 
     async fn remove(&self) -> Result<(), NetError> {

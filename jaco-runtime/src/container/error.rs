@@ -75,6 +75,12 @@ pub enum RuntimeError {
         /// The engine's words.
         message: String,
     },
+    /// What the node does for the networks of a container is not done.
+    #[error("the network of this node: {reason}")]
+    NetworkNotReady {
+        /// What is missing.
+        reason: String,
+    },
     /// The image exists neither here nor at its registry, or the registry will not say.
     #[error("cannot fetch image {image}: {message}")]
     ImageNotFound {

@@ -27,4 +27,6 @@ pub mod label {
     pub const NETWORK: &str = "jaco.network";
     /// The addresses of a network on this node.
     pub const SUBNET: &str = "jaco.subnet";
+    /// Whether the node, and not the engine, decides what leaves a network.
+    pub const POLICED: &str = "jaco.policed";
 }

@@ -101,6 +101,10 @@ pub struct NetworkRequest {
 impl NetworkRequest {
     /// The option of the bridge driver that names the bridge on the host.
     pub const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+    /// The option of the bridge driver by which what leaves the bridge has the host's address.
+    pub const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+    /// The option of the bridge driver that says how large a packet may be.
+    pub const MTU: &str = "com.docker.network.driver.mtu";
 }
 
 /// A volume of the engine.

@@ -23,6 +23,7 @@ use super::{
     housekeeping,
     memory::doubled,
     report::{AgentReport, Board, Reporter},
+    underlay::UnderlayWatch,
     worker::{Bell, Worker, replica_of},
 };
 use crate::{
@@ -55,6 +56,8 @@ pub struct AgentOptions {
     /// Where the agent keeps what must outlive it: which hooks of containers have ended, and
     /// when images were fetched.
     pub directory: Option<PathBuf>,
+    /// What the node does for its containers; absent means that the engine does it all.
+    pub underlay: Option<UnderlayWatch>,
 }
 
 impl AgentOptions {
@@ -66,8 +69,8 @@ impl AgentOptions {
         reports: mpsc::Sender<AgentReport>,
     ) -> Self {
         let now = Timestamp::from_system_time(std::time::SystemTime::now());
-        let (credentials, directory) = (Arc::new(NoCredentials), None);
-        Self { runtime, assignments, reports, credentials, now, directory }
+        let (credentials, directory, underlay) = (Arc::new(NoCredentials), None, None);
+        Self { runtime, assignments, reports, credentials, now, directory, underlay }
     }
     /// The same options where the clock shows this.
     #[must_use]
@@ -79,6 +82,12 @@ impl AgentOptions {
     #[must_use]
     pub fn keeping(mut self, directory: PathBuf) -> Self {
         self.directory = Some(directory);
+        self
+    }
+    /// The same options on a node that makes a network for its containers.
+    #[must_use]
+    pub fn over(mut self, underlay: UnderlayWatch) -> Self {
+        self.underlay = Some(underlay);
         self
     }
     /// The same options with these logins.
@@ -112,8 +121,9 @@ impl RuntimeAgent {
         let stop = CancellationToken::new();
         let (status, seen) = watch::channel(EngineStatus::Connecting);
         let (holding, holds) = watch::channel(None);
-        let AgentOptions { runtime, credentials, assignments, directory, .. } = options;
-        let engine = Arc::new(Engine::new(runtime, credentials, assignments, directory));
+        let AgentOptions { runtime, credentials, assignments, directory, underlay, .. } = options;
+        let engine = Engine::new(runtime, credentials, assignments, directory).over(underlay);
+        let engine = Arc::new(engine);
         let tidied = engine.tidied.subscribe();
         let agent = Agent {
             board: Arc::default(),

@@ -10,7 +10,9 @@ use std::{
 use jaco_api::model::{Assignment, PullPolicy, Timestamp};
 use tokio::sync::{Notify, watch};
 
-use super::{fetched::Fetched, images, marks::Marks, report::EngineStatus};
+use super::{
+    fetched::Fetched, images, marks::Marks, report::EngineStatus, underlay::UnderlayWatch,
+};
 use crate::container::{ContainerRuntime, Credentials, EngineVersion, ImageRef, RuntimeError};
 
 /// The link to the engine: each session begins with its coming up.
@@ -42,6 +44,8 @@ pub(crate) struct Engine {
     pub(crate) marks: Marks,
     /// The newest assignment by which this node has no network too many; none before that is known.
     pub(crate) tidied: watch::Sender<Option<Arc<Assignment>>>,
+    /// What the node does for its containers; absent means that the engine does it all.
+    pub(crate) underlay: Option<UnderlayWatch>,
     /// A container was removed: networks and volumes may be free now.
     pub(crate) freed: Notify,
 }
@@ -63,8 +67,14 @@ impl Engine {
             fetching: Mutex::default(),
             fetched: Fetched::at(directory.clone()),
             marks: Marks::at(directory),
+            underlay: None,
             freed: Notify::new(),
         }
+    }
+
+    /// The same on a node that makes this of the network for its containers.
+    pub(crate) fn over(self, underlay: Option<UnderlayWatch>) -> Self {
+        Self { underlay, ..self }
     }
 
     /// The link, to be watched.

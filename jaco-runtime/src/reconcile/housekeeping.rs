@@ -62,11 +62,11 @@ fn network_step(existing: &[Network], wanted: &NetworkRequest) -> NetworkStep {
     }
 }
 
-/// Whether a network of ours has the addresses it is to have; where it is to have none of its own, it is
-/// as wanted whatever the engine gave it.
+/// Whether a network of ours has the addresses it is to have, and is policed by whom it is to be; where it
+/// is to have no addresses of its own, it is as wanted whatever the engine gave it.
 fn is_as_wanted(network: &Network, wanted: &NetworkRequest) -> bool {
-    let addresses = wanted.labels.get(label::SUBNET);
-    addresses.is_none() || network.labels.get(label::SUBNET) == addresses
+    let same = |key| network.labels.get(key) == wanted.labels.get(key);
+    !wanted.labels.contains_key(label::SUBNET) || (same(label::SUBNET) && same(label::POLICED))
 }
 
 /// Whether a network of ours is one that the assignment needs. One without addresses of ours takes
@@ -102,6 +102,7 @@ impl Engine {
         if container.networks.is_empty() {
             return Ok(());
         }
+        let underlay = self.underlay().await?;
         let _alone = self.networks.lock().await;
         let existing = self.runtime.networks(&Labels::new()).await?;
         let newest = self.newest();
@@ -114,7 +115,7 @@ impl Engine {
                 let message = format!("network {name} is not to be on this node any more");
                 return Err(RuntimeError::Conflict { message });
             };
-            let wanted = spec::network(cluster, &name, assigned);
+            let wanted = spec::network(cluster, &name, assigned, underlay.as_deref());
             match network_step(&existing, &wanted) {
                 NetworkStep::Keep => continue,
                 NetworkStep::Make => {}
@@ -267,7 +268,7 @@ mod tests {
     fn wanted() -> NetworkRequest {
         let assignment = sample::assignment([sample::replica("shop.web.1", 1)]);
         let (name, assigned) = assignment.networks.first_key_value().unwrap();
-        spec::network(assignment.cluster, name, assigned)
+        spec::network(assignment.cluster, name, assigned, None)
     }
     fn existing(labels: &[(&str, &str)]) -> Network {
         let mut all = wanted().labels;

@@ -19,7 +19,9 @@ mod memory;
 mod observe;
 mod report;
 mod step;
+mod underlay;
 mod worker;
 
 pub use agent::{AgentOptions, RuntimeAgent};
 pub use report::{AgentReplicaReport, AgentReport, EngineStatus};
+pub use underlay::{Underlay, UnderlayWatch};

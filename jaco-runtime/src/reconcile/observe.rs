@@ -3,10 +3,11 @@
 //! Inputs: what is assigned, what containers there are, what the worker remembers. Output: an
 //! observation of the assigned generation, equal whenever nothing changed.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use jaco_api::model::{
-    AssignedReplica, ContainerSpec, Health, Intent, Observation, Reason, ReplicaState,
+    AssignedReplica, ContainerSpec, Health, Intent, NetworkName, NetworkSpec, Observation, Reason,
+    ReplicaState,
 };
 
 use super::{
@@ -37,6 +38,7 @@ pub(crate) fn observation(
         exit_code: memory.last_exit.0,
         oom_killed: memory.last_exit.1,
         restarts: memory.restarts,
+        addresses: current.map(|c| addresses(replica, c)).unwrap_or_default(),
         ..Observation::default()
     };
     if replica.intent == Intent::Remove {
@@ -49,6 +51,21 @@ pub(crate) fn observation(
     let image = replica.spec.as_deref().and_then(|spec| awaited(spec, memory));
     let pull_failures = if started.is_some() { 0 } else { image.map_or(0, |i| i.failures) };
     Some(Observation { state, reason, pull_failures, ..blank })
+}
+
+/// Its address in each network of its own, while it runs.
+fn addresses(replica: &AssignedReplica, current: &Container) -> BTreeMap<NetworkName, IpAddr> {
+    if !current.status.is_alive() {
+        return BTreeMap::new();
+    }
+    let attachments = replica.spec.iter().flat_map(|spec| &spec.networks);
+    let networks = attachments.map(|a| &a.network);
+    networks
+        .filter_map(|network| {
+            let engine_name = NetworkSpec::engine_name(&replica.id.deployment, network);
+            Some((network.clone(), *current.addresses.get(&engine_name)?))
+        })
+        .collect()
 }
 
 /// Where it is and why.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use jaco_api::model::{
     AssignedNetwork, AssignedReplica, Attachment, ClusterId, ContainerSpec, MountSource,
-    NetworkSpec, ReplicaId,
+    NetworkName, NetworkSpec, ReplicaId,
 };
 
-use crate::container::{
-    ContainerRequest, Labels, NetworkJoin, NetworkRequest, VolumeRequest, label,
+use crate::{
+    container::{ContainerRequest, Labels, NetworkJoin, NetworkRequest, VolumeRequest, label},
+    reconcile::Underlay,
 };
 
 /// The variable that tells a run its tick; it wins over the user's.
@@ -80,13 +81,29 @@ pub fn beside(lead: &str, mut request: ContainerRequest) -> ContainerRequest {
     request
 }
 
+/// The network that provides the default gateway of a container.
+#[must_use]
+pub fn gateway_network(attachments: &[Attachment]) -> Option<&NetworkName> {
+    let by_place = sorted(attachments);
+    let said = attachments.iter().any(|a| a.gw_priority != 0);
+    let first = match said {
+        true => by_place.into_iter().rev().max_by_key(|a| a.gw_priority),
+        false => by_place.into_iter().next(),
+    };
+    first.map(|attachment| &attachment.network)
+}
+
+fn sorted(attachments: &[Attachment]) -> Vec<&Attachment> {
+    let mut sorted: Vec<&Attachment> = attachments.iter().collect();
+    sorted.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.network.cmp(&b.network)));
+    sorted
+}
+
 /// Highest priority first; equal priorities keep the order of names, so that it never varies.
 /// The first one provides the default gateway, unless the attachments say which one does.
 fn joins(id: &ReplicaId, attachments: &[Attachment]) -> Vec<NetworkJoin> {
-    let mut sorted: Vec<&Attachment> = attachments.iter().collect();
-    sorted.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.network.cmp(&b.network)));
     let said = attachments.iter().any(|a| a.gw_priority != 0);
-    sorted
+    sorted(attachments)
         .into_iter()
         .enumerate()
         .map(|(place, a)| {
@@ -105,20 +122,34 @@ fn joins(id: &ReplicaId, attachments: &[Attachment]) -> Vec<NetworkJoin> {
         .collect()
 }
 
-/// A network of a deployment.
+/// A network of a deployment, on a node that makes this much of its network itself.
 #[must_use]
-pub fn network(cluster: ClusterId, name: &str, assigned: &AssignedNetwork) -> NetworkRequest {
+pub fn network(
+    cluster: ClusterId,
+    name: &str,
+    assigned: &AssignedNetwork,
+    underlay: Option<&Underlay>,
+) -> NetworkRequest {
     let mut labels = assigned.spec.labels.clone();
     labels.extend(network_labels(cluster, assigned));
     let mut driver_opts = assigned.spec.driver_opts.clone();
-    // What leaves the node is still masqueraded by the engine: that ends with our own translation.
     if let Some(subnet) = &assigned.subnet {
         driver_opts.insert(NetworkRequest::BRIDGE_NAME.to_owned(), subnet.bridge.clone());
+    }
+    let policed = underlay.is_some_and(|u| u.policed) && assigned.subnet.is_some();
+    if policed {
+        // Containers on other nodes see the address of this one, and the node lets nothing out of an
+        // internal network: the engine would leave its containers without a way to other nodes, too.
+        driver_opts.insert(NetworkRequest::MASQUERADE.to_owned(), "false".to_owned());
+        labels.insert(label::POLICED.to_owned(), "true".to_owned());
+    }
+    if let Some(mtu) = underlay.and_then(|u| u.mtu) {
+        driver_opts.entry(NetworkRequest::MTU.to_owned()).or_insert_with(|| mtu.to_string());
     }
     NetworkRequest {
         name: name.to_owned(),
         labels,
-        internal: assigned.spec.internal,
+        internal: assigned.spec.internal && !policed,
         driver_opts,
         addresses: assigned.subnet.as_ref().map(|s| (s.prefix, s.gateway)),
     }

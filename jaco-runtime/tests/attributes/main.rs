@@ -192,7 +192,7 @@ async fn prepare(
         let name = jaco_api::model::NetworkSpec::engine_name(&deployment, &network);
         let spec = network_spec.clone();
         let assigned = AssignedNetwork { deployment, network, spec, subnet: None };
-        match engine.create_network(&spec::network(cluster, &name, &assigned)).await {
+        match engine.create_network(&spec::network(cluster, &name, &assigned, None)).await {
             Ok(()) | Err(RuntimeError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -10,7 +10,8 @@ use crate::{HarnessError, Result};
 
 /// The applets that the busybox image offers.
 const APPLETS: &[&str] = &[
-    "sh", "httpd", "nc", "wget", "sleep", "cat", "ls", "echo", "test", "tail", "date", "nslookup",
+    "sh", "httpd", "nc", "wget", "sleep", "cat", "ls", "echo", "test", "tail", "date", "nslookup", "ping",
+    "ip", "dd", "sha256sum", "wc",
 ];
 
 /// Packs a static `shop-app` into `directory` and returns the tar file.

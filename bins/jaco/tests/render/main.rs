@@ -300,6 +300,7 @@ async fn a_cluster_from_init_to_members() {
                     platform: "linux/amd64".into(),
                     cpu_millis: 3500,
                     memory_bytes: 16 << 30,
+                    mesh: None,
                 }),
                 ..Default::default()
             }),

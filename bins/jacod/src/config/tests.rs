@@ -24,6 +24,10 @@ fn every_key_has_an_effect() {
         "socket_group: g",
         "engine_socket: unix:///e",
         "files_dir: /f",
+        "wg_port: 51821",
+        "mesh: userspace",
+        "dns: {forwarders: [10.0.0.1, '10.0.0.2:5353']}",
+        "ipam_pool: 10.128.0.0/12:26",
         "log_level: debug",
         "log_format: json",
     ];
@@ -41,6 +45,12 @@ fn every_key_has_an_effect() {
     assert_eq!(all.unix_socket, Path::new("/s"));
     assert_eq!((all.socket_group.as_str(), all.engine_socket.as_str()), ("g", "unix:///e"));
     assert_eq!(all.files_dir, Path::new("/f"));
+    assert_eq!((all.wg_port, all.mesh), (51821, MeshMode::Userspace));
+    assert_eq!(
+        all.forwarders,
+        ["10.0.0.1:53".parse().unwrap(), "10.0.0.2:5353".parse().unwrap()]
+    );
+    assert_eq!(all.address_pools.unwrap().to_string(), "10.128.0.0/12:26");
     assert_eq!((all.log_level, all.log_format), (LogLevel::Debug, LogFormat::Json));
 }
 
@@ -62,6 +72,12 @@ fn every_problem_names_its_place() {
         ("- data_dir\n", "jacod.yaml:1:1: expected mapping start"),
         ("data_dir: '/d\n", "jacod.yaml:1:11: "),
         ("cluster_addr: 0.0.0.0:7000\n", "jacod.yaml:1:15: `cluster_addr` needs another port"),
+        ("wg_port: 0\n", "jacod.yaml:1:10: `wg_port` must be a port from 1"),
+        ("wg_port: 70000\n", "jacod.yaml:1:10: "),
+        ("mesh: on\n", "jacod.yaml:1:7: unknown variant `on`"),
+        ("dns: {forwarders: [x]}\n", "jacod.yaml:1:20: `dns.forwarders` must be an IP"),
+        ("dns: {listen: 1}\n", "jacod.yaml:1:7: "),
+        ("ipam_pool: 10.0.0.0\n", "jacod.yaml:1:12: `ipam_pool` "),
         ("listen_addr: 0.0.0.0:7001\n", "jacod.yaml:1:14: `listen_addr` needs another port"),
     ] {
         let message = refused(text);
@@ -71,9 +87,9 @@ fn every_problem_names_its_place() {
 
 #[test]
 fn keys_of_features_to_come_are_refused_as_such() {
-    let error = parse("jacod.yaml", "data_dir: /d\ndns:\n  forwarders: [10.0.0.1]\n").unwrap_err();
-    assert!(matches!(&error, ConfigError::NotBuilt { key: "dns", place } if place.line == 3));
-    for key in ["wg_port", "http_addr", "acme_email", "metrics_addr", "otlp_endpoint"] {
+    let error = parse("jacod.yaml", "data_dir: /d\nhttp_addr:\n  - 10.0.0.1\n").unwrap_err();
+    assert!(matches!(&error, ConfigError::NotBuilt { key: "http_addr", place } if place.line == 3));
+    for key in ["https_addr", "http_addr", "acme_email", "metrics_addr", "otlp_endpoint"] {
         let error = parse("f", &format!("{key}: x\n")).unwrap_err();
         assert!(matches!(error, ConfigError::NotBuilt { key: k, .. } if k == key), "{error}");
     }

@@ -28,6 +28,7 @@ impl Row for InitCluster {
             ca_key: Some(self.ca_key.write()),
             node: Some(self.node.clone().into()),
             token: Some(self.token.write()),
+            address_pools: self.address_pools.as_ref().map(ToString::to_string),
         }
     }
     fn read(m: pb::InitCluster) -> Result<Self, InvalidMessage> {
@@ -37,6 +38,9 @@ impl Row for InitCluster {
             ca_key: Sealed::read(required("ca_key", m.ca_key)?)?,
             node: required("node", m.node)?.try_into()?,
             token: OperatorToken::read(required("token", m.token)?)?,
+            address_pools: (m.address_pools.as_deref())
+                .map(|pools| parse("address_pools", pools))
+                .transpose()?,
         })
     }
 }

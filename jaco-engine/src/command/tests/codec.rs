@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jaco_api::{
     error::{ApiError, ErrorCode},
     model::{
-        AuditKind, Availability, Digest, JoinToken, NodeCondition, NodeId, Observation, Reason,
-        ReplicaReport, Report, Subnet, SubnetKey, Timestamp,
+        AuditKind, Availability, Digest, JoinToken, NetworkName, NodeCondition, NodeId,
+        Observation, Reason, ReplicaReport, Report, Subnet, SubnetKey, Timestamp,
     },
     pb,
 };
@@ -62,6 +62,7 @@ fn report() -> Report {
         restarts: 3,
         started_at: Some(Timestamp(9)),
         pull_failures: 2,
+        addresses: [(NetworkName::default_network(), "10.244.0.2".parse().unwrap())].into(),
     };
     let part = |observation, prepared, log_tail| ReplicaReport {
         id: replica_id("shop", "web", 1),
@@ -92,6 +93,7 @@ fn commands() -> Vec<Command> {
     stack.privileged = BTreeMap::from([(name("db"), vec!["privileged".into()])]);
     let all = vec![
         Command::InitCluster(Box::new(InitCluster {
+            address_pools: Some("10.128.0.0/12:26".parse().unwrap()),
             cluster: name("0190b5f4-6d1c-7c3a-9a52-4a86d3b1f0e2"),
             ca_pem: "pem".into(),
             ca_key: sealed(b"key"),

@@ -22,6 +22,7 @@ fn revoke(holder: &str) -> Command {
 fn a_cluster_begins_once_and_everything_else_waits_for_it() {
     let mut s = Scenario::new();
     let again = Command::InitCluster(Box::new(InitCluster {
+        address_pools: None,
         cluster: name("0190b5f4-6d1c-7c3a-9a52-4a86d3b1f0e2"),
         ca_pem: String::new(),
         ca_key: sealed(b""),

@@ -1,11 +1,24 @@
 //! Loads the firewall's rules and keeps them loaded.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use jaco_net::{Firewall, Ruleset};
-use tokio::sync::watch;
+use jaco_api::model::{Actor, AuditKind, Fabric};
+use jaco_net::{EngineChains, Firewall, NetError, Ruleset};
+use jaco_runtime::reconcile::EngineStatus;
+use tokio::{sync::watch, time::sleep};
 
-use crate::retry::Backoff;
+use crate::{
+    command::{Command, RecordAudit},
+    node::plane::{Mesh, rules},
+    retry::Backoff,
+    rpc::Membership,
+    state::payload,
+};
+
+/// What is loaded is looked at this often even when nothing was announced.
+const REGULARLY: Duration = Duration::from_secs(30);
+/// So many differences are told; how many there were is told in any case.
+const TOLD: usize = 20;
 
 /// Whether deployments are kept apart on this node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,49 +26,130 @@ pub(crate) enum Isolation {
     /// Not known yet.
     #[default]
     Unproven,
-    /// The rules are loaded, or this node has no firewall on purpose.
-    Loaded,
+    /// The rules are loaded, or this node has no firewall on purpose; the gateways of the bridges that
+    /// they speak of.
+    Loaded(BTreeSet<IpAddr>),
     /// They are not, and why.
     Unavailable(String),
 }
 
-/// Applies the rules whenever the kernel may hold others, until the node stops. There are no
-/// subnets to keep apart yet: the ruleset is empty, and a firewall that cannot even load that one
-/// cannot be trusted with containers.
-pub(crate) async fn isolate(firewall: Arc<dyn Firewall>, isolation: watch::Sender<Isolation>) {
-    let mut drift = firewall.watch();
+/// What the rules are made from and with.
+pub(crate) struct Isolating {
+    pub(crate) firewall: Arc<dyn Firewall>,
+    /// Where the engine may drop what the rules let pass.
+    pub(crate) chains: Option<EngineChains>,
+    pub(crate) mesh: Option<Mesh>,
+    pub(crate) fabric: watch::Receiver<Option<Arc<Fabric>>>,
+    pub(crate) engine: watch::Receiver<EngineStatus>,
+}
+
+/// Applies the rules whenever they change or the kernel may hold others, until the node stops.
+pub(crate) async fn isolate(
+    membership: Arc<Membership>,
+    mut isolating: Isolating,
+    isolation: watch::Sender<Isolation>,
+) {
+    let mut drift = isolating.firewall.watch();
     let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
-    let rules = Ruleset::default();
+    let mut applied: Option<Ruleset> = None;
     loop {
         drift.borrow_and_update();
-        match load(&*firewall, &rules).await {
-            Ok(()) => {
+        isolating.engine.borrow_and_update();
+        let fabric = isolating.fabric.borrow_and_update().clone();
+        let wanted = fabric.as_ref().map(|f| rules(f, isolating.mesh.as_ref()));
+        match isolating.load(wanted.as_ref(), applied.as_ref()).await {
+            Ok(differences) => {
                 pauses.reset();
-                isolation.send_if_modified(|i| replace(i, Isolation::Loaded));
-                if drift.changed().await.is_err() {
-                    isolation.closed().await;
-                    return;
+                if !differences.is_empty() {
+                    tell(&membership, &differences).await;
+                }
+                let gateways = wanted.iter().flat_map(|rules| rules.bridges.values());
+                let gateways = gateways.flat_map(|b| b.blocks.values().copied()).collect();
+                applied = wanted.or(applied);
+                isolation.send_if_modified(|i| replace(i, Isolation::Loaded(gateways)));
+                tokio::select! {
+                    changed = drift.changed() => if changed.is_err() {
+                        // Nobody announces anything: this firewall holds nothing.
+                        if isolating.fabric.changed().await.is_err() {
+                            isolation.closed().await;
+                            return;
+                        }
+                    },
+                    changed = isolating.fabric.changed() => if changed.is_err() { return },
+                    Ok(()) = isolating.engine.changed() => {}
+                    () = sleep(REGULARLY) => {}
                 }
             }
             Err(error) => {
-                let mut why = error.to_string();
-                if let Some(cause) = std::error::Error::source(&error) {
-                    why = format!("{why}: {cause}");
-                }
+                let why = words(&error);
                 tracing::error!(error = why, "deployments cannot be kept apart on this node");
                 isolation.send_if_modified(|i| replace(i, Isolation::Unavailable(why)));
-                tokio::time::sleep(pauses.pause()).await;
+                sleep(pauses.pause()).await;
             }
         }
     }
 }
 
-/// Applies the rules unless the kernel holds exactly these.
-async fn load(firewall: &dyn Firewall, rules: &Ruleset) -> Result<(), jaco_net::NetError> {
-    if firewall.enforces() && firewall.read().await?.is_some_and(|loaded| loaded.is(rules)) {
-        return Ok(());
+impl Isolating {
+    /// Loads the rules unless the kernel holds exactly these. What it says it held instead of what was
+    /// loaded before, in words: somebody changed it. Before this node knows what they are to be, what
+    /// an earlier daemon loaded stands, and a firewall that cannot even load rules about nothing
+    /// cannot be trusted with containers.
+    async fn load(
+        &self,
+        wanted: Option<&Ruleset>,
+        applied: Option<&Ruleset>,
+    ) -> Result<Vec<String>, NetError> {
+        let firewall = &*self.firewall;
+        let held = if firewall.enforces() { firewall.read().await? } else { None };
+        let mut differences = Vec::new();
+        if let Some(applied) = applied.filter(|_| firewall.enforces()) {
+            differences = match &held {
+                Some(held) => held.drift(applied),
+                None => vec!["the whole table was missing".to_owned()],
+            };
+        }
+        let nothing = Ruleset::default();
+        let as_wanted = match (wanted, &held) {
+            (Some(wanted), Some(held)) => held.is(wanted),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if !as_wanted {
+            firewall.apply(wanted.unwrap_or(&nothing)).await?;
+        }
+        if let (Some(chains), Some(wanted)) = (&self.chains, wanted) {
+            chains.pin(wanted).await?;
+        }
+        Ok(differences)
     }
-    firewall.apply(rules).await
+}
+
+/// Tells the audit log what somebody else had changed.
+async fn tell(membership: &Membership, differences: &[String]) {
+    tracing::warn!(?differences, "the firewall's rules were changed by others and are restored");
+    let told: Vec<_> = differences.iter().take(TOLD).map(String::as_str).collect();
+    let facts = payload([
+        ("node", membership.name.to_string()),
+        ("count", differences.len().to_string()),
+        ("differences", told.join("; ")),
+    ]);
+    let audit = RecordAudit { kind: AuditKind::IsolationRulesetReconciled, payload: facts };
+    let actor = Actor::system(Some(membership.name.clone()));
+    let submitted = membership.submitter.submit(actor, None, Command::RecordAudit(audit)).await;
+    if let Err(error) = submitted {
+        tracing::warn!(%error, "the audit log could not be told of it");
+    }
+}
+
+fn words(error: &NetError) -> String {
+    let mut why = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        why = format!("{why}: {source}");
+        cause = source.source();
+    }
+    why
 }
 
 fn replace(present: &mut Isolation, next: Isolation) -> bool {

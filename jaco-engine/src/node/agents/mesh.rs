@@ -2,27 +2,68 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jaco_net::MeshDevice;
-use tokio::sync::watch;
+use jaco_api::model::Fabric;
+use jaco_net::{NetError, PrivateKey, mesh::mtu::mesh_mtu};
+use tokio::{sync::watch, time::sleep};
 
-use crate::{retry::Backoff, rpc::Membership};
+use crate::{
+    node::plane::{Mesh, endpoints, tunnels},
+    retry::Backoff,
+};
 
-/// A cluster of one has nobody to reach: once the node knows that it is alone, what an earlier
-/// cluster left behind goes. An empty view that is not caught up is never acted on.
+/// The interface and the paths are looked at this often even when nothing was announced.
+const REGULARLY: Duration = Duration::from_secs(30);
+
+/// Applies the mesh whenever it changes or the interface may have been changed, until the node stops.
+/// Nothing is done before this node knows who the members are.
 pub(crate) async fn keep_meshed(
-    mesh: Arc<dyn MeshDevice>,
-    membership: Arc<Membership>,
-    mut caught_up: watch::Receiver<bool>,
+    mesh: Mesh,
+    key: PrivateKey,
+    mut fabric: watch::Receiver<Option<Arc<Fabric>>>,
+    mtu: watch::Sender<Option<u32>>,
 ) {
-    if caught_up.wait_for(|ready| *ready).await.is_err() {
-        return;
-    }
-    let mut pauses = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-    while membership.state.newest().nodes().count() == 1 {
-        match mesh.remove().await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(%error, "the mesh interface could not be removed"),
+    let mut changes = mesh.device.watch();
+    let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    loop {
+        changes.borrow_and_update();
+        let known = fabric.borrow_and_update().clone();
+        let applied = match &known {
+            Some(fabric) => apply(&mesh, &key, fabric).await.map(Some),
+            None => Ok(None),
+        };
+        match applied {
+            Ok(fits) => {
+                pauses.reset();
+                mtu.send_if_modified(|present| {
+                    let differs = fits.is_some() && *present != fits;
+                    if differs {
+                        *present = fits;
+                    }
+                    differs
+                });
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the mesh is not as it must be");
+                sleep(pauses.pause()).await;
+                continue;
+            }
         }
-        tokio::time::sleep(pauses.pause()).await;
+        tokio::select! {
+            changed = fabric.changed() => if changed.is_err() { return },
+            Ok(()) = changes.changed() => {}
+            () = sleep(REGULARLY) => {}
+        }
     }
+}
+
+/// The largest packet that fits through the tunnels, once they are as they must be.
+async fn apply(mesh: &Mesh, key: &PrivateKey, fabric: &Fabric) -> Result<u32, NetError> {
+    let mut paths = Vec::new();
+    for endpoint in endpoints(fabric) {
+        paths.extend(mesh.device.path(endpoint).await?);
+    }
+    let mtu = mesh_mtu(paths);
+    mesh.device.apply(key, &tunnels(fabric, mesh.port, mtu)).await?;
+    Ok(mtu)
 }

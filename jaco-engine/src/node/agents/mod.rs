@@ -3,20 +3,26 @@
 mod assignments;
 mod caught_up;
 mod documents;
+mod fabric;
 mod isolation;
 mod keys;
 mod load;
 mod mesh;
+mod names;
 mod reports;
 mod session;
 mod standing;
+mod underlay;
 
 pub(crate) use assignments::{InForce, keep_assigned};
 pub(crate) use caught_up::catch_up;
-pub(crate) use isolation::{Isolation, isolate};
+pub(crate) use fabric::keep_fabric;
+pub(crate) use isolation::{Isolating, Isolation, isolate};
 pub(crate) use keys::keep_keys;
 pub(crate) use load::keep_measured;
 pub(crate) use mesh::keep_meshed;
+pub(crate) use names::{Answering, keep_named};
 pub(crate) use reports::forward;
 pub(crate) use session::keep_session;
 pub(crate) use standing::{Standing, keep_standing};
+pub(crate) use underlay::{Parts, keep_underlay};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use jaco_api::model::{Actor, Intent, Node, NodeCondition, NodeFacts, NodeId};
+use jaco_api::model::{Actor, Intent, MeshFacts, Node, NodeCondition, NodeFacts, NodeId};
 use jaco_runtime::reconcile::EngineStatus;
 use tokio::sync::watch;
 
@@ -20,6 +20,8 @@ pub(crate) struct Standing {
     pub(crate) api_addr: SocketAddr,
     pub(crate) raft_addr: SocketAddr,
     pub(crate) version: &'static str,
+    /// The node's end of the mesh.
+    pub(crate) mesh: Option<MeshFacts>,
     pub(crate) engine: watch::Receiver<EngineStatus>,
     pub(crate) isolation: watch::Receiver<Isolation>,
     /// The replicas that are here, once the engine was looked at.
@@ -109,6 +111,7 @@ fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeF
         api_addr: standing.api_addr,
         raft_addr: standing.raft_addr,
         version: standing.version.to_owned(),
+        mesh: standing.mesh.clone(),
         ..known.clone()
     };
     match engine {
@@ -141,7 +144,7 @@ fn condition(
             Some((NodeCondition::IsolationUnavailable, Some(why.clone())))
         }
         (_, EngineStatus::Down { reason }) => Some((NodeCondition::Degraded, Some(reason.clone()))),
-        (Isolation::Loaded, EngineStatus::Up(_)) => Some((NodeCondition::Ready, None)),
+        (Isolation::Loaded(_), EngineStatus::Up(_)) => Some((NodeCondition::Ready, None)),
         _ => None,
     }
 }
@@ -185,6 +188,7 @@ mod tests {
                 platform: "linux/amd64".to_owned(),
                 cpu_millis: 2_000,
                 memory_bytes: 8,
+                mesh: None,
             },
             joined_at: Timestamp(0),
             mesh_address: None,
@@ -196,8 +200,9 @@ mod tests {
             api_addr: "10.0.0.1:7000".parse().unwrap(),
             raft_addr: "10.0.0.1:7001".parse().unwrap(),
             version: "1",
+            mesh: None,
             engine: watch::channel(EngineStatus::Connecting).1,
-            isolation: watch::channel(Isolation::Loaded).1,
+            isolation: watch::channel(Isolation::Loaded(BTreeSet::new())).1,
             holds: watch::channel(None).1,
         }
     }
@@ -206,10 +211,18 @@ mod tests {
     fn a_true_row_is_left_alone() {
         let up = EngineStatus::Up(version());
         let ready = row(NodeCondition::Ready);
-        assert_eq!(correction(&ready, &standing(), &up, &Isolation::Loaded, true), None);
+        assert_eq!(
+            correction(&ready, &standing(), &up, &Isolation::Loaded(BTreeSet::new()), true),
+            None
+        );
         let joining = row(NodeCondition::Joining);
-        let unknown =
-            correction(&joining, &standing(), &EngineStatus::Connecting, &Isolation::Loaded, true);
+        let unknown = correction(
+            &joining,
+            &standing(),
+            &EngineStatus::Connecting,
+            &Isolation::Loaded(BTreeSet::new()),
+            true,
+        );
         assert_eq!(unknown, None);
     }
 
@@ -222,7 +235,7 @@ mod tests {
             correction(&row(present), &standing(), engine, isolation, false)
                 .and_then(|u| u.condition)
         };
-        let loaded = &Isolation::Loaded;
+        let loaded = &Isolation::Loaded(BTreeSet::new());
         assert_eq!(
             condition(NodeCondition::Joining, &up, loaded),
             Some((NodeCondition::Ready, None))

@@ -68,8 +68,10 @@ pub(super) fn init() -> Command {
         platform: "linux/amd64".to_owned(),
         cpu_millis: 1_000,
         memory_bytes: 1 << 30,
+        mesh: None,
     };
     Command::InitCluster(Box::new(InitCluster {
+        address_pools: None,
         cluster: ClusterId(uuid::Uuid::from_u128(1)),
         ca_pem: String::new(),
         ca_key: Sealed { key_id: 1, bytes: Arc::from([1_u8].as_slice()) },

@@ -58,6 +58,7 @@ impl Row for Observation {
             restarts: self.restarts,
             started_at: self.started_at.map(|t| t.0),
             pull_failures: self.pull_failures,
+            addresses: self.addresses.iter().map(|(n, a)| (n.to_string(), a.to_string())).collect(),
         }
     }
     fn read(m: pb::Observation) -> Result<Self, InvalidMessage> {
@@ -72,6 +73,11 @@ impl Row for Observation {
             restarts: m.restarts,
             started_at: m.started_at.map(Timestamp),
             pull_failures: m.pull_failures,
+            addresses: m
+                .addresses
+                .iter()
+                .map(|(n, a)| Ok((parse("addresses", n)?, parse("addresses", a)?)))
+                .collect::<Result<_, InvalidMessage>>()?,
         })
     }
 }

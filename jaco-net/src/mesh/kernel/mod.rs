@@ -8,7 +8,7 @@
 mod message;
 mod socket;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 use rtnetlink::packet_route::link::InfoKind;
@@ -19,7 +19,8 @@ pub(super) use self::socket::available;
 use super::{
     MeshConfig, MeshDevice, MeshKind, MeshPeer, PeerStatus, PrivateKey, PublicKey, changes,
     link::{Link, Links, Watcher, destinations},
-    settle,
+    mtu::Path,
+    path_mtu, settle,
 };
 use crate::NetError;
 
@@ -103,6 +104,10 @@ impl MeshDevice for KernelMesh {
 
     async fn peers(&self) -> Result<BTreeMap<PublicKey, PeerStatus>, NetError> {
         Ok(self.held().await?.map(|(_, _, held)| held.statuses).unwrap_or_default())
+    }
+
+    async fn path(&self, endpoint: IpAddr) -> Result<Option<Path>, NetError> {
+        path_mtu(endpoint, &self.name).await
     }
 
     async fn remove(&self) -> Result<(), NetError> {

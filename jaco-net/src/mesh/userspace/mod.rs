@@ -9,7 +9,7 @@ mod tun;
 mod tunnel;
 mod udp;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, watch};
@@ -18,7 +18,8 @@ use self::tunnel::Tunnel;
 use super::{
     MeshConfig, MeshDevice, MeshKind, MeshPeer, PeerStatus, PrivateKey, PublicKey,
     link::{Link, Links, Watcher, destinations},
-    settle,
+    mtu::Path,
+    path_mtu, settle,
 };
 use crate::NetError;
 
@@ -135,6 +136,10 @@ impl MeshDevice for UserspaceMesh {
         let alive = running.as_ref().filter(|run| run.tunnel.alive());
         let Some(run) = alive else { return Ok(BTreeMap::new()) };
         Ok(run.tunnel.peers().await.into_iter().map(|(key, (_, status))| (key, status)).collect())
+    }
+
+    async fn path(&self, endpoint: IpAddr) -> Result<Option<Path>, NetError> {
+        path_mtu(endpoint, &self.name).await
     }
 
     async fn remove(&self) -> Result<(), NetError> {

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jaco_api::model::{AssignedReplica, ContainerSpec, Intent, PullPolicy};
+use jaco_api::{
+    error::ErrorCode,
+    model::{AssignedReplica, ContainerSpec, Intent, PullPolicy, Reason},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Turn, Worker};
@@ -163,9 +166,16 @@ impl Worker {
         lead: Option<&Container>,
     ) -> Result<String, RuntimeError> {
         self.engine.ensure_networks(order.cluster, replica, spec).await?;
+        self.engine.networks_ready(replica, spec).await?;
         self.engine.ensure_volumes(order.cluster, replica, spec).await?;
+        let underlay = self.engine.underlay().await?;
         let spec = Arc::new(spec.clone());
-        let request = spec::container(order.cluster, replica, &spec);
+        let mut request = spec::container(order.cluster, replica, &spec);
+        if underlay.is_some_and(|u| u.names) {
+            // Whoever asks is answered there, and nowhere else: the engine knows nothing of health.
+            request.networks.iter_mut().for_each(|join| join.aliases.clear());
+            request.files = self.engine.files_of(replica, &spec);
+        }
         let request = match lead {
             Some(lead) => spec::beside(&lead.id, request),
             None => request,
@@ -211,14 +221,10 @@ impl Worker {
         lead: Option<&Container>,
     ) -> Result<(), RuntimeError> {
         // A container that ran before may have lost its networks; a new one has just got them.
-        let networks = match again {
-            true => self.engine.ensure_networks(order.cluster, replica, spec).await,
-            false => Ok(()),
-        };
         // In a reboot it has lost its files as well.
-        let ready = match networks {
-            Ok(()) if again => self.engine.runtime.restore_files(id, &replica.files).await,
-            other => other,
+        let ready = match again {
+            true => self.make_ready_again(order, (replica, spec), id).await,
+            false => Ok(()),
         };
         let started = match ready {
             Ok(()) => self.engine.runtime.start(id).await,
@@ -237,7 +243,22 @@ impl Worker {
         }
     }
 
-    /// A refusal counts as a failure of the replica; an engine that is away or silent does not.
+    /// Everything that a container needs in order to be started once more.
+    async fn make_ready_again(
+        &self,
+        order: &Order,
+        (replica, spec): (&AssignedReplica, &ContainerSpec),
+        id: &str,
+    ) -> Result<(), RuntimeError> {
+        self.engine.ensure_networks(order.cluster, replica, spec).await?;
+        self.engine.networks_ready(replica, spec).await?;
+        let names = self.engine.underlay().await?.is_some_and(|u| u.names);
+        let files = if names { self.engine.files_of(replica, spec) } else { replica.files.clone() };
+        self.engine.runtime.restore_files(id, &files).await
+    }
+
+    /// A refusal counts as a failure of the replica; an engine that is away or silent, or a network that
+    /// is not there yet, does not.
     fn refused(
         &mut self,
         replica: &AssignedReplica,
@@ -246,6 +267,11 @@ impl Worker {
     ) -> Result<(), RuntimeError> {
         match error {
             RuntimeError::TimedOut { .. } | RuntimeError::NotUnderstood { .. } => Err(error),
+            RuntimeError::NetworkNotReady { .. } => {
+                let code = Some(ErrorCode::IsolationUnavailable);
+                self.memory().failure = Some(Reason { code, message: error.to_string() });
+                Err(error)
+            }
             _ if error.is_unreachable() => Err(error),
             _ => {
                 tracing::info!(replica = self.key, %error, "the engine refused");

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use fleet::{
     addresses, anywhere, catching_up, companions, cron, draining, instruments, joining, leadership,
-    membership, minority, power, secrecy, singleton, spread, strangers, updates, wire,
+    membership, minority, networks, power, secrecy, singleton, spread, strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -72,6 +72,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     anywhere::any_node_serves_every_command,
     addresses::each_host_has_its_block_until_all_have_let_go,
     addresses::a_replica_without_a_block_waits_for_another_pool,
+    networks::a_network_spans_hosts_and_ends_at_its_deployment,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,

@@ -12,6 +12,7 @@ pub(crate) mod leadership;
 mod lives;
 pub(crate) mod membership;
 pub(crate) mod minority;
+pub(crate) mod networks;
 pub(crate) mod power;
 pub(crate) mod secrecy;
 mod serving;

@@ -1,0 +1,75 @@
+//! Keeps the responders answering from what the newest state says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use jaco_api::model::{Fabric, NodeName};
+use jaco_net::dns::{Forwarders, Listening, Names, Resolver, Responders, Zone};
+use tokio::sync::watch;
+
+use crate::node::plane::{gateways, names};
+
+/// The port of DNS.
+const DOMAIN: u16 = 53;
+
+/// On which gateways names are answered, and why not on the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Answering {
+    pub(crate) bound: BTreeSet<IpAddr>,
+    pub(crate) failed: BTreeMap<IpAddr, String>,
+}
+
+impl Answering {
+    fn of(status: &BTreeMap<SocketAddr, Listening>) -> Self {
+        let mut answering = Self::default();
+        for (at, listening) in status {
+            match listening {
+                Listening::Bound => {
+                    answering.bound.insert(at.ip());
+                }
+                Listening::Failed(error) => {
+                    let cause = std::error::Error::source(&**error).map(ToString::to_string);
+                    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                    answering.failed.insert(at.ip(), format!("{error}{cause}"));
+                }
+            }
+        }
+        answering
+    }
+}
+
+/// Answers until the node stops. A zone is there before the address on which it is asked for.
+pub(crate) async fn keep_named(
+    node: NodeName,
+    forwarders: Forwarders,
+    mut fabric: watch::Receiver<Option<Arc<Fabric>>>,
+    answering: watch::Sender<Answering>,
+) {
+    let resolver = Resolver::new(Zone::new(&Names::of(node)), forwarders);
+    let responders = Responders::start(Arc::clone(&resolver));
+    let mut status = responders.watch();
+    loop {
+        if let Some(fabric) = fabric.borrow_and_update().clone() {
+            let zone = Zone::new(&names(&fabric));
+            if !zone.left_out().is_empty() {
+                tracing::debug!(names = ?zone.left_out(), "these names cannot be asked for");
+            }
+            resolver.swap(zone);
+            let wanted = gateways(&fabric).into_iter().map(|ip| SocketAddr::new(ip, DOMAIN));
+            responders.set(wanted.collect());
+        }
+        let now = Answering::of(&status.borrow_and_update());
+        answering.send_if_modified(|present| {
+            let differs = *present != now;
+            *present = now;
+            differs
+        });
+        tokio::select! {
+            changed = fabric.changed() => if changed.is_err() { return },
+            Ok(()) = status.changed() => {}
+        }
+    }
+}

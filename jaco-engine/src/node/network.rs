@@ -1,0 +1,107 @@
+//! The network that a node makes for its containers: its tasks, and what they tell each other.
+
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
+
+use jaco_api::model::MeshFacts;
+use jaco_net::{PrivateKey, Ruleset, mesh::KeyFile};
+use jaco_runtime::reconcile::{EngineStatus, Underlay, UnderlayWatch};
+use tokio::sync::watch;
+
+use super::{
+    NodeError,
+    agents::{self, Answering, Isolating, Isolation, Parts},
+    builder::Seams,
+    member::Duty,
+};
+use crate::rpc::Membership;
+
+/// A network that nobody keeps yet.
+pub(super) struct Network {
+    key: Option<PrivateKey>,
+    isolation: watch::Sender<Isolation>,
+    underlay: watch::Sender<Option<Arc<Underlay>>>,
+}
+
+impl Network {
+    /// Reads the key of the mesh, or makes one.
+    pub(super) fn prepare(seams: &Seams, key: PathBuf) -> Result<Self, NodeError> {
+        let file = seams.mesh.as_ref().map(|_| KeyFile::at(key));
+        let key = file.map(|file| file.load_or_create()).transpose()?;
+        Ok(Self { key, isolation: watch::Sender::default(), underlay: watch::Sender::default() })
+    }
+
+    /// Whether deployments are kept apart.
+    pub(super) fn isolation(&self) -> watch::Receiver<Isolation> {
+        self.isolation.subscribe()
+    }
+
+    /// What the node does for its containers; absent when the engine does it all.
+    pub(super) fn underlay(&self, seams: &Seams) -> Option<UnderlayWatch> {
+        let any = seams.firewall.enforces() || seams.mesh.is_some() || seams.names.is_some();
+        any.then(|| self.underlay.subscribe())
+    }
+
+    /// The node's end of the mesh, reached at this address.
+    pub(super) fn facts(&self, seams: &Seams, address: IpAddr) -> Option<MeshFacts> {
+        Some(seams.mesh.as_ref()?.facts(self.key.as_ref()?, address))
+    }
+
+    /// Keeps it until the part ends.
+    pub(super) fn keep(
+        self,
+        seams: &Seams,
+        membership: &Arc<Membership>,
+        engine: watch::Receiver<EngineStatus>,
+        duty: &Duty<'_>,
+    ) {
+        let underlay = self.underlay(seams);
+        let (fabrics, fabric) = watch::channel(None);
+        let mut parts = Parts {
+            policed: seams.firewall.enforces(),
+            isolation: self.isolation.subscribe(),
+            answering: None,
+            mtu: None,
+        };
+        if let (Some(mesh), Some(key)) = (seams.mesh.clone(), self.key) {
+            let (mtu, measured) = watch::channel(None);
+            parts.mtu = Some(measured);
+            duty.spawn(agents::keep_meshed(mesh, key, fabric.clone(), mtu));
+        }
+        if let Some(forwarders) = seams.names.clone() {
+            let (answering, answered) = watch::channel(Answering::default());
+            parts.answering = Some(answered);
+            let node = membership.name.clone();
+            duty.spawn(agents::keep_named(node, forwarders, fabric.clone(), answering));
+        }
+        if underlay.is_some() {
+            duty.spawn(agents::keep_fabric(Arc::clone(membership), fabrics));
+            duty.spawn(agents::keep_underlay(parts, self.underlay));
+        }
+        let isolating = Isolating {
+            firewall: Arc::clone(&seams.firewall),
+            chains: seams.chains.clone(),
+            mesh: seams.mesh.clone(),
+            fabric,
+            engine,
+        };
+        duty.spawn(agents::isolate(Arc::clone(membership), isolating, self.isolation));
+    }
+}
+
+/// Removes what the node made: it belongs to no cluster any more. What cannot be removed is reported and
+/// replaced by whatever the next membership makes.
+pub(super) async fn remove(seams: &Seams) {
+    if let Err(error) = seams.firewall.apply(&Ruleset::default()).await {
+        tracing::error!(%error, "rules of the cluster are left on this node");
+    }
+    if let Some(chains) = &seams.chains
+        && let Err(error) = chains.unpin().await
+    {
+        tracing::error!(%error, "accepts for the cluster are left in the engine's chains");
+    }
+    if let Some(mesh) = &seams.mesh
+        && let Err(error) = mesh.device.remove().await
+    {
+        tracing::error!(%error, "the mesh interface is left on this node");
+    }
+}
