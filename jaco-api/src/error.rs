@@ -152,7 +152,7 @@ codes! {
     IsolationUnavailable = "isolation_unavailable", FailedPrecondition, "";
     /// The firewall read back from the kernel is not the one that was loaded.
     IsolationSelfTestFailed = "isolation_self_test_failed", Internal, "";
-    /// No address block is free.
+    /// A pool of addresses has too few left.
     SubnetPoolExhausted = "subnet_pool_exhausted", ResourceExhausted, "";
     /// A certificate could not be obtained.
     CertFailed = "cert_failed", FailedPrecondition, "";

@@ -167,8 +167,10 @@ fn fields<V: Serialize>(value: Option<&V>) -> Fields {
     }
     // What repeats another field or is derived from one.
     out.retain(|k, _| {
-        let derived =
-            matches!(k.as_str(), "stateful" | "volumes" | "files" | "networks" | "beside.lead");
+        let derived = matches!(
+            k.as_str(),
+            "stateful" | "volumes" | "files" | "networks" | "networks_beside" | "beside.lead"
+        );
         !k.starts_with("references.") && !derived
     });
     out

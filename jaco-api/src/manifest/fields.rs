@@ -43,8 +43,6 @@ pub(super) enum Support<T: 'static> {
     Accepted(fn(&mut T, &Node, &mut Report<'_>)),
     /// It has no effect, for this reason.
     Ignored(&'static str),
-    /// Its value is checked, and has no effect for this reason.
-    Checked(fn(&Node, &mut Report<'_>) -> bool, &'static str),
     /// It is refused.
     Rejected { code: ErrorCode, reason: &'static str, instead: &'static str },
     /// It is part of the format and not built yet.
@@ -67,16 +65,6 @@ pub(super) const fn ignored<T>(
     reason: &'static str,
 ) -> Attribute<T> {
     Attribute { name, about, support: Support::Ignored(reason) }
-}
-
-/// An attribute without effect whose value must be right nevertheless.
-pub(super) const fn checked<T>(
-    name: &'static str,
-    about: &'static str,
-    check: fn(&Node, &mut Report<'_>) -> bool,
-    reason: &'static str,
-) -> Attribute<T> {
-    Attribute { name, about, support: Support::Checked(check, reason) }
 }
 
 /// An attribute that can never work here.
@@ -209,7 +197,7 @@ impl<T> Support<T> {
     fn treatment(&self) -> Treatment {
         match *self {
             Self::Accepted(_) => Treatment::Accepted,
-            Self::Ignored(reason) | Self::Checked(_, reason) => Treatment::Ignored { reason },
+            Self::Ignored(reason) => Treatment::Ignored { reason },
             Self::Rejected { reason, instead, .. } => Treatment::Refused { reason, instead },
             Self::Planned => Treatment::Planned,
         }
@@ -241,15 +229,9 @@ impl<T> Schema<T> {
             let known = self.attributes.iter().find(|a| a.name == entry.key);
             report.within(&entry.key, |report| match known.map(|a| (a.name, &a.support)) {
                 None => self.unknown(&entry.key, entry.mark, report),
-                Some((_, Support::Accepted(_) | Support::Checked(..))) if entry.value.is_null() => {
-                }
+                Some((_, Support::Accepted(_))) if entry.value.is_null() => {}
                 Some((_, Support::Accepted(decode))) => decode(target, &entry.value, report),
                 Some((name, Support::Ignored(reason))) => report.notice(entry.mark, name, reason),
-                Some((name, Support::Checked(check, reason))) => {
-                    if check(&entry.value, report) {
-                        report.notice(entry.mark, name, reason);
-                    }
-                }
                 Some((name, Support::Rejected { code, reason, instead })) => {
                     let hint = Some((*instead).to_owned()).filter(|h| !h.is_empty());
                     report.coded(*code, entry.mark, format!("`{name}` {reason}"), hint);

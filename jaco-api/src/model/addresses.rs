@@ -1,5 +1,5 @@
-//! The addresses that a cluster gives out: pools of blocks for networks of deployments, and one pool
-//! for the nodes themselves.
+//! The addresses that a cluster gives out: pools of blocks for networks of deployments, and ranges of
+//! single addresses for nodes and for services.
 //!
 //! Nothing here depends on the address family. Text is checked once, here; whoever has one of these
 //! values can rely on its rules.
@@ -62,8 +62,8 @@ pub enum InvalidAddresses {
         /// Greatest length.
         high: u8,
     },
-    /// Too small for more than one node.
-    #[error("{0} has no room for nodes")]
+    /// Too small to give addresses out.
+    #[error("{0} has no room")]
     NoRoom(IpNet),
     /// Addresses with a meaning of their own.
     #[error("{prefix} {why}")]
@@ -226,25 +226,41 @@ impl From<AddressPools> for String {
     }
 }
 
-/// The pool that each node has one address of.
+/// A prefix whose addresses are given out one by one: to nodes, or to services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct MeshPool(IpNet);
+pub struct AddressRange(IpNet);
 
-impl MeshPool {
+impl AddressRange {
     const FORM: &str = "<address>/<length>, such as 10.243.0.0/16";
 
+    /// Where nodes have their addresses from by default.
+    #[must_use]
+    pub fn of_nodes() -> Self {
+        Self(IpNet::V4(Ipv4Net::new_assert([10, 243, 0, 0].into(), 16)))
+    }
+    /// Where services have their addresses from by default.
+    #[must_use]
+    pub fn of_services() -> Self {
+        Self(IpNet::V4(Ipv4Net::new_assert([10, 242, 0, 0].into(), 16)))
+    }
     /// All its addresses.
     #[must_use]
     pub fn prefix(&self) -> IpNet {
         self.0
     }
-    /// Whether a node may have this address.
+    /// Whether this address may be given out: the first and the last one are not.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address) && address != self.0.network() && address != self.0.broadcast()
     }
-    /// The lowest address for a node that is none of those that are used, which are given in order.
+    /// How many addresses can be given out.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        let bits = self.0.max_prefix_len() - self.0.prefix_len();
+        1_u64.checked_shl(bits.into()).map_or(u64::MAX, |all| all - 2)
+    }
+    /// The lowest address that is none of those that are used, which are given in order.
     #[must_use]
     pub fn lowest_free(&self, used: impl IntoIterator<Item = IpAddr>) -> Option<IpAddr> {
         let mut next = number(self.0.network()) + 1;
@@ -265,21 +281,25 @@ impl MeshPool {
             None => Ok(()),
         }
     }
-}
-
-impl Default for MeshPool {
-    fn default() -> Self {
-        Self(IpNet::V4(Ipv4Net::new_assert([10, 243, 0, 0].into(), 16)))
+    /// Whether two ranges have no address in common.
+    ///
+    /// # Errors
+    /// [`InvalidAddresses::Overlap`] when they have one.
+    pub fn apart_from_range(&self, other: &Self) -> Result<(), InvalidAddresses> {
+        match overlap(self.0, other.0) {
+            true => Err(InvalidAddresses::Overlap(self.0, other.0)),
+            false => Ok(()),
+        }
     }
 }
 
-impl fmt::Display for MeshPool {
+impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0.to_string())
     }
 }
 
-impl FromStr for MeshPool {
+impl FromStr for AddressRange {
     type Err = InvalidAddresses;
     fn from_str(s: &str) -> Result<Self, InvalidAddresses> {
         let malformed = |_| InvalidAddresses::Malformed { text: cut(s), form: Self::FORM };
@@ -291,14 +311,14 @@ impl FromStr for MeshPool {
     }
 }
 
-impl TryFrom<String> for MeshPool {
+impl TryFrom<String> for AddressRange {
     type Error = InvalidAddresses;
     fn try_from(s: String) -> Result<Self, InvalidAddresses> {
         s.parse()
     }
 }
-impl From<MeshPool> for String {
-    fn from(pool: MeshPool) -> String {
+impl From<AddressRange> for String {
+    fn from(pool: AddressRange) -> String {
         pool.to_string()
     }
 }

@@ -34,9 +34,10 @@ mod time;
 mod timetable;
 mod token;
 mod usage;
+mod virtual_address;
 
 pub use actor::{Actor, Principal, Role};
-pub use addresses::{AddressPool, AddressPools, InvalidAddresses, MeshPool, overlap};
+pub use addresses::{AddressPool, AddressPools, AddressRange, InvalidAddresses, overlap};
 pub use assignment::{
     AssignedFile, AssignedNetwork, AssignedReplica, AssignedSubnet, Assignment, Intent,
 };
@@ -68,8 +69,8 @@ pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, 
 pub use replica::{Preparation, Replica, ReplicaEvent, Volume};
 pub use sealed::Sealed;
 pub use service::{
-    DependencyCondition, FailureAction, Mode, Placement, Protocol, PublishedPort, RestartCondition,
-    RestartPolicy, ServiceSchedule, UpdateConfig, UpdateOrder,
+    DependencyCondition, EndpointMode, FailureAction, Mode, Placement, Protocol, PublishedPort,
+    RestartCondition, RestartPolicy, ServiceSchedule, UpdateConfig, UpdateOrder,
 };
 pub use settings::{InvalidSetting, Settings};
 pub use status::{
@@ -81,3 +82,4 @@ pub use time::{Span, Timestamp};
 pub use timetable::{InvalidCron, Timetable, check_expression, check_timezone};
 pub use token::{JoinToken, OperatorToken};
 pub use usage::{NodeUsage, Pressure, ReplicaUsage, Stall};
+pub use virtual_address::{VirtualAddress, VirtualAddressKey};

@@ -46,6 +46,17 @@ pub enum Mode {
     Job,
 }
 
+/// What the name of a service leads to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointMode {
+    /// To an address of the service itself, behind which connections are spread over its replicas.
+    #[default]
+    Vip,
+    /// To the addresses of its replicas.
+    Dnsrr,
+}
+
 /// Which exits are followed by a restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -209,6 +220,12 @@ pub struct ServiceSchedule {
     /// Networks of the deployment that it is on: its nodes need a block of addresses for each.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub networks: BTreeSet<NetworkName>,
+    /// Of these, the ones that only containers beside its own are on.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub networks_beside: BTreeSet<NetworkName>,
+    /// What its name leads to.
+    #[serde(default)]
+    pub endpoint: EndpointMode,
     /// Ports every node publishes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PublishedPort>,
@@ -253,6 +270,19 @@ impl ServiceSchedule {
     #[must_use]
     pub fn is_global(&self) -> bool {
         self.placement == Some(Placement::Global)
+    }
+
+    /// The networks that its own containers are on.
+    pub fn own_networks(&self) -> impl Iterator<Item = &NetworkName> {
+        self.networks.difference(&self.networks_beside)
+    }
+
+    /// The networks on which it has a virtual address: all that its own containers are on, if its name
+    /// leads to one. What ends by itself has none: nobody waits at an address for it.
+    pub fn virtual_networks(&self) -> impl Iterator<Item = &NetworkName> {
+        let has =
+            self.endpoint == EndpointMode::Vip && self.mode == Mode::Service && self.cron.is_none();
+        self.own_networks().filter(move |_| has)
     }
 
     /// How its replicas are replaced for a revision of this origin.

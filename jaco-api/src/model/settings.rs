@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AddressPools, BindAllowlist, InvalidAddresses, InvalidBindAllowlist, MeshPool, Span};
+use super::{
+    AddressPools, AddressRange, BindAllowlist, InvalidAddresses, InvalidBindAllowlist, Span,
+};
 
 /// Settings that `jaco cluster set` changes. Every key has an effect or does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +22,9 @@ pub struct Settings {
     /// How long a rollout step may take after the container started.
     pub rollout_step_timeout: Span,
     /// Where each node has an address from.
-    pub mesh_pool: MeshPool,
+    pub mesh_pool: AddressRange,
+    /// Where each service has its addresses from, one for each network that it is on.
+    pub service_pool: AddressRange,
     /// Placement of services whose manifest names none.
     pub default_placement: super::Placement,
     /// How long after a node was lost its replicas are placed elsewhere.
@@ -33,7 +37,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address_pools: AddressPools::default(),
-            mesh_pool: MeshPool::default(),
+            mesh_pool: AddressRange::of_nodes(),
+            service_pool: AddressRange::of_services(),
             bind_allowlist: BindAllowlist::default(),
             audit_retention: 10_000,
             revision_retention: 10,
@@ -92,6 +97,7 @@ impl Settings {
             ("node_down_grace", self.node_down_grace.to_string()),
             ("revision_retention", self.revision_retention.to_string()),
             ("rollout_step_timeout", self.rollout_step_timeout.to_string()),
+            ("service_pool", self.service_pool.to_string()),
             ("voter_replace_after", self.voter_replace_after.to_string()),
         ])
     }
@@ -120,14 +126,20 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Nodes and networks have no addresses in common.
+    /// Nodes, services and networks have no addresses in common.
     fn agree(&self, key: &str, value: &str) -> Result<(), InvalidSetting> {
         let key = match key {
             "address_pools" => "address_pools",
+            "service_pool" => "service_pool",
             _ => "mesh_pool",
         };
         let refused = |problem| InvalidSetting::Addresses { key, value: value.to_owned(), problem };
-        self.mesh_pool.apart_from(&self.address_pools).map_err(refused)
+        let (nodes, services) = (self.mesh_pool, self.service_pool);
+        nodes
+            .apart_from(&self.address_pools)
+            .and_then(|()| services.apart_from(&self.address_pools))
+            .and_then(|()| services.apart_from_range(&nodes))
+            .map_err(refused)
     }
 
     /// The settings with one key changed, whatever the others say.
@@ -152,6 +164,9 @@ impl Settings {
             }
             "mesh_pool" => {
                 next.mesh_pool = value.parse().map_err(|e| addresses("mesh_pool", e))?;
+            }
+            "service_pool" => {
+                next.service_pool = value.parse().map_err(|e| addresses("service_pool", e))?;
             }
             "audit_retention" => {
                 next.audit_retention =
@@ -207,17 +222,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_and_networks_have_no_addresses_in_common_whatever_comes_first() {
+    fn nobody_has_addresses_in_common_whatever_comes_first() {
         let settings = Settings::default();
         let error = settings.with("mesh_pool", "10.245.0.0/16").unwrap_err().to_string();
         assert!(error.contains("10.245.0.0/16 and 10.244.0.0/14 overlap"), "{error}");
         let error = settings.with("address_pools", "10.243.0.0/20:24").unwrap_err().to_string();
         assert!(error.contains("setting address_pools cannot be"), "{error}");
+        for (key, value, both) in [
+            ("service_pool", "10.245.0.0/16", "10.245.0.0/16 and 10.244.0.0/14"),
+            ("service_pool", "10.243.8.0/24", "10.243.8.0/24 and 10.243.0.0/16"),
+            ("mesh_pool", "10.242.0.0/24", "10.242.0.0/16 and 10.242.0.0/24"),
+            ("address_pools", "10.242.0.0/20:24", "10.242.0.0/16 and 10.242.0.0/20"),
+        ] {
+            let error = settings.with(key, value).unwrap_err().to_string();
+            assert!(error.contains(&format!("setting {key} cannot be")), "{error}");
+            assert!(error.contains(&format!("{both} overlap")), "{error}");
+        }
         let moved = settings.with("mesh_pool", "10.9.0.0/16").unwrap();
         let both = moved.with("address_pools", "10.243.0.0/20:24").unwrap();
         // The pool of blocks takes the place that the nodes have by default.
         let entries = both.entries();
         let read = Settings::from_entries(entries.iter().map(|(k, v)| (*k, v.as_str())));
         assert_eq!(read, Ok(both));
+        let swapped = settings
+            .with("service_pool", "10.9.0.0/16")
+            .and_then(|s| s.with("mesh_pool", "10.242.0.0/16"))
+            .and_then(|s| s.with("service_pool", "10.243.0.0/16"))
+            .unwrap();
+        let entries = swapped.entries();
+        let read = Settings::from_entries(entries.iter().map(|(k, v)| (*k, v.as_str())));
+        assert_eq!(read, Ok(swapped));
     }
 }

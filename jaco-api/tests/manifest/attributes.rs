@@ -6,7 +6,7 @@ use jaco_api::{
     error::ErrorCode,
     manifest::{privileges, render},
     model::{
-        BindAllowlist, CgroupMode, ContainerSpec, DependencyCondition, DeviceRequest,
+        BindAllowlist, CgroupMode, ContainerSpec, DependencyCondition, DeviceRequest, EndpointMode,
         FailureAction, Healthcheck, HostNamespace, IpcMode, MountSource, Recursion, Relabel,
         RevisionOrigin, Span, UpdateOrder,
     },
@@ -175,6 +175,62 @@ fn options_of_attachments_and_checks() {
     assert_eq!(attachment.driver_opts["a"], "b");
     let Some(Healthcheck::Check { start_interval, .. }) = spec.healthcheck else { panic!() };
     assert_eq!(start_interval, Some(Span(500)));
+}
+
+#[test]
+fn the_endpoint_mode_is_no_part_of_the_container() {
+    let of = |deploy: &str| service(&text(deploy), "web");
+    let (schedule, spec) = of("");
+    assert_eq!(schedule.endpoint, EndpointMode::Vip, "as Compose has it");
+    assert_eq!(schedule.virtual_networks().map(|n| n.as_str()).collect::<Vec<_>>(), ["default"]);
+    assert_eq!(of("deploy: {endpoint_mode: vip}").0, schedule);
+    let (other, same) = of("deploy: {endpoint_mode: dnsrr}");
+    assert_eq!(other.endpoint, EndpointMode::Dnsrr);
+    assert_eq!(other.virtual_networks().count(), 0);
+    assert_eq!(spec.digest(), same.digest(), "nothing is restarted");
+}
+
+#[test]
+fn what_ends_or_has_no_network_has_no_address_whatever_is_written() {
+    for (attributes, why) in [
+        ("deploy: {mode: replicated-job}", "it runs to its end"),
+        ("deploy: {mode: global-job}", "it runs to its end"),
+        ("deploy: {restart_policy: {condition: on-failure}}", "it runs to its end"),
+        ("network_mode: none", "it has no network of its own"),
+        ("network_mode: service:db", "it has no network of its own"),
+    ] {
+        let with = |mode: &str| {
+            let attributes = match attributes.strip_prefix("deploy: {") {
+                Some(rest) => format!("deploy: {{{mode}{rest}"),
+                None => format!("{attributes}\n    deploy: {{{mode}}}"),
+            };
+            format!("services:\n  db: {{image: a}}\n  web:\n    image: b\n    {attributes}\n")
+        };
+        let (plain, _) = service(&with(""), "web");
+        assert_eq!(plain.endpoint, EndpointMode::Dnsrr, "{attributes}");
+        let written = with("endpoint_mode: vip, ");
+        let (schedule, _) = service(&written, "web");
+        assert_eq!((schedule.endpoint, schedule.virtual_networks().count()), (plain.endpoint, 0));
+        let said = render(&problems(NAME, &written), false);
+        let message = format!("warning: `web` has no virtual address: {why}");
+        assert!(said.contains(&message), "{attributes}: {said}");
+        let silent = render(&problems(NAME, &with("endpoint_mode: dnsrr, ")), false);
+        assert!(!silent.contains("virtual address"), "{silent}");
+    }
+}
+
+#[test]
+fn a_service_has_no_address_where_only_what_is_beside_it_is() {
+    let compose = "services:\n  web: {image: a, networks: [front]}\n  \
+        logs: {image: b, pid: 'service:web', networks: [back, front]}\n\
+        networks: {front: , back: }\n";
+    let all = document(compose).services;
+    let on = |name: &str| {
+        let networks = all[name].0.virtual_networks().map(ToString::to_string);
+        networks.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((on("web"), on("logs")), ("front".to_owned(), "back front".to_owned()));
+    assert_eq!(all["web"].0.networks.len(), 2, "its nodes need both");
 }
 
 #[test]

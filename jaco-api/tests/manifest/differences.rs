@@ -28,6 +28,15 @@ services: [{name: web, replicas: 3}]
 routes: [{domain: shop.example, service: web, port: 80}]
 ";
 
+#[test]
+fn another_endpoint_mode_restarts_nothing() {
+    let said = change(
+        ("", ""),
+        ("image: postgres", "image: postgres\n    deploy: {endpoint_mode: dnsrr}"),
+    );
+    assert_eq!(said, "~ service db\n    endpoint: vip -> dnsrr\n    nothing is restarted\n");
+}
+
 fn manifest(jaco: &str, compose: &str) -> ManifestDocument {
     resolved(jaco, compose, &Memory::default()).document
 }

@@ -113,6 +113,8 @@ pub fn schedule(image: &str, replicas: u32) -> ServiceSchedule {
         cron: None,
         beside: None,
         networks: [NetworkName::default_network()].into(),
+        networks_beside: Default::default(),
+        endpoint: Default::default(),
     }
 }
 

@@ -58,6 +58,8 @@ pub fn service(replicas: u32) -> ServiceSchedule {
         cron: None,
         beside: None,
         networks: Default::default(),
+        networks_beside: Default::default(),
+        endpoint: Default::default(),
     }
 }
 

@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{
     manifest::{
-        fields::{Schema, Supported, accepted, checked, rejected},
+        fields::{Schema, Supported, accepted, rejected},
         report::{Mark, Report, cut},
         values,
         yaml::Node,
     },
-    model::DeviceRequest,
+    model::{DeviceRequest, EndpointMode},
 };
 
 /// Most replicas of a service.
@@ -46,6 +46,8 @@ pub(in crate::manifest) struct DeployDraft {
     pub(in crate::manifest) max_replicas_per_node: u32,
     /// Node labels over whose values replicas are spread, the first one first.
     pub(in crate::manifest) spread_over: Vec<String>,
+    /// What the name leads to.
+    pub(in crate::manifest) endpoint: Option<(EndpointMode, Mark)>,
 }
 
 #[derive(Default)]
@@ -93,11 +95,13 @@ static DEPLOY: Schema<DeployDraft> = Schema {
             |d, n, r| rollout::RESTART.decode(n, &mut d.restart, r),
         ),
         accepted("placement", "On which nodes.", |d, n, r| PLACEMENT.decode(n, d, r)),
-        checked(
+        accepted(
             "endpoint_mode",
-            "How the name of the service is resolved: `vip` or `dnsrr`.",
-            |n, r| values::one_of(n, &[("vip", ()), ("dnsrr", ())], r).is_some(),
-            "names lead to the healthy replicas directly",
+            "What the name of the service leads to: `vip` (the default), one address of the service itself, or `dnsrr`, the addresses of its replicas. Jobs have no address of their own.",
+            |d, n, r| {
+                let words = [("vip", EndpointMode::Vip), ("dnsrr", EndpointMode::Dnsrr)];
+                d.endpoint = values::one_of(n, &words, r).map(|mode| (mode, n.mark));
+            },
         ),
         accepted(
             "rollback_config",

@@ -274,6 +274,8 @@ fn pair(
         if of_lead.platform.is_none() {
             of_lead.platform.clone_from(&own.platform);
         }
+        let beside = own.networks.difference(&of_lead.networks).cloned();
+        of_lead.networks_beside.extend(beside);
         of_lead.networks.extend(own.networks.iter().cloned());
         of_lead.reserved_cpu_millis += std::mem::take(&mut own.reserved_cpu_millis);
         of_lead.reserved_memory_bytes += std::mem::take(&mut own.reserved_memory_bytes);

@@ -149,6 +149,7 @@ impl<'a> Merge<'a, '_, '_> {
             let mut schedule =
                 self.schedule(name, draft, &path, volumes, completed.contains(name.as_str()));
             schedule.networks = spec.networks.iter().map(|a| a.network.clone()).collect();
+            schedule.endpoint = self.endpoint(name, draft, &path, &schedule);
             self.files(name, draft, &path, &mut spec, &mut schedule);
             self.check_privileges(draft, &path, &spec);
             document.services.insert(name.clone(), (schedule, spec));

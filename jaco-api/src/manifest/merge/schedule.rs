@@ -11,8 +11,8 @@ use crate::{
         report::Mark,
     },
     model::{
-        FailureAction, Mode, Placement, Resources, RestartCondition, RestartPolicy, ServiceName,
-        ServiceSchedule, UpdateConfig, UpdateOrder,
+        EndpointMode, FailureAction, Mode, Placement, Resources, RestartCondition, RestartPolicy,
+        ServiceName, ServiceSchedule, UpdateConfig, UpdateOrder,
     },
 };
 
@@ -70,6 +70,8 @@ impl Merge<'_, '_, '_> {
             stateful: storage.stateful,
             files: BTreeSet::new(),
             networks: BTreeSet::new(),
+            networks_beside: BTreeSet::new(),
+            endpoint: deploy.endpoint.map(|(mode, _)| mode).unwrap_or_default(),
             ports: draft.ports.iter().map(|(p, _)| p.clone()).collect(),
             platform: draft.spec.platform.clone(),
             singleton,
@@ -84,6 +86,35 @@ impl Merge<'_, '_, '_> {
             cron,
             beside: None,
         }
+    }
+
+    /// What the name of a service leads to; one that ends by itself or has no network of its own has no
+    /// address that it could lead to.
+    pub(super) fn endpoint(
+        &mut self,
+        name: &ServiceName,
+        draft: &ServiceDraft,
+        path: &str,
+        schedule: &ServiceSchedule,
+    ) -> EndpointMode {
+        let why = if schedule.mode == Mode::Job {
+            "it runs to its end"
+        } else if schedule.networks.is_empty() {
+            "it has no network of its own"
+        } else {
+            return schedule.endpoint;
+        };
+        if let Some((EndpointMode::Vip, mark)) = draft.deploy.endpoint {
+            self.report.within(&format!("{path}.deploy.endpoint_mode"), |r| {
+                let message = format!("`{name}` has no virtual address: {why}");
+                r.warn(
+                    mark,
+                    message,
+                    Some("write `endpoint_mode: dnsrr`, or remove it".to_owned()),
+                );
+            });
+        }
+        EndpointMode::Dnsrr
     }
 
     /// How the way back is gone, if that is said apart. Its order is that of the way there: what

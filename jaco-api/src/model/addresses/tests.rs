@@ -13,9 +13,13 @@ fn net(text: &str) -> IpNet {
 #[test]
 fn the_defaults_are_what_their_texts_say() {
     assert_eq!(AddressPools::default().to_string(), "10.244.0.0/14:24");
-    assert_eq!(MeshPool::default().to_string(), "10.243.0.0/16");
+    assert_eq!(AddressRange::of_nodes().to_string(), "10.243.0.0/16");
+    assert_eq!(AddressRange::of_services().to_string(), "10.242.0.0/16");
     assert_eq!(AddressPools::default().iter().next().unwrap().blocks(), 1_024);
-    MeshPool::default().apart_from(&AddressPools::default()).unwrap();
+    for range in [AddressRange::of_nodes(), AddressRange::of_services()] {
+        range.apart_from(&AddressPools::default()).unwrap();
+    }
+    AddressRange::of_nodes().apart_from_range(&AddressRange::of_services()).unwrap();
 }
 
 #[test]
@@ -65,14 +69,19 @@ fn the_lowest_free_block_fills_gaps_of_any_length() {
 }
 
 #[test]
-fn addresses_of_nodes_are_the_lowest_free_ones() {
-    let pool: MeshPool = "10.9.0.0/29".parse().unwrap();
+fn single_addresses_are_the_lowest_free_ones() {
+    let pool: AddressRange = "10.9.0.0/29".parse().unwrap();
     let free = |used: &[&str]| pool.lowest_free(used.iter().map(|u| u.parse().unwrap()));
     assert_eq!(free(&[]).unwrap().to_string(), "10.9.0.1");
     assert_eq!(free(&["10.8.0.1", "10.9.0.1", "10.9.0.3"]).unwrap().to_string(), "10.9.0.2");
     let all = ["10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.4", "10.9.0.5", "10.9.0.6"];
     assert_eq!(free(&all), None, "the last one is the broadcast address");
-    assert!("10.9.0.0/30".parse::<MeshPool>().is_err());
+    assert_eq!(pool.capacity(), all.len() as u64);
+    assert_eq!("fd00:1::/64".parse::<AddressRange>().unwrap().capacity(), u64::MAX);
+    let other: AddressRange = "10.9.0.0/24".parse().unwrap();
+    let error = pool.apart_from_range(&other).unwrap_err();
+    assert_eq!(error, InvalidAddresses::Overlap(net("10.9.0.0/29"), net("10.9.0.0/24")));
+    assert!("10.9.0.0/30".parse::<AddressRange>().is_err());
     let error = pool.apart_from(&pools("10.8.0.0/15:24").unwrap()).unwrap_err();
     assert_eq!(error, InvalidAddresses::Overlap(net("10.9.0.0/29"), net("10.8.0.0/15")));
 }
