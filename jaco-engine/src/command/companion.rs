@@ -6,7 +6,7 @@ use jaco_api::model::{
 };
 
 use super::{
-    delete, generation,
+    address, delete, generation,
     placing::settle_volumes,
     reconcile::{deployment, planned},
     rejection::Rejection,
@@ -43,6 +43,7 @@ pub(super) fn accompany(
     }
     settle_volumes(tx, name, &plan, node)?;
     subnet::provide(tx, name, &plan.schedule, node)?;
+    address::provide_if_any(tx, name, service, &plan.schedule);
     let mut row = deployment(tx, name)?;
     if let Some(index) = id.slot.index() {
         let last = row.last_index.entry(service.clone()).or_insert(0);

@@ -5,7 +5,7 @@ use jaco_api::model::{
     ServiceName, Timestamp,
 };
 
-use super::{companion, rejection::Rejection, subnet};
+use super::{address, companion, rejection::Rejection, subnet};
 use crate::state::Transaction;
 
 /// The first generation of a replica.
@@ -51,6 +51,7 @@ pub(super) fn advance(tx: &mut Transaction<'_>, replica: &Replica) -> Result<(),
         )));
     };
     subnet::provide(tx, deployment, &plan.schedule, replica.node)?;
+    address::provide_if_any(tx, deployment, service, &plan.schedule);
     let generation = replica.generation + 1;
     let beside = companion::beside(tx.view(), &replica.id, &plan);
     tx.put_replica(Replica {

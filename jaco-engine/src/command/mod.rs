@@ -3,6 +3,7 @@
 //! [`Command`] is the closed set of changes, one file per entity with its pure `apply`. An
 //! [`Envelope`] adds who and when: `apply` reads no clock and rolls no dice.
 
+mod address;
 mod audit;
 mod cluster;
 mod codec;

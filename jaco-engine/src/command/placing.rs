@@ -8,7 +8,7 @@ use jaco_api::model::{
 };
 
 use super::{
-    companion, delete, generation,
+    address, companion, delete, generation,
     reconcile::{deployment, planned, wanted},
     rejection::Rejection,
     subnet,
@@ -53,6 +53,7 @@ pub(super) fn create(
     }
     settle_volumes(tx, name, &plan, node)?;
     subnet::provide(tx, name, &plan.schedule, node)?;
+    address::provide_first(tx, name, service, &plan.schedule)?;
     let first = generation::first(id.clone(), node, &plan, row.revision, tx.at());
     tx.put_deployment(row);
     tx.put_replica(Replica { replaces: replaces.cloned(), ..first });

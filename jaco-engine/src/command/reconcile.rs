@@ -8,7 +8,7 @@ use jaco_api::model::{
 };
 
 use super::{
-    Outcome, companion, content, cron, generation,
+    Outcome, address, companion, content, cron, generation,
     placing::{create, relocate, remove},
     rejection::Rejection,
     rollout, subnet,
@@ -37,6 +37,11 @@ pub enum Action {
         node: NodeId,
         /// Set for a `global` service: the slot is the node's name, not an index.
         slot: Option<NodeName>,
+    },
+    /// The virtual addresses that a service lacks, of which there are replicas already: all or none.
+    Address {
+        /// The service.
+        service: ServiceName,
     },
     /// The companion of a replica that is there, where that is.
     Accompany {
@@ -161,6 +166,10 @@ impl Action {
             Self::Create { service, node, slot } => {
                 create(tx, name, service, *node, slot.as_ref(), None)?;
                 rollout::note_step(tx, name, service);
+            }
+            Self::Address { service } => {
+                let plan = planned(tx, name, service)?;
+                address::provide(tx, name, service, &plan.schedule)?;
             }
             Self::Accompany { service, lead } => {
                 companion::accompany(tx, name, service, lead)?;

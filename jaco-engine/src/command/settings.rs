@@ -8,7 +8,10 @@ use jaco_api::{
 };
 
 use super::{Outcome, rejection::Rejection};
-use crate::state::{Transaction, payload};
+use crate::state::{State, Transaction, payload};
+
+/// What to do instead of moving a pool of which single addresses are in use.
+const AROUND: &str = "choose a pool around the present one";
 
 /// One cluster setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,34 +44,50 @@ impl SetSetting {
 
 /// What has an address keeps it: a pool that holds some is not taken away.
 fn refuse_stranded(tx: &Transaction<'_>, new: &Settings) -> Result<(), Rejection> {
-    let view = tx.view();
+    refuse_stranded_blocks(tx.view(), new)?;
+    refuse_stranded_services(tx.view(), new)?;
+    refuse_stranded_nodes(tx.view(), new)
+}
+
+fn refuse_stranded_blocks(view: &State, new: &Settings) -> Result<(), Rejection> {
     let outside = view.subnets().filter(|s| new.address_pools.position_of(s.prefix).is_none());
-    let (mut blocks, mut deployments) = (0_u32, BTreeSet::new());
-    for row in outside {
-        blocks += 1;
-        deployments.insert(row.key.deployment.as_str());
-    }
-    let listed = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
-    if blocks > 0 {
-        let deployments = listed(deployments);
-        let message = format!(
-            "{blocks} blocks of addresses that are in use or in quarantine would lie in no pool: of {deployments}"
-        );
-        return Err(Rejection::new(ErrorCode::ValidationFailed, message)
-            .with("deployments", deployments)
-            .hint("keep the pool; add another one beside it, or change the length of its blocks"));
-    }
-    let pool = new.mesh_pool;
-    let strays = |n: &&std::sync::Arc<jaco_api::model::Node>| {
-        n.mesh_address.is_some_and(|address| !pool.contains(address))
-    };
-    let nodes: BTreeSet<_> = view.nodes().filter(strays).map(|n| n.name.as_str()).collect();
-    if nodes.is_empty() {
+    let Some((blocks, deployments)) = counted(outside.map(|s| s.key.deployment.as_str())) else {
         return Ok(());
-    }
-    let nodes = listed(nodes);
-    let message = format!("addresses of nodes would lie outside of {pool}: those of {nodes}");
+    };
+    let message = format!(
+        "{blocks} blocks of addresses that are in use or in quarantine would lie in no pool: of {deployments}"
+    );
     Err(Rejection::new(ErrorCode::ValidationFailed, message)
-        .with("nodes", nodes)
-        .hint("choose a pool around the present one"))
+        .with("deployments", deployments)
+        .hint("keep the pool; add another one beside it, or change the length of its blocks"))
+}
+
+fn refuse_stranded_services(view: &State, new: &Settings) -> Result<(), Rejection> {
+    let pool = new.service_pool;
+    let outside = view.virtual_addresses().filter(|row| !pool.contains(row.address));
+    let Some((addresses, deployments)) = counted(outside.map(|row| row.key.deployment.as_str()))
+    else {
+        return Ok(());
+    };
+    let message =
+        format!("{addresses} addresses of services would lie outside of {pool}: of {deployments}");
+    Err(Rejection::new(ErrorCode::ValidationFailed, message)
+        .with("deployments", deployments)
+        .hint(AROUND))
+}
+
+fn refuse_stranded_nodes(view: &State, new: &Settings) -> Result<(), Rejection> {
+    let pool = new.mesh_pool;
+    let strays = view.nodes().filter(|n| n.mesh_address.is_some_and(|a| !pool.contains(a)));
+    let Some((_, nodes)) = counted(strays.map(|n| n.name.as_str())) else { return Ok(()) };
+    let message = format!("addresses of nodes would lie outside of {pool}: those of {nodes}");
+    Err(Rejection::new(ErrorCode::ValidationFailed, message).with("nodes", nodes).hint(AROUND))
+}
+
+/// How many there are, and the names of their owners; absent when there are none.
+fn counted<'a>(owners: impl Iterator<Item = &'a str>) -> Option<(usize, String)> {
+    let owners: Vec<_> = owners.collect();
+    let names: BTreeSet<_> = owners.iter().copied().collect();
+    let listed = names.into_iter().collect::<Vec<_>>().join(", ");
+    (!owners.is_empty()).then_some((owners.len(), listed))
 }

@@ -82,6 +82,7 @@ impl<'a> Batch<'a> {
                 Action::Create { service, node, slot } => {
                     self.check_create(service, *node, slot.as_ref());
                 }
+                Action::Address { service } => self.check_addresses(service),
                 Action::Accompany { service, lead } => self.check_companion(service, lead),
                 Action::Prepare { replica } | Action::Advance { replica } => {
                     self.check_replacement(replica, matches!(action, Action::Advance { .. }));
@@ -168,6 +169,20 @@ impl<'a> Batch<'a> {
             && let Some(other) = others.find(may_run)
         {
             self.report(format!("{service} is started beside {}", other.id));
+        }
+    }
+
+    /// What is given addresses is there, and lacks some.
+    fn check_addresses(&mut self, service: &ServiceName) {
+        let name = &self.deployment.name;
+        let Some(planned) = self.state.service(name, service) else {
+            return self.report(format!("{service} is no service of the revision in force"));
+        };
+        if self.state.lacking_addresses(name, service, &planned.schedule).next().is_none() {
+            self.report(format!("{service} has its addresses already"));
+        }
+        if self.state.replicas_of_service(name, service).next().is_none() {
+            self.report(format!("{service} is given addresses and is not there"));
         }
     }
 

@@ -16,6 +16,7 @@
 //! | [`lost`] | when a replica on a lost node is placed elsewhere, or why it waits |
 //! | [`drain`] | what is in the way of emptying a node, and what is left on it |
 //! | [`rebalance`] | which replica leaves a hot node for a cold one |
+//! | `addresses` | whether a service can have the virtual addresses that it asks for |
 //! | `blocks` | whether a node can have the addresses that a service needs there |
 //! | `companion` | what becomes of services that live beside others |
 //! | `crowd` | which of too many replicas go first |
@@ -26,6 +27,7 @@
 //! | `replace` | which replicas of one service are created, replaced and removed now |
 //! | [`plan()`] | the batches |
 
+mod addresses;
 mod blocks;
 pub mod check;
 mod companion;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jaco_api::model::{NodeId, PlannedService, Timestamp};
 
-use super::{Readings, blocks::Blocks, filter::Pin};
+use super::{Readings, addresses, blocks::Blocks, filter::Pin};
 use crate::state::State;
 
 /// One call of `plan`.
@@ -18,6 +18,8 @@ pub(super) struct Pass<'a> {
     pub(super) wake_at: Option<Timestamp>,
     /// Blocks of addresses that are left.
     pub(super) blocks: Blocks,
+    /// Virtual addresses that are left.
+    pub(super) addresses: addresses::Pool,
     /// Replicas this call placed, by node.
     placed: BTreeMap<NodeId, u32>,
     /// Resources this call has given away, by node.
@@ -57,6 +59,7 @@ impl<'a> Pass<'a> {
             left_out: None,
             wake_at: None,
             blocks: Blocks::new(state),
+            addresses: addresses::Pool::new(state),
             placed: BTreeMap::new(),
             given: BTreeMap::new(),
             reserved: BTreeMap::new(),

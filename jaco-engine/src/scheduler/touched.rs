@@ -25,6 +25,9 @@ pub fn touched(old: &State, new: &State) -> BTreeSet<DeploymentName> {
     for change in old.subnets.diff(&new.subnets) {
         room |= change.new.is_none();
     }
+    for change in old.virtual_addresses.diff(&new.virtual_addresses) {
+        room |= change.new.is_none();
+    }
     let settings = old.settings() != new.settings();
     let mut nodes = false;
     for change in old.nodes.diff(&new.nodes) {

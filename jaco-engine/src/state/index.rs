@@ -78,6 +78,7 @@ impl State {
         }
         self.recount_documents();
         self.rebuild_subnet_indexes();
+        self.rebuild_address_index();
     }
 
     fn recount_documents(&mut self) {

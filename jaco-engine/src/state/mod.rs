@@ -3,6 +3,7 @@
 //! Applying a command gives a new [`State`]; readers keep an `Arc<State>` as long as they like.
 //! Changed only by `command`, through a transaction.
 
+mod addresses;
 mod content;
 mod fence;
 mod index;
@@ -15,16 +16,18 @@ mod table;
 mod transaction;
 mod view;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
 use jaco_api::model::{
     AuditEvent, ClusterId, Deployment, DeploymentName, Digest, FileId, Identity, JoinToken,
     NamedFile, NetworkName, Node, NodeId, NodeName, OperatorToken, Protocol, Replica, ReplicaEvent,
-    ReplicaId, Revision, Sealed, Settings, Subnet, SubnetKey, Timestamp, Volume,
+    ReplicaId, Revision, Sealed, Settings, Subnet, SubnetKey, Timestamp, VirtualAddress,
+    VirtualAddressKey, Volume,
 };
 
+pub use addresses::AddressCount;
 pub(crate) use content::Content;
 pub use fence::is_cut_off;
 pub(crate) use rollout::needed_revisions;
@@ -100,6 +103,8 @@ pub struct State {
     pub(crate) volumes: Table<(String, NodeId), Volume>,
     /// Blocks of addresses in use and in quarantine.
     pub(crate) subnets: Table<SubnetKey, Subnet>,
+    /// Virtual addresses of services.
+    pub(crate) virtual_addresses: Table<VirtualAddressKey, VirtualAddress>,
     pub(crate) events: Table<u64, ReplicaEvent>,
     pub(crate) audit: Table<u64, AuditEvent>,
     /// Outcomes of the latest client requests, by request id.
@@ -122,6 +127,8 @@ pub struct State {
     pub(crate) subnets_by_address: OrdMap<IpNet, SubnetKey>,
     /// Blocks in quarantine, those that were released first before the others.
     pub(crate) quarantine: OrdSet<(u64, SubnetKey)>,
+    /// Whose each virtual address is: no two have the same.
+    pub(crate) services_by_address: OrdMap<IpAddr, VirtualAddressKey>,
     /// How much of each pool of the settings is taken.
     pub(crate) blocks: subnets::Blocks,
 }

@@ -9,7 +9,7 @@ use jaco_api::{
     convert::InvalidMessage,
     model::{
         AuditEvent, Deployment, JoinToken, NamedFile, Node, OperatorToken, Replica, ReplicaEvent,
-        Revision, Sealed, Settings, Subnet, Volume,
+        Revision, Sealed, Settings, Subnet, VirtualAddress, Volume,
     },
     pb,
 };
@@ -82,6 +82,7 @@ fn message(state: &State) -> pb::Snapshot {
         replicas,
         volumes,
         subnets,
+        virtual_addresses,
         events,
         audit,
         requests,
@@ -95,6 +96,7 @@ fn message(state: &State) -> pb::Snapshot {
         subnets_by_node: _,
         subnets_by_address: _,
         quarantine: _,
+        services_by_address: _,
         blocks: _,
     } = state;
     pb::Snapshot {
@@ -116,6 +118,7 @@ fn message(state: &State) -> pb::Snapshot {
         replicas: rows(replicas),
         volumes: rows(volumes),
         subnets: rows(subnets),
+        virtual_addresses: rows(virtual_addresses),
         events: events.iter().map(|(_, e)| (**e).clone().into()).collect(),
         audit: audit.iter().map(|(_, e)| (**e).clone().into()).collect(),
         requests: requests
@@ -169,6 +172,11 @@ pub fn read(bytes: &[u8]) -> Result<State, SnapshotError> {
         replicas: keyed("replica", m.replicas, |r: &Replica| r.id.clone())?,
         volumes: keyed("volume", m.volumes, |v: &Volume| (v.name.clone(), v.node))?,
         subnets: keyed("subnet", m.subnets, |s: &Subnet| s.key.clone())?,
+        virtual_addresses: keyed(
+            "virtual address",
+            m.virtual_addresses,
+            |row: &VirtualAddress| row.key.clone(),
+        )?,
         events: table("replica event", m.events, |e| {
             let event = ReplicaEvent::try_from(e)?;
             Ok((event.sequence, event))

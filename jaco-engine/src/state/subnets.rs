@@ -206,6 +206,6 @@ pub(super) fn by_node(key: &SubnetKey) -> (NodeId, DeploymentName, NetworkName) 
 }
 
 /// Not greater than any name of a network.
-fn least_network() -> NetworkName {
+pub(super) fn least_network() -> NetworkName {
     NetworkName::new("0").expect("`0` is a network name")
 }

@@ -271,6 +271,7 @@ impl World {
             Action::Create { service, slot: Some(slot), .. } => {
                 format!("create {deployment}.{service}.{slot}")
             }
+            Action::Address { service } => format!("address {deployment}.{service}"),
             Action::Accompany { service, lead } => format!("accompany {lead} by {service}"),
             Action::Prepare { replica } => format!("prepare {replica}"),
             Action::Advance { replica } => format!("advance {replica}"),

@@ -24,6 +24,7 @@ impl Row for Action {
                 node: node.0,
                 slot: slot.as_ref().map(ToString::to_string),
             }),
+            Self::Address { service } => Wire::Address(service.to_string()),
             Self::Accompany { service, lead } => {
                 Wire::Accompany(Accompany { service: service.to_string(), lead: lead.to_string() })
             }
@@ -65,6 +66,7 @@ impl Row for Action {
                 node: NodeId(m.node),
                 slot: m.slot.map(|n| parse("slot", &n)).transpose()?,
             },
+            Wire::Address(service) => Self::Address { service: parse("address", &service)? },
             Wire::Accompany(m) => Self::Accompany {
                 service: parse("service", &m.service)?,
                 lead: parse("lead", &m.lead)?,

@@ -32,6 +32,7 @@ fn actions() -> Vec<Action> {
     vec![
         Action::Create { service: service(), node: NodeId(2), slot: None },
         Action::Create { service: service(), node: NodeId(2), slot: Some(name("node-2")) },
+        Action::Address { service: service() },
         Action::Accompany { service: name("vpn"), lead: replica() },
         Action::Prepare { replica: replica() },
         Action::Advance { replica: replica() },

@@ -1,3 +1,4 @@
+mod address;
 mod codec;
 mod cron;
 mod deployment;

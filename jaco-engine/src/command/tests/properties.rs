@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jaco_api::model::{
-    Concurrency, CronSchedule, DeploymentName, Mode, NodeId, Observation, ReplicaId, ReplicaReport,
-    ReplicaState, Report, ServiceSchedule, Slot, Span, SubnetKey, Timestamp, overlap,
+    Concurrency, CronSchedule, DeploymentName, EndpointMode, Mode, NodeId, Observation, ReplicaId,
+    ReplicaReport, ReplicaState, Report, ServiceSchedule, Slot, Span, SubnetKey, Timestamp,
+    VirtualAddressKey, overlap,
 };
 use proptest::prelude::*;
 
@@ -28,7 +29,7 @@ struct Step {
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..28u8, 0..2u8, any::<u8>(), any::<u8>());
+    let step = (0..30u8, 0..2u8, any::<u8>(), any::<u8>());
     let step = step.prop_map(|(kind, deployment, a, b)| Step { kind, deployment, a, b });
     proptest::collection::vec(step, 1..most)
 }
@@ -47,6 +48,9 @@ const STATES: &[ReplicaState] = &[
 const POOLS: &[&str] =
     &["10.8.0.0/24:25", "10.8.0.0/24:26", "10.8.0.0/24:27", "10.8.0.0/24:26, 10.9.0.0/28:29"];
 
+/// Few addresses of services: some requests find none, and some pools are too small for what is in use.
+const RANGES: &[&str] = &["10.7.0.0/29", "10.7.0.0/29", "10.7.0.0/28", "10.7.0.8/29"];
+
 impl Step {
     fn stack(&self) -> Stack {
         let deployment = self.deployment();
@@ -54,7 +58,13 @@ impl Step {
         // As in real documents, which networks a container is on follows from what it is.
         let names = ["default", "back", "front"].into_iter().take(1 + usize::from(self.a % 4) / 2);
         let networks = names.map(name).collect();
-        let web = ServiceSchedule { networks, ..schedule(&image, u32::from(self.b % 3)) };
+        // What a name leads to does not.
+        let endpoint = match self.b % 7 {
+            0 | 1 => EndpointMode::Dnsrr,
+            _ => EndpointMode::Vip,
+        };
+        let replicas = u32::from(self.b % 3);
+        let web = ServiceSchedule { networks, endpoint, ..schedule(&image, replicas) };
         let stack = Stack::new(deployment.as_ref()).scheduled("web", web);
         let stack = if self.a.is_multiple_of(3) { stack.stateful("db", "db:1") } else { stack };
         let stack = if self.a % 3 == 1 { stack.scheduled("backup", self.backup()) } else { stack };
@@ -115,6 +125,7 @@ impl Step {
             (12, _) | (_, None) => {
                 Action::Create { service, node: NodeId(1 + u64::from(self.a % 2)), slot: None }
             }
+            (29, _) => Action::Address { service },
             (13, Some(replica)) => Action::Prepare { replica },
             (14, Some(replica)) => Action::Advance { replica },
             (15 | 16, Some(replica)) => Action::Remove { replica },
@@ -198,8 +209,12 @@ impl Step {
                 key: "revision_retention".into(),
                 value: (2 + self.a % 4).to_string(),
             }),
+            28 => Command::SetSetting(SetSetting {
+                key: "service_pool".into(),
+                value: RANGES[usize::from(self.b) % RANGES.len()].into(),
+            }),
             24 | 25 => Command::Tick(self.tick(state)),
-            12..=18 | 26 => Command::Reconcile(Reconcile {
+            12..=18 | 26 | 29 => Command::Reconcile(Reconcile {
                 version: state.deployment(&deployment).map_or(0, |d| d.version)
                     + u64::from(self.b % 16 == 15),
                 actions: if self.kind == 26 { self.of_run(state) } else { self.actions(state) },
@@ -224,6 +239,7 @@ fn check_indexes(state: &State) {
     assert_eq!(state.subnets_by_node, rebuilt.subnets_by_node);
     assert_eq!(state.subnets_by_address, rebuilt.subnets_by_address);
     assert_eq!(state.quarantine, rebuilt.quarantine);
+    assert_eq!(state.services_by_address, rebuilt.services_by_address);
     assert_eq!(state.blocks, rebuilt.blocks);
     let documents = |s: &State| -> Vec<_> {
         s.documents.iter().map(|(digest, row)| (*digest, row.references)).collect()
@@ -331,6 +347,44 @@ fn check_subnets(old: &State, new: &State, command: &Command) {
     assert_eq!(new.next_block().is_some(), counted.free() > 0);
 }
 
+/// Virtual addresses are single ones of the pool; each is there while its service asks for it, the same
+/// all the time, and no longer than something of the service is there.
+fn check_addresses(old: &State, new: &State) {
+    let asks = |state: &State, key: &VirtualAddressKey| {
+        let planned = state.service(&key.deployment, &key.service);
+        planned.is_some_and(|p| p.schedule.virtual_networks().any(|n| *n == key.network))
+    };
+    let mut taken = BTreeSet::new();
+    for row in new.virtual_addresses() {
+        let VirtualAddressKey { deployment, network, service } = &row.key;
+        assert!(new.settings().service_pool.contains(row.address), "{row:?}");
+        assert!(taken.insert(row.address), "{row:?} is somebody else's");
+        assert_eq!(new.virtual_address(deployment, network, service), Some(row.address));
+        let there = new.replicas_of_service(deployment, service).count();
+        assert!(asks(new, &row.key) || there > 0, "{row:?} is nobody's");
+        assert!(new.needs_address(&row.key), "{row:?} is kept for nothing");
+        let known = old.virtual_addresses.contains(&row.key);
+        assert!(known || asks(new, &row.key), "{row:?} is given to nobody");
+    }
+    for row in old.virtual_addresses() {
+        let now = new.virtual_addresses.find(&row.key);
+        assert!(now.is_none_or(|now| now == row), "{row:?} has become {now:?}");
+        let asked = asks(old, &row.key) && asks(new, &row.key);
+        assert!(now.is_some() || !asked, "{row:?} is lost");
+    }
+    for replica in new.replicas().filter(|r| r.tick.is_none() && new.is_current(r)) {
+        let ReplicaId { deployment, service, .. } = &replica.id;
+        if old.replicas_of_service(deployment, service).next().is_none() {
+            let planned = new.service(deployment, service).unwrap();
+            let lacks = new.lacking_addresses(deployment, service, &planned.schedule).next();
+            assert_eq!(lacks, None, "{} is there before its address", replica.id);
+        }
+    }
+    let count = new.virtual_address_count();
+    assert_eq!(count.used, taken.len() as u64);
+    assert_eq!(new.next_virtual_address().is_some(), count.free() > 0);
+}
+
 fn check_bounds(state: &State) {
     for replica in state.replicas() {
         assert!(state.events_of(&replica.id).count() <= 20);
@@ -344,11 +398,13 @@ fn check_bounds(state: &State) {
     }
 }
 
-/// Two nodes and few blocks.
+/// Two nodes, few blocks and few addresses of services.
 fn scenario() -> Scenario {
     let mut s = Scenario::new();
-    let (key, value) = ("address_pools".to_owned(), POOLS[1].to_owned());
-    assert_eq!(s.run(Command::SetSetting(SetSetting { key, value })), Outcome::Done);
+    for (key, value) in [("address_pools", POOLS[1]), ("service_pool", RANGES[0])] {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        assert_eq!(s.run(Command::SetSetting(SetSetting { key, value })), Outcome::Done);
+    }
     s.with_nodes(2)
 }
 
@@ -369,6 +425,7 @@ proptest! {
             let command = step.command(&old);
             let outcome = s.run(command.clone());
             check_subnets(&old, &s.state, &command);
+            check_addresses(&old, &s.state);
             check_runs(&old, &s.state);
             lives.check(&old, &s.state);
             check_indexes(&s.state);
@@ -377,6 +434,7 @@ proptest! {
                 prop_assert!(old.replicas.same_as(&s.state.replicas));
                 prop_assert!(old.deployments.same_as(&s.state.deployments));
                 prop_assert!(old.subnets.same_as(&s.state.subnets));
+                prop_assert!(old.virtual_addresses.same_as(&s.state.virtual_addresses));
                 prop_assert!(old.documents.same_as(&s.state.documents));
             }
         }

@@ -16,6 +16,7 @@ use jaco_api::model::{DeploymentPhase, Intent, NodeId, Replica, ReplicaId, Slot,
 
 use self::companion::Followed;
 use super::{
+    addresses::Addresses,
     input::{Outgoing, Service, active_rollout},
     pass::Pass,
     place::Board,
@@ -31,6 +32,8 @@ struct Steps<'s, 'a> {
     desired: u32,
     /// Why a replica could not be placed.
     unplaced: Option<String>,
+    /// Why the service cannot have its virtual addresses.
+    unaddressed: Option<String>,
     /// The nodes, once a place was looked for.
     board: Option<Board<'a>>,
     /// A place was looked for.
@@ -58,6 +61,7 @@ pub(super) fn steps<'a>(
         actions: Vec::new(),
         desired: service.desired(pass.state),
         unplaced: None,
+        unaddressed: None,
         board: None,
         looked: false,
         waiting: false,
@@ -67,7 +71,10 @@ pub(super) fn steps<'a>(
     for replica in &service.given_up {
         steps.remove(&replica.id);
     }
-    if let Some(lead) = &service.planned.schedule.beside {
+    if !steps.has_addresses(pass) {
+        // Nothing of it is there: it waits.
+        steps.looked = true;
+    } else if let Some(lead) = &service.planned.schedule.beside {
         steps.followed = Followed::of(former);
         steps.follow(pass, lead);
     } else if service.planned.schedule.is_global() {
@@ -124,6 +131,31 @@ impl<'a> Steps<'_, 'a> {
             _ if self.unplaced.is_some() => Stand::Working,
             _ => Stand::Stuck,
         }
+    }
+
+    /// Has a service that lacks virtual addresses given them, and says whether it may have replicas: the
+    /// first one waits for the addresses, those that are there go on without them.
+    fn has_addresses(&mut self, pass: &mut Pass<'a>) -> bool {
+        let (state, service) = (pass.state, self.service);
+        let mut there = state.replicas_of_service(&service.deployment.name, service.name);
+        let is_first = there.next().is_none();
+        let follows = service.planned.schedule.beside.is_some();
+        if self.desired == 0 {
+            return true;
+        }
+        match pass.addresses.promise(state, service, is_first && !follows) {
+            Addresses::Complete => {}
+            Addresses::Free if is_first => {}
+            Addresses::Free => {
+                self.actions.push(Action::Address { service: service.name.clone() });
+            }
+            Addresses::Exhausted(why) => {
+                self.unaddressed = Some(why);
+                // What is beside others comes with them, also where they are there already.
+                return follows || !is_first;
+            }
+        }
+        true
     }
 
     fn remove(&mut self, replica: &ReplicaId) {
@@ -231,15 +263,13 @@ impl<'a> Steps<'_, 'a> {
     /// Why replicas cannot be placed is written when it changes.
     fn note_unplaced(&mut self) {
         let service = self.service;
+        let reason = self.unplaced.clone().or_else(|| self.unaddressed.clone());
         if service.planned.schedule.beside.is_none() && !self.looked && self.needs_places() {
             // No place was looked for: what was found last time stands.
             return;
         }
-        if service.deployment.unplaced.get(service.name) != self.unplaced.as_ref() {
-            self.actions.push(Action::Unplaced {
-                service: service.name.clone(),
-                reason: self.unplaced.clone(),
-            });
+        if service.deployment.unplaced.get(service.name) != reason.as_ref() {
+            self.actions.push(Action::Unplaced { service: service.name.clone(), reason });
         }
     }
 }

@@ -5,7 +5,7 @@ use jaco_api::model::{
 };
 use proptest::prelude::*;
 
-use super::properties::{Event, NODES, as_service, event, happen, unplaced};
+use super::properties::{Event, NODES, all_are_addressed, as_service, event, happen, unplaced};
 use crate::{
     command::{Action, RolloutEnd},
     scheduler::check,
@@ -17,14 +17,19 @@ use crate::{
 /// alone.
 fn deploy(world: &mut World, services: &[(u8, ServiceSchedule)]) {
     let Some((content, schedule)) = services.first() else { return };
-    let lead = ServiceSchedule { mode: Mode::Service, ..as_service("web", schedule) };
+    let mut lead = ServiceSchedule { mode: Mode::Service, ..as_service("web", schedule) };
     let of_lead = format!("web:{content}");
     let side = services.get(1).map(|(c, s)| {
         let alone = c % 2 == 1 && s.replicas % 3 == 0;
         let schedule = ServiceSchedule { replicas: lead.replicas, ..companion("web") };
-        let schedule = if alone { service(s.replicas % 3) } else { schedule };
+        let mut schedule = if alone { service(s.replicas % 3) } else { schedule };
+        schedule.networks = [name("side")].into();
         (schedule, format!("side:{c}:{alone}"))
     });
+    if side.as_ref().is_some_and(|(s, _)| s.beside.is_some()) {
+        lead.networks.insert(name("side"));
+        lead.networks_beside.insert(name("side"));
+    }
     let mut all = vec![("web", lead, of_lead.as_str())];
     all.extend(side.iter().map(|(s, c)| ("side", s.clone(), c.as_str())));
     world.say(&format!("# {} {:?}", all[0].2, side.as_ref().map(|(_, c)| c)));
@@ -65,6 +70,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..40),
     ) {
         let mut world = World::new(&NODES);
+        happen(&mut world, &Event::Room(false));
         world.deploy("shop", &[("web", service(2), "web:0"), ("side", companion("web"), "side:0")]);
         for event in &events {
             happens(&mut world, event);
@@ -92,6 +98,7 @@ proptest! {
             world.node_condition(node, NodeCondition::Ready);
             world.node_availability(node, Availability::Active, false);
         }
+        happen(&mut world, &Event::Room(true));
         happen(&mut world, &Event::Hold(false));
         let again = world.planned("shop", "web").map(|p| p.schedule.clone()).unwrap_or(service(1));
         let side = ServiceSchedule { replicas: again.replicas, ..companion("web") };
@@ -101,6 +108,7 @@ proptest! {
             world.agents(&[]);
             world.pass_time(Span::secs(1));
         }
+        prop_assert!(all_are_addressed(&world), "{}", world.transcript());
         if unplaced(&world) {
             return Ok(());
         }

@@ -1,11 +1,12 @@
 use jaco_api::model::{
-    Availability, FailureAction, Health, Intent, Mode, NodeCondition, NodeStatus, Observation,
-    Placement, ReplicaState, RolloutPhase, ServiceSchedule, Span, UpdateConfig, UpdateOrder,
+    Availability, DeploymentName, EndpointMode, FailureAction, Health, Intent, Mode, NodeCondition,
+    NodeStatus, Observation, Placement, ReplicaState, RolloutPhase, ServiceSchedule, Span,
+    UpdateConfig, UpdateOrder,
 };
 use proptest::prelude::*;
 
 use crate::{
-    command::{Action, Command, HoldDeployment, RestartDeployment, RolloutEnd},
+    command::{Action, Command, HoldDeployment, RestartDeployment, RolloutEnd, SetSetting},
     scheduler::check,
     testing::world::{World, name, seen, service},
 };
@@ -25,6 +26,8 @@ pub(super) enum Event {
     Restart,
     Hold(bool),
     Wait(u64),
+    /// There are many addresses for services, or few.
+    Room(bool),
 }
 
 fn schedule() -> impl Strategy<Value = ServiceSchedule> {
@@ -36,31 +39,41 @@ fn schedule() -> impl Strategy<Value = ServiceSchedule> {
     ];
     let update = (0u32..3, any::<bool>(), 0u64..3, 0u32..3, 0u32..2);
     let more = (0u32..3, any::<bool>(), prop::bool::weighted(0.15), prop::bool::weighted(0.2));
-    (0u32..5, placement, update, more).prop_map(|(replicas, placement, update, more)| {
-        let (parallelism, stop_first, monitor, action, tolerated) = update;
-        let (most, reserves, job, volume) = more;
-        ServiceSchedule {
-            placement,
-            mode: if job { Mode::Job } else { Mode::Service },
-            max_replicas_per_node: most,
-            reserved_memory_bytes: if reserves { 3 << 30 } else { 0 },
-            volumes: if volume { vec!["data".to_owned()] } else { Vec::new() },
-            stateful: volume,
-            update: UpdateConfig {
-                parallelism,
-                delay: Span::secs(monitor),
-                order: if stop_first { UpdateOrder::StopFirst } else { UpdateOrder::StartFirst },
-                monitor: Span::secs(monitor),
-                max_failure_permille: tolerated * 400,
-                failure_action: [
-                    FailureAction::Rollback,
-                    FailureAction::Pause,
-                    FailureAction::Continue,
-                ][action as usize],
-            },
-            ..service(replicas)
-        }
-    })
+    let endpoint = (0usize..6, prop::bool::weighted(0.2));
+    (0u32..5, placement, update, more, endpoint).prop_map(
+        |(replicas, placement, update, more, endpoint)| {
+            let (parallelism, stop_first, monitor, action, tolerated) = update;
+            let (most, reserves, job, volume) = more;
+            let (networks, dnsrr) = endpoint;
+            ServiceSchedule {
+                placement,
+                mode: if job { Mode::Job } else { Mode::Service },
+                max_replicas_per_node: most,
+                reserved_memory_bytes: if reserves { 3 << 30 } else { 0 },
+                volumes: if volume { vec!["data".to_owned()] } else { Vec::new() },
+                stateful: volume,
+                update: UpdateConfig {
+                    parallelism,
+                    delay: Span::secs(monitor),
+                    order: if stop_first {
+                        UpdateOrder::StopFirst
+                    } else {
+                        UpdateOrder::StartFirst
+                    },
+                    monitor: Span::secs(monitor),
+                    max_failure_permille: tolerated * 400,
+                    failure_action: [
+                        FailureAction::Rollback,
+                        FailureAction::Pause,
+                        FailureAction::Continue,
+                    ][action as usize],
+                },
+                networks: ["a", "b", "c", "d", "e"].into_iter().take(networks).map(name).collect(),
+                endpoint: if dnsrr { EndpointMode::Dnsrr } else { EndpointMode::Vip },
+                ..service(replicas)
+            }
+        },
+    )
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
@@ -89,6 +102,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Restart),
         1 => any::<bool>().prop_map(Event::Hold),
         3 => (1u64..70).prop_map(Event::Wait),
+        1 => any::<bool>().prop_map(Event::Room),
     ]
 }
 
@@ -164,8 +178,25 @@ pub(super) fn happen(world: &mut World, event: &Event) {
             let (deployment, stopped) = (name("shop"), *stopped);
             world.command(Command::HoldDeployment(HoldDeployment { deployment, stopped }));
         }
+        Event::Room(large) => {
+            // Refused while more are in use.
+            let (key, value) = ("service_pool".to_owned(), ["10.7.0.0/29", "10.7.0.0/24"]);
+            let value = value[usize::from(*large)].to_owned();
+            world.command(Command::SetSetting(SetSetting { key, value }));
+        }
         Event::Wait(seconds) => world.pass_time(Span::secs(*seconds)),
     }
+}
+
+/// Every service of which there is something has its addresses.
+pub(super) fn all_are_addressed(world: &World) -> bool {
+    let (state, shop) = (world.state(), name::<DeploymentName>("shop"));
+    let services = state.revision_in_force(&shop).into_iter().flat_map(|r| &r.services);
+    services.filter(|(service, _)| state.replicas_of_service(&shop, service).next().is_some()).all(
+        |(service, planned)| {
+            state.lacking_addresses(&shop, service, &planned.schedule).next().is_none()
+        },
+    )
 }
 
 pub(super) fn unplaced(world: &World) -> bool {
@@ -183,6 +214,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..40),
     ) {
         let mut world = World::new(&NODES);
+        happen(&mut world, &Event::Room(false));
         world.deploy("shop", &[("web", service(3), "image:0")]);
         for event in &events {
             happen(&mut world, event);
@@ -213,6 +245,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..25),
     ) {
         let mut world = World::new(&NODES);
+        happen(&mut world, &Event::Room(false));
         world.deploy("shop", &[("web", service(3), "image:0")]);
         for event in &events {
             happen(&mut world, event);
@@ -222,6 +255,7 @@ proptest! {
             world.node_condition(node, NodeCondition::Ready);
             world.node_availability(node, Availability::Active, false);
         }
+        happen(&mut world, &Event::Room(true));
         happen(&mut world, &Event::Hold(false));
         // The operator tries again: what was given up gets another chance.
         let again = world.planned("shop", "web").map(|p| p.schedule.clone()).unwrap_or(service(1));
@@ -231,6 +265,7 @@ proptest! {
             world.agents(&[]);
             world.pass_time(Span::secs(1));
         }
+        prop_assert!(all_are_addressed(&world), "{}", world.transcript());
         let state = world.state();
         let deployment = state.deployment(&name("shop")).unwrap();
         if let Some(rollout) = &deployment.rollout

@@ -2,6 +2,7 @@
 //!
 //! Values of the manifest language travel as JSON: their serde form is their versioned document form.
 
+mod address;
 mod cluster;
 mod cron;
 mod deployment;

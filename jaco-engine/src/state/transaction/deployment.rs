@@ -15,6 +15,9 @@ impl Transaction<'_> {
             return;
         }
         let before = self.state.claims(&name);
+        if self.state.deployments.find(&name).is_none_or(|old| old.revision != row.revision) {
+            self.unsettle_addresses(&name);
+        }
         self.state.deployments.put(name.clone(), Arc::new(row));
         self.settle_claims(&name, &before);
         self.trim_revisions(&name);
@@ -25,6 +28,7 @@ impl Transaction<'_> {
     /// rows stay, because the data does.
     pub(crate) fn remove_deployment(&mut self, name: &DeploymentName) {
         let before = self.state.claims(name);
+        self.unsettle_addresses(name);
         self.state.deployments.remove(name);
         self.settle_claims(name, &before);
         let numbers: Vec<_> = self.state.revisions(name).map(|r| r.number).collect();
@@ -49,6 +53,7 @@ impl Transaction<'_> {
         for service in old.iter().flat_map(|r| r.services.values()) {
             self.release(&service.container);
         }
+        self.unsettle_addresses(name);
         self.touched.insert(name.clone());
     }
 

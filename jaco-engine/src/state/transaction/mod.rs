@@ -5,6 +5,7 @@
 //! tables, so that no command can forget them. Dropped without [`Transaction::commit`], it has
 //! changed nothing. It decides nothing: that is the commands' part.
 
+mod address;
 mod deployment;
 mod document;
 mod journal;
@@ -44,6 +45,8 @@ pub(crate) struct Transaction<'a> {
     departed: BTreeSet<DeploymentName>,
     /// Deployments that may need fewer blocks of addresses on a node.
     unsettled: BTreeSet<(DeploymentName, NodeId)>,
+    /// Deployments that may need fewer virtual addresses.
+    unsettled_services: BTreeSet<DeploymentName>,
     /// How many blocks were taken when this began.
     blocks_before: BlockCount,
 }
@@ -59,6 +62,7 @@ impl<'a> Transaction<'a> {
             touched: BTreeSet::new(),
             departed: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            unsettled_services: BTreeSet::new(),
             blocks_before: state.blocks(),
         }
     }
@@ -79,6 +83,7 @@ impl<'a> Transaction<'a> {
     /// The changed state.
     pub(crate) fn commit(mut self) -> State {
         self.settle_subnets();
+        self.settle_addresses();
         self.warn_of_few_blocks();
         for name in std::mem::take(&mut self.departed) {
             self.prune_events(&name);

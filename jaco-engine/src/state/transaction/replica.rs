@@ -19,6 +19,7 @@ impl Transaction<'_> {
         self.state.replicas.put(id.clone(), Arc::clone(&row));
         if let Some(old) = old {
             self.unsettle_subnets(&old, Some(&row));
+            self.unsettle_addresses_of(&old, Some(&row));
             self.discount_replica(&old);
         }
         self.state.replicas_by_node.insert((row.node, id.clone()));
@@ -30,6 +31,7 @@ impl Transaction<'_> {
         if let Some(old) = self.state.replicas.remove(id) {
             self.discount_replica(&old);
             self.unsettle_subnets(&old, None);
+            self.unsettle_addresses_of(&old, None);
             self.touched.insert(id.deployment.clone());
             self.departed.insert(id.deployment.clone());
         }

@@ -1,12 +1,17 @@
-//! No address is given to two: blocks of networks and addresses of nodes are disjoint by the log, and no
-//! host has a bridge in a block that is another's by now.
+//! No address is given to two: blocks of networks, addresses of nodes and those of services are disjoint by
+//! the log, and no host has a bridge in a block that is another's by now. A service that is asked to have
+//! an address keeps the one that it has.
 //!
 //! What a member had that was removed does not count, also not when its host has joined again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use jaco_api::model::{NodeId, NodeName, SubnetKey};
-use jaco_engine::testing::replay::Step;
+use ipnet::IpNet;
+use jaco_api::model::{NodeId, NodeName, SubnetKey, VirtualAddressKey};
+use jaco_engine::{state::State, testing::replay::Step};
 
 use super::{Broken, Invariant};
 use crate::world::World;
@@ -15,6 +20,39 @@ use crate::world::World;
 pub(super) struct Addresses {
     /// Numbers that each name ever had.
     members: BTreeMap<NodeName, BTreeSet<NodeId>>,
+    /// Addresses of services after the entry before that the revisions in force asked for.
+    services: BTreeMap<VirtualAddressKey, IpAddr>,
+}
+
+/// Whether the revision in force has a service have an address of its own.
+fn asks(state: &State, key: &VirtualAddressKey) -> bool {
+    let planned = state.service(&key.deployment, &key.service);
+    planned.is_some_and(|p| p.schedule.virtual_networks().any(|n| *n == key.network))
+}
+
+/// The addresses of services: nobody else's, of the pool, and each of a service that is there.
+fn services(
+    state: &State,
+    blocks: &[(IpNet, &SubnetKey)],
+    nodes: &BTreeMap<IpAddr, &NodeName>,
+) -> Result<BTreeMap<VirtualAddressKey, IpAddr>, Broken> {
+    let pool = state.settings().service_pool;
+    let mut owners = BTreeMap::new();
+    for row in state.virtual_addresses() {
+        let (key, address) = (&row.key, row.address);
+        if let Some(other) = owners.insert(address, key) {
+            return Err(format!("{other:?} and {key:?} both have {address}"));
+        }
+        let of_block = blocks.iter().any(|(prefix, _)| prefix.contains(&address));
+        if !pool.contains(address) || of_block || nodes.contains_key(&address) {
+            return Err(format!("{key:?} has {address}, which is not a service's"));
+        }
+        let replicas = state.replicas_of_service(&key.deployment, &key.service).count();
+        if !asks(state, key) && replicas == 0 {
+            return Err(format!("{key:?} has {address} and is not there"));
+        }
+    }
+    Ok(owners.into_iter().map(|(address, key)| (key.clone(), address)).collect())
 }
 
 impl Invariant for Addresses {
@@ -48,6 +86,15 @@ impl Invariant for Addresses {
                 ));
             }
         }
+        let services = services(state, &blocks, &nodes)?;
+        for (key, address) in &self.services {
+            let now = services.get(key);
+            if now.is_some_and(|now| now != address) || (now.is_none() && asks(state, key)) {
+                return Err(format!("{key:?} had {address} and has {now:?}"));
+            }
+        }
+        // One that nothing asked for may go; one that comes again may have another address.
+        self.services = services.into_iter().filter(|(key, _)| asks(state, key)).collect();
         Ok(())
     }
 
