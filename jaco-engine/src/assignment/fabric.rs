@@ -92,7 +92,7 @@ fn planned<'s>(
 ) -> impl Iterator<Item = (&'s ServiceName, &'s PlannedService)> {
     let in_force = state.revision_in_force(&id.deployment).into_iter();
     let services = in_force.flat_map(|revision| &revision.services);
-    services.filter(|(_, planned)| planned.schedule.networks.contains(&id.network))
+    services.filter(|(_, planned)| planned.schedule.own_networks().any(|own| *own == id.network))
 }
 
 fn names_only(state: &State, id: &NetworkId) -> BTreeMap<ServiceName, FabricService> {

@@ -31,7 +31,7 @@ impl Place {
     /// What is served at an address or name, on the port of the pages.
     pub(super) fn page(&self, host: &str) -> Result<String, String> {
         let url = format!("http://{host}:8080/index.html");
-        self.run(&["wget", "-q", "-T", "2", "-O", "-", &url])
+        self.run(&["timeout", "2", "wget", "-q", "-O", "-", &url])
     }
 }
 
