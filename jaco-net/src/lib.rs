@@ -12,7 +12,7 @@ pub mod testing;
 pub use error::NetError;
 pub use firewall::{
     Bridge, Contradiction, Firewall, IngressPort, InterfaceName, InvalidInterfaceName, Loaded,
-    MeshLink, NoFirewall, Packet, Path, Payload, Ruleset, Scope, Verdict,
+    MeshLink, NoFirewall, Packet, Path, Payload, Ruleset, Scope, Seen, Verdict,
 };
 #[cfg(feature = "kernel")]
 pub use firewall::{EngineChains, NftFirewall};

@@ -1,6 +1,6 @@
 //! Whether a ruleset contradicts itself. Pure.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -81,6 +81,55 @@ pub enum Contradiction {
         /// The mesh address.
         address: IpAddr,
     },
+    /// The pools of containers and of services overlap: an address could be either.
+    #[error("the pool {pool} of containers overlaps the pool {virtual_pool} of services")]
+    VirtualInPool {
+        /// The pool of services.
+        virtual_pool: IpNet,
+        /// The pool of containers.
+        pool: IpNet,
+    },
+    /// A mesh address stands for a service: the host could not be reached.
+    #[error("the mesh address {address} is in the pool {pool} of services")]
+    MeshIsVirtual {
+        /// The mesh address.
+        address: IpAddr,
+        /// The pool.
+        pool: IpNet,
+    },
+    /// An address that stands for a service is in no pool of such addresses.
+    #[error("the virtual address {address} is outside every pool of services")]
+    OutsideVirtualPools {
+        /// The address.
+        address: IpAddr,
+    },
+    /// What a virtual address stands for cannot be a replica that it could be translated to.
+    #[error("{replica} cannot be a replica of the virtual address {address}")]
+    NoReplica {
+        /// The virtual address.
+        address: IpAddr,
+        /// What is outside the pools, or of the other family.
+        replica: IpAddr,
+    },
+    /// A virtual address stands for more replicas than one can.
+    #[error("the virtual address {address} stands for {count} replicas")]
+    TooManyReplicas {
+        /// The virtual address.
+        address: IpAddr,
+        /// How many.
+        count: usize,
+    },
+    /// A container that is in several networks has this address, which is behind no bridge of this
+    /// node, its gateway's, of the other family, in the network of another of its addresses, or
+    /// another container's too.
+    #[error("{address} cannot be one of the addresses of a container in several networks")]
+    NoHome {
+        /// The address.
+        address: IpAddr,
+    },
+    /// A container that is in several networks has a single address.
+    #[error("a container in several networks has fewer than two addresses")]
+    SingleHome,
     /// The mesh interface is also a bridge.
     #[error("{interface} is the mesh interface and a bridge")]
     MeshIsBridge {
@@ -102,7 +151,10 @@ impl Ruleset {
         self.check_scopes()?;
         self.check_bridges()?;
         self.check_mesh().map_err(NetError::Contradictory)?;
-        let prefixes = self.pools.iter().chain(self.scopes.values().flatten());
+        self.check_virtuals().map_err(NetError::Contradictory)?;
+        self.check_homes().map_err(NetError::Contradictory)?;
+        let pools = self.pools.iter().chain(&self.virtual_pools);
+        let prefixes = pools.chain(self.scopes.values().flatten());
         let blocks = self.bridges.values().flat_map(|bridge| bridge.blocks.keys());
         match prefixes.chain(blocks).find(|prefix| prefix.trunc() != **prefix) {
             Some(prefix) => Err(Contradiction::HostBits { prefix: *prefix }.into()),
@@ -170,6 +222,55 @@ impl Ruleset {
         for address in mesh.own.iter().chain(&mesh.members) {
             if let Some(pool) = self.pools.iter().find(|pool| pool.contains(address)) {
                 return Err(Contradiction::MeshInPool { address: *address, pool: *pool });
+            }
+            if let Some(pool) = self.virtual_pools.iter().find(|pool| pool.contains(address)) {
+                return Err(Contradiction::MeshIsVirtual { address: *address, pool: *pool });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_virtuals(&self) -> Result<(), Contradiction> {
+        apart(self.virtual_pools.iter().map(|pool| (*pool, ())))
+            .map_err(|(inner, (), outer, ())| Contradiction::Nested { inner, outer })?;
+        for &virtual_pool in &self.virtual_pools {
+            let overlaps = |p: &&IpNet| p.contains(&virtual_pool) || virtual_pool.contains(*p);
+            if let Some(&pool) = self.pools.iter().find(overlaps) {
+                return Err(Contradiction::VirtualInPool { virtual_pool, pool });
+            }
+        }
+        for (&address, replicas) in &self.virtuals {
+            if !self.virtual_address(address) {
+                return Err(Contradiction::OutsideVirtualPools { address });
+            }
+            if replicas.len() > Self::MOST_REPLICAS {
+                return Err(Contradiction::TooManyReplicas { address, count: replicas.len() });
+            }
+            let fits = |r: &&IpAddr| r.is_ipv4() == address.is_ipv4() && self.pooled(**r);
+            if let Some(&replica) = replicas.iter().find(|replica| !fits(replica)) {
+                return Err(Contradiction::NoReplica { address, replica });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_homes(&self) -> Result<(), Contradiction> {
+        let mut seen = BTreeSet::new();
+        for home in &self.homes {
+            let mut scopes = BTreeSet::new();
+            for &address in home {
+                let bridge = self.bridge_of(address).map(|(_, bridge)| bridge);
+                let fits = bridge.is_some_and(|bridge| {
+                    !bridge.blocks.values().any(|gateway| *gateway == address)
+                        && scopes.insert(&bridge.scope)
+                });
+                let one_family = home.iter().all(|other| other.is_ipv4() == address.is_ipv4());
+                if !fits || !one_family || !seen.insert(address) {
+                    return Err(Contradiction::NoHome { address });
+                }
+            }
+            if home.len() < 2 {
+                return Err(Contradiction::SingleHome);
             }
         }
         Ok(())

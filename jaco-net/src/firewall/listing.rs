@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     Loaded,
-    render::text,
+    render::{PICK, text},
     sets::{self, Column, Element, Elements, Part, SETS, SetSpec},
 };
 
@@ -76,7 +76,7 @@ impl Listing {
                 self.chains.insert(of("name"), body.to_string());
             }
             "rule" => self.rules.entry(of("chain")).or_default().push(rule(&body)),
-            "set" => {
+            "set" | "map" if kind == kind_of(&of("name")) => {
                 let name = of("name");
                 self.add_elements(&name, elements);
                 self.sets.insert(name, body.to_string());
@@ -159,7 +159,20 @@ fn rule(body: &Value) -> String {
     format!("({comment}) {expressions}")
 }
 
+/// Whether the set of this name is one or a map; one of somebody else is a stranger.
+fn kind_of(name: &str) -> &'static str {
+    SETS.iter().find(|spec| spec.name == name).map_or("set", SetSpec::kind)
+}
+
 fn element(spec: &SetSpec, value: &Value) -> Option<(Element, Option<String>)> {
+    let Some(column) = spec.value else { return key(spec, value) };
+    let [value, held] = value.as_array()?.as_slice() else { return None };
+    let (mut element, comment) = key(spec, value)?;
+    element.push(part(column, held)?);
+    Some((element, comment))
+}
+
+fn key(spec: &SetSpec, value: &Value) -> Option<(Element, Option<String>)> {
     let (value, comment) = match value.get("elem") {
         Some(inner) => {
             // An element that is only there for a time is not one of ours.
@@ -201,6 +214,11 @@ fn part(column: Column, value: &Value) -> Option<Part> {
             _ => None,
         },
         Column::Port => Some(Part::Port(u16::try_from(value.as_u64()?).ok()?)),
+        Column::Slot => Some(Part::Slot(u16::try_from(value.as_u64()?).ok()?)),
+        Column::Pick => {
+            let chain = value.get("jump")?.get("target")?.as_str()?;
+            Some(Part::Pick(chain.strip_prefix(PICK)?.parse().ok()?))
+        }
     }
 }
 
@@ -252,14 +270,14 @@ fn compare_elements(held: &Elements, wanted: &Elements, differences: &mut Vec<St
         let wanted = wanted.get(spec.name).unwrap_or(&empty);
         for (element, comment) in wanted {
             if held.get(element) != Some(comment) {
-                let element = text(element);
-                differences.push(format!("set {} lacks {element}", spec.name));
+                let element = text(spec, element);
+                differences.push(format!("{} {} lacks {element}", spec.kind(), spec.name));
             }
         }
         for (element, comment) in held {
             if wanted.get(element) != Some(comment) {
-                let element = text(element);
-                differences.push(format!("set {} also has {element}", spec.name));
+                let element = text(spec, element);
+                differences.push(format!("{} {} also has {element}", spec.kind(), spec.name));
             }
         }
     }

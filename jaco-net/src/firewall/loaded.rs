@@ -39,6 +39,14 @@ impl Loaded {
         keyed("scope", &held.scopes, &wanted.scopes, &mut words);
         keyed("bridge", &held.bridges, &wanted.bridges, &mut words);
         keyed("port", &set(&held.ingress), &set(&wanted.ingress), &mut words);
+        keyed(
+            "pool of services",
+            &set(&held.virtual_pools),
+            &set(&wanted.virtual_pools),
+            &mut words,
+        );
+        keyed("virtual address", &held.virtuals, &wanted.virtuals, &mut words);
+        keyed("container in several networks", &set(&held.homes), &set(&wanted.homes), &mut words);
         if held.mesh != wanted.mesh {
             words.push(format!("the mesh is {:?} instead of {:?}", held.mesh, wanted.mesh));
         }

@@ -7,11 +7,15 @@
 
 mod check;
 #[cfg(feature = "kernel")]
+mod conntrack;
+#[cfg(feature = "kernel")]
 mod engine;
 mod interface;
 #[cfg(feature = "kernel")]
 mod listing;
 mod loaded;
+#[cfg(feature = "kernel")]
+mod netlink;
 #[cfg(feature = "kernel")]
 mod nft;
 mod none;
@@ -24,6 +28,8 @@ mod program;
 mod render;
 #[cfg(feature = "kernel")]
 mod sets;
+#[cfg(feature = "kernel")]
+mod tracked;
 mod verdict;
 #[cfg(feature = "kernel")]
 mod watch;
@@ -40,7 +46,7 @@ pub use loaded::Loaded;
 pub use nft::NftFirewall;
 pub use none::NoFirewall;
 pub use policy::{Bridge, IngressPort, MeshLink, Ruleset, Scope};
-pub use verdict::{Packet, Path, Payload, Verdict};
+pub use verdict::{Packet, Path, Payload, Seen, Verdict};
 
 use crate::NetError;
 

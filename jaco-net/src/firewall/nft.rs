@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, OnceCell, watch};
 
 use super::{
-    Firewall, Loaded, Ruleset,
+    Firewall, Loaded, Ruleset, conntrack,
     listing::{Listing, NoListing},
     program::{self, ProgramError},
     render::{self, REFERENCE, TABLE},
@@ -22,8 +22,9 @@ use crate::NetError;
 #[derive(Debug)]
 pub struct NftFirewall {
     nft: PathBuf,
-    /// One load at a time, so that each reads back what it loaded.
-    loading: Mutex<()>,
+    /// One load at a time, so that each reads back what it loaded. Whether every tracked connection
+    /// goes where what is loaded leads it.
+    loading: Mutex<bool>,
     /// How this `nft` shows the rules of the table.
     reference: OnceCell<Listing>,
     notifications: Notifications,
@@ -65,7 +66,7 @@ impl NftFirewall {
     pub fn with_program(nft: impl Into<PathBuf>) -> Self {
         Self {
             nft: nft.into(),
-            loading: Mutex::new(()),
+            loading: Mutex::new(false),
             reference: OnceCell::new(),
             notifications: Notifications::new(TABLE),
         }
@@ -166,19 +167,25 @@ impl Default for NftFirewall {
 impl Firewall for NftFirewall {
     async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError> {
         ruleset.check()?;
-        let _loading = self.loading.lock().await;
-        match self.read_unlocked().await? {
-            Some(loaded) if loaded.is(ruleset) => return Ok(()),
-            Some(loaded) if loaded.differences.is_empty() => {
-                let changed = self.load(&render::changes(&loaded.ruleset, ruleset)).await;
+        let mut settled = self.loading.lock().await;
+        let held = self.read_unlocked().await?;
+        // While something else is loaded, or nothing, connections may go anywhere.
+        *settled &= held.as_ref().is_some_and(|held| held.differences.is_empty());
+        match &held {
+            Some(held) if held.is(ruleset) && *settled => return Ok(()),
+            Some(held) if held.differences.is_empty() => {
+                let changed = self.load(&render::changes(&held.ruleset, ruleset)).await;
                 if let Err(error) = changed {
                     // Somebody was faster and changed what we wanted to change.
                     tracing::warn!(%error, "the rules of the firewall are replaced");
                     self.load(&render::script(ruleset)).await?;
+                    *settled = false;
                 }
             }
             _ => self.load(&render::script(ruleset)).await?,
         }
+        let held = held.map(|held| held.ruleset).unwrap_or_default();
+        *settled = settle(&held, ruleset, *settled).await;
         let loaded = self.read_unlocked().await?.unwrap_or_default();
         let differences = loaded.drift(ruleset);
         if differences.is_empty() { Ok(()) } else { Err(NetError::NotAsLoaded { differences }) }
@@ -191,6 +198,24 @@ impl Firewall for NftFirewall {
 
     fn watch(&self) -> watch::Receiver<u64> {
         self.notifications.subscribe()
+    }
+}
+
+/// Makes connections go where `wanted` leads them; whether all of them do. That some do not is no
+/// gap in the isolation: where they go was decided by rules that were right at that time.
+async fn settle(held: &Ruleset, wanted: &Ruleset, settled: bool) -> bool {
+    if settled && held.virtuals == wanted.virtuals && held.virtual_pools == wanted.virtual_pools {
+        return true;
+    }
+    match conntrack::forget(held, wanted, settled).await {
+        Ok(forgotten) => {
+            tracing::debug!(forgotten, "connections to replicas that are gone");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "connections to replicas that are gone cannot be ended");
+            false
+        }
     }
 }
 

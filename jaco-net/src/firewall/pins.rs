@@ -3,7 +3,8 @@
 //! The engine drops what it did not expect: packets of the mesh, in its FORWARD policy, in the
 //! chains behind it, and, since engine 28, in raw PREROUTING. Input is what `iptables-save` prints
 //! and a ruleset; output is what `iptables-restore --noflush` reads. Accepts only packets between
-//! the mesh and a pool, which the table `inet jaco` polices.
+//! the mesh and a pool, and between pools where a container in several networks needs them to cross
+//! from one bridge to another; the table `inet jaco` polices both.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -57,9 +58,13 @@ struct Pins {
 
 impl Pins {
     fn of(rules: &Ruleset, family: Family) -> Self {
-        let Some(mesh) = &rules.mesh else { return Self::default() };
         let of_family = |pool: &&ipnet::IpNet| pool.addr().is_ipv4() == (family == Family::V4);
         let mut pins = Self::default();
+        for pool in rules.pools.iter().filter(of_family).filter(|_| !rules.homes.is_empty()) {
+            let others = rules.pools.iter().filter(of_family);
+            pins.forward.extend(others.map(|other| format!("-s {pool} -d {other} {MARK}")));
+        }
+        let Some(mesh) = &rules.mesh else { return pins };
         for pool in rules.pools.iter().filter(of_family) {
             let into = into_pool(pool, &mesh.interface);
             pins.forward.push(into.clone());

@@ -88,9 +88,22 @@ pub struct Ruleset {
     pub mesh: Option<MeshLink>,
     /// What containers may reach on their host besides DNS on their own gateway.
     pub ingress: BTreeSet<IngressPort>,
+    /// Addresses that only ever stand for services, of the whole cluster. They are policed like
+    /// those in `pools`; nobody has one of them, so no packet with one leaves this node.
+    pub virtual_pools: BTreeSet<IpNet>,
+    /// Each virtual address with the addresses of the replicas that it stands for, on any node: the
+    /// healthy ones. One without any is refused, like one that is not in here. At most
+    /// [`Ruleset::MOST_REPLICAS`] of each.
+    pub virtuals: BTreeMap<IpAddr, BTreeSet<IpAddr>>,
+    /// The containers of this node that are in more than one network: the address of each in all of
+    /// them, one family at a time. The scope and the bridge of an address follow from it.
+    pub homes: BTreeSet<BTreeSet<IpAddr>>,
 }
 
 impl Ruleset {
+    /// The most replicas that one virtual address can stand for.
+    pub const MOST_REPLICAS: usize = 1024;
+
     /// The scope that `address` belongs to.
     #[must_use]
     pub fn scope_of(&self, address: IpAddr) -> Option<&Scope> {
@@ -108,6 +121,29 @@ impl Ruleset {
     #[must_use]
     pub fn pooled(&self, address: IpAddr) -> bool {
         self.pools.iter().any(|pool| pool.contains(&address))
+    }
+
+    /// Whether `address` can only stand for a service.
+    #[must_use]
+    pub fn virtual_address(&self, address: IpAddr) -> bool {
+        self.virtual_pools.iter().any(|pool| pool.contains(&address))
+    }
+
+    /// The bridge of this node with the block that `address` lies in.
+    pub(super) fn bridge_of(&self, address: IpAddr) -> Option<(&InterfaceName, &Bridge)> {
+        self.bridges.iter().find(|(_, bridge)| bridge.blocks.keys().any(|b| b.contains(&address)))
+    }
+
+    /// The gateway of the block that `address` lies in.
+    pub(super) fn gateway_of(&self, address: IpAddr) -> Option<IpAddr> {
+        let mut blocks = self.bridges.values().flat_map(|bridge| &bridge.blocks);
+        blocks.find(|(block, _)| block.contains(&address)).map(|(_, gateway)| *gateway)
+    }
+
+    /// The other addresses of the container of this node that has `address`.
+    pub(super) fn elsewhere(&self, address: IpAddr) -> impl Iterator<Item = IpAddr> + '_ {
+        let home = self.homes.iter().filter(move |home| home.contains(&address));
+        home.flatten().copied().filter(move |other| *other != address)
     }
 }
 

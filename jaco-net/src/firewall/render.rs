@@ -10,7 +10,7 @@ use jaco_api::model::Protocol;
 
 use super::{
     Ruleset,
-    sets::{Column, Element, Elements, Part, SETS, SetSpec, elements},
+    sets::{Column, Element, Elements, Part, SETS, SetSpec, elements, picks},
 };
 
 /// The name of the table.
@@ -19,6 +19,9 @@ pub(super) const TABLE: &str = "jaco";
 /// The name of the table that is loaded, without being in the way of any packet, to see how `nft`
 /// shows the rules.
 pub(super) const REFERENCE: &str = "jaco_reference";
+
+/// What the names of the chains that pick a replica begin with.
+pub(super) const PICK: &str = "one_of_";
 
 /// The chains and their rules: the same for every ruleset.
 const CHAINS: &str = include_str!("chains.nft");
@@ -43,7 +46,7 @@ pub(super) fn changes(held: &Ruleset, wanted: &Ruleset) -> String {
             let mut only = from.into_iter().flatten().filter(|pair| !same(pair)).peekable();
             if only.peek().is_some() {
                 let _ = write!(out, "{verb} element inet {TABLE} {} ", spec.name);
-                list(&mut out, only);
+                list(&mut out, spec, only);
                 out.push('\n');
             }
         }
@@ -64,29 +67,45 @@ fn table(name: &str, flags: &str, elements: &Elements) -> String {
         format!("add table inet {name}\ndelete table inet {name}\ntable inet {name} {{\n{flags}");
     for spec in SETS {
         let _ = writeln!(out, "# {}", spec.why);
-        let _ = write!(out, "set {} {{ type {};", spec.name, columns(spec));
+        let _ = write!(out, "{} {} {{ {};", spec.kind(), spec.name, type_of(spec));
         if spec.interval {
             out.push_str(" flags interval;");
         }
         if let Some(held) = elements.get(spec.name).filter(|held| !held.is_empty()) {
             out.push_str(" elements = ");
-            list(&mut out, held);
+            list(&mut out, spec, held);
         }
         out.push_str(" }\n");
     }
+    out.push_str(&pickers());
     out.push_str(CHAINS);
     out.push_str("}\n");
+    out
+}
+
+/// The chains that pick one of so many replicas, which are told apart by a number.
+fn pickers() -> String {
+    let mut out = String::new();
+    for count in picks() {
+        let _ = writeln!(out, "chain {PICK}{count} {{");
+        for (ip, family) in [("ip", "4"), ("ip6", "6")].into_iter().filter(|_| count > 0) {
+            let number = format!("numgen random mod {count}");
+            let _ = writeln!(out, "  dnat {ip} to {ip} daddr . {number} map @replicas{family}");
+        }
+        out.push_str("}\n");
+    }
     out
 }
 
 /// Elements in braces.
 fn list<'a>(
     out: &mut String,
+    spec: &SetSpec,
     elements: impl IntoIterator<Item = (&'a Element, &'a Option<String>)>,
 ) {
     out.push_str("{\n");
     for (element, comment) in elements {
-        out.push_str(&text(element));
+        out.push_str(&text(spec, element));
         if let Some(comment) = comment {
             let _ = write!(out, " comment \"{comment}\"");
         }
@@ -95,28 +114,43 @@ fn list<'a>(
     out.push('}');
 }
 
-fn columns(spec: &SetSpec) -> String {
-    let name = |column: &Column| match column {
-        Column::Interface => "ifname",
-        Column::V4 => "ipv4_addr",
-        Column::V6 => "ipv6_addr",
-        Column::Protocol => "inet_proto",
-        Column::Port => "inet_service",
+/// The type of a set as `nft` reads it. The type of a random number has no name: it is told by an
+/// example.
+fn type_of(spec: &SetSpec) -> String {
+    let numbered = spec.columns.contains(&Column::Slot);
+    let name = |column: &Column| match (column, numbered) {
+        (Column::Interface, _) => "ifname",
+        (Column::V4, false) => "ipv4_addr",
+        (Column::V6, false) => "ipv6_addr",
+        (Column::V4, true) => "ip daddr",
+        (Column::V6, true) => "ip6 daddr",
+        (Column::Protocol, _) => "inet_proto",
+        (Column::Port, _) => "inet_service",
+        (Column::Slot, _) => "numgen random mod 65536",
+        (Column::Pick, _) => "verdict",
     };
-    spec.columns.iter().map(name).collect::<Vec<_>>().join(" . ")
+    let columns = spec.columns.iter().map(name).collect::<Vec<_>>().join(" . ");
+    let value = spec.value.as_ref().map(|value| format!(" : {}", name(value)));
+    format!("{} {columns}{}", if numbered { "typeof" } else { "type" }, value.unwrap_or_default())
 }
 
 /// An element as `nft` reads it.
-pub(super) fn text(element: &Element) -> String {
+pub(super) fn text(spec: &SetSpec, element: &Element) -> String {
     let part = |part: &Part| match part {
         Part::Interface(name) => format!("\"{name}\""),
         Part::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
         Part::Net(net) => net.to_string(),
         Part::Protocol(Protocol::Tcp) => "tcp".to_owned(),
         Part::Protocol(Protocol::Udp) => "udp".to_owned(),
-        Part::Port(port) => port.to_string(),
+        Part::Port(number) | Part::Slot(number) => number.to_string(),
+        Part::Pick(count) => format!("jump {PICK}{count}"),
     };
-    element.iter().map(part).collect::<Vec<_>>().join(" . ")
+    let (columns, value) = element.split_at(spec.columns.len().min(element.len()));
+    let columns = columns.iter().map(part).collect::<Vec<_>>().join(" . ");
+    match value.first() {
+        Some(value) => format!("{columns} : {}", part(value)),
+        None => columns,
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,11 @@ use std::{
 use ipnet::IpNet;
 use jaco_api::model::Protocol;
 
-use super::{Bridge, IngressPort, InterfaceName, MeshLink, Ruleset, Scope};
+use super::{Bridge, InterfaceName, Ruleset};
+
+mod reading;
+
+pub(super) use reading::ruleset;
 
 /// What one column of a set holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,25 +26,41 @@ pub(super) enum Column {
     V6,
     Protocol,
     Port,
+    /// Which of the replicas of a virtual address, from zero.
+    Slot,
+    /// The chain that picks one of so many.
+    Pick,
 }
 
-/// One set of the table.
+/// One set of the table, or one map, which holds a value for each of its elements.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SetSpec {
     pub(super) name: &'static str,
     pub(super) columns: &'static [Column],
     /// Whether an element may be a prefix.
     pub(super) interval: bool,
+    /// What a map holds for an element: the last part of it.
+    pub(super) value: Option<Column>,
     pub(super) why: &'static str,
 }
 
+impl SetSpec {
+    /// What `nft` calls it.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.value.is_some() { "map" } else { "set" }
+    }
+}
+
 macro_rules! sets {
-    ($($name:literal [$($column:ident)+] $interval:literal $why:literal)+) => {
+    (@value) => { None };
+    (@value $value:ident) => { Some(Column::$value) };
+    ($($name:literal [$($column:ident)+ $(=> $value:ident)?] $interval:literal $why:literal)+) => {
         /// Every set of the table, always there, in the order in which they are written.
         pub(super) const SETS: &[SetSpec] = &[$(SetSpec {
             name: $name,
             columns: &[$(Column::$column),+],
             interval: $interval,
+            value: sets!(@value $($value)?),
             why: $why,
         }),+];
     };
@@ -70,6 +90,33 @@ sets! {
     "members4" [V4] false "mesh addresses of the other members"
     "members6" [V6] false "mesh addresses of the other members"
     "ingress" [Protocol Port] false "what containers may reach on their host"
+    "virtual4" [V4] true "addresses that stand for services"
+    "virtual6" [V6] true "addresses that stand for services"
+    "services4" [V4 => Pick] false "a virtual address and the chain that picks a replica"
+    "services6" [V6 => Pick] false "a virtual address and the chain that picks a replica"
+    "replicas4" [V4 Slot => V4] false "a virtual address, a number, and a replica"
+    "replicas6" [V6 Slot => V6] false "a virtual address, a number, and a replica"
+    "homed4" [Interface V4] false "a bridge and another address of a container behind it, with its own"
+    "homed6" [Interface V6] false "a bridge and another address of a container behind it, with its own"
+    "across4" [V4 V4] true "a container and a prefix that shares the scope of another address of it"
+    "across6" [V6 V6] true "a container and a prefix that shares the scope of another address of it"
+    "homes4" [V4 V4 => V4] true "the same, and the address with which it is seen there"
+    "homes6" [V6 V6 => V6] true "the same, and the address with which it is seen there"
+}
+
+/// The chains that pick a replica: one for each number of replicas up to here, none of them first.
+const EXACT: u16 = 64;
+/// The numbers among which the replicas are dealt out where there are more of them.
+const FOLDED: u16 = 1024;
+
+/// Among how many numbers a chain picks, for each such chain.
+pub(super) fn picks() -> impl Iterator<Item = u16> {
+    (0..=EXACT).chain([FOLDED])
+}
+
+/// Among how many numbers one of `count` replicas is picked.
+fn numbers(count: usize) -> u16 {
+    u16::try_from(count).ok().filter(|count| *count <= EXACT).unwrap_or(FOLDED)
 }
 
 /// One column of an element.
@@ -79,8 +126,11 @@ pub(super) enum Part {
     Net(IpNet),
     Protocol(Protocol),
     Port(u16),
+    Slot(u16),
+    Pick(u16),
 }
 
+/// The columns of one element, and the value that a map holds for it.
 pub(super) type Element = Vec<Part>;
 
 /// The elements of each set, with the comment of those that have one.
@@ -109,7 +159,9 @@ impl Writer {
 /// What every set holds for this ruleset; all sets are there.
 pub(super) fn elements(rules: &Ruleset) -> Elements {
     let mut out = Writer(SETS.iter().map(|set| (set.name, BTreeMap::new())).collect());
-    rules.pools.iter().for_each(|pool| out.net(["pools4", "pools6"], *pool));
+    // What may never leave and never come in is policed as an address of nobody.
+    let policed = rules.pools.iter().chain(&rules.virtual_pools);
+    policed.for_each(|pool| out.net(["pools4", "pools6"], *pool));
     for (scope, prefixes) in &rules.scopes {
         for &prefix in prefixes {
             let set = if prefix.addr().is_ipv4() { "scoped4" } else { "scoped6" };
@@ -129,7 +181,47 @@ pub(super) fn elements(rules: &Ruleset) -> Elements {
     for ingress in &rules.ingress {
         out.put("ingress", vec![Part::Protocol(ingress.protocol), Part::Port(ingress.port)]);
     }
+    rules.virtual_pools.iter().for_each(|pool| out.net(["virtual4", "virtual6"], *pool));
+    for (&address, replicas) in &rules.virtuals {
+        put_virtual(&mut out, address.into(), replicas);
+    }
+    rules.homes.iter().for_each(|home| put_home(&mut out, rules, home));
     out.0
+}
+
+fn put_virtual(out: &mut Writer, address: IpNet, replicas: &BTreeSet<IpAddr>) {
+    let count = numbers(replicas.len());
+    let service = vec![Part::Net(address), Part::Pick(count)];
+    out.split(["services4", "services6"], address, service);
+    for (number, replica) in (0..count).zip(replicas.iter().cycle()) {
+        let replica = Part::Net((*replica).into());
+        let element = vec![Part::Net(address), Part::Slot(number), replica];
+        out.split(["replicas4", "replicas6"], address, element);
+    }
+}
+
+/// A container in several networks: from each of its addresses, to each of the other networks.
+fn put_home(out: &mut Writer, rules: &Ruleset, home: &BTreeSet<IpAddr>) {
+    for &own in home {
+        let bridge = rules.bridge_of(own).map(|(name, _)| name);
+        for &other in home.iter().filter(|other| **other != own) {
+            if let Some(bridge) = bridge {
+                let element = vec![Part::Interface(bridge.clone()), Part::Net(other.into())];
+                let set = if other.is_ipv4() { "homed4" } else { "homed6" };
+                out.0.entry(set).or_default().insert(element, Some(own.to_string()));
+            }
+            let scope = rules.scope_of(other).and_then(|scope| rules.scopes.get(scope));
+            let same_family = |p: &&IpNet| p.addr().is_ipv4() == other.is_ipv4();
+            for &prefix in scope.into_iter().flatten().filter(same_family) {
+                // Behind its own bridge its neighbours would answer it there, not here.
+                let gateway = rules.gateway_of(other).filter(|_| prefix.contains(&other));
+                let seen = Part::Net(gateway.unwrap_or(other).into());
+                let pair = vec![Part::Net(own.into()), Part::Net(prefix)];
+                out.split(["across4", "across6"], prefix, pair.clone());
+                out.split(["homes4", "homes6"], prefix, [pair, vec![seen]].concat());
+            }
+        }
+    }
 }
 
 fn put_bridge(out: &mut Writer, rules: &Ruleset, name: &InterfaceName, bridge: &Bridge) {
@@ -156,147 +248,5 @@ fn put_bridge(out: &mut Writer, rules: &Ruleset, name: &InterfaceName, bridge: &
     }
 }
 
-/// The ruleset that these elements stand for, as far as they stand for one: whoever wants to know
-/// whether they do compares them with [`elements`] of it.
-pub(super) fn ruleset(held: &Elements) -> Ruleset {
-    let of = |set: &str| held.get(set).into_iter().flatten();
-    let nets = |sets: [&'static str; 2]| {
-        sets.into_iter().flat_map(of).filter_map(|(element, comment)| match element.as_slice() {
-            [Part::Net(net)] => Some((*net, comment.as_deref())),
-            _ => None,
-        })
-    };
-    let mut rules = Ruleset {
-        pools: nets(["pools4", "pools6"]).map(|(net, _)| net).collect(),
-        ..Ruleset::default()
-    };
-    for (prefix, comment) in nets(["scoped4", "scoped6"]) {
-        if let Some(scope) = comment.and_then(|text| text.parse::<Scope>().ok()) {
-            rules.scopes.entry(scope).or_default().insert(prefix);
-        }
-    }
-    rules.bridges = bridges(held, &rules);
-    let addresses = |sets| nets(sets).map(|(net, _)| net.addr()).collect();
-    rules.mesh = interfaces(held, "mesh").into_iter().next().map(|interface| MeshLink {
-        interface: interface.clone(),
-        own: addresses(["own4", "own6"]),
-        members: addresses(["members4", "members6"]),
-    });
-    rules.ingress = of("ingress")
-        .filter_map(|(element, _)| match element.as_slice() {
-            [Part::Protocol(protocol), Part::Port(port)] => {
-                Some(IngressPort { protocol: *protocol, port: *port })
-            }
-            _ => None,
-        })
-        .collect();
-    rules
-}
-
-fn interfaces<'a>(held: &'a Elements, set: &str) -> BTreeSet<&'a InterfaceName> {
-    let all = held.get(set).into_iter().flatten();
-    all.filter_map(|(element, _)| match element.as_slice() {
-        [Part::Interface(name)] => Some(name),
-        _ => None,
-    })
-    .collect()
-}
-
-/// The bridges that have a block, each block with the gateway that lies in it, whose scope is known.
-fn bridges(held: &Elements, rules: &Ruleset) -> BTreeMap<InterfaceName, Bridge> {
-    let (internal, trusted) = (interfaces(held, "internal"), interfaces(held, "trusted"));
-    let blocks = paired(held, ["blocks4", "blocks6"]);
-    let gateways = paired(held, ["gateways4", "gateways6"]);
-    let by_prefix: BTreeMap<&IpNet, &Scope> = rules
-        .scopes
-        .iter()
-        .flat_map(|(scope, prefixes)| prefixes.iter().map(move |prefix| (prefix, scope)))
-        .collect();
-    let mut bridges = BTreeMap::new();
-    for name in interfaces(held, "bridges") {
-        let of = |pairs: &BTreeMap<_, Vec<IpNet>>| pairs.get(name).cloned().unwrap_or_default();
-        let gateways = of(&gateways);
-        let gateway = |block: &IpNet| gateways.iter().map(IpNet::addr).find(|g| block.contains(g));
-        let blocks: BTreeMap<IpNet, IpAddr> =
-            of(&blocks).into_iter().filter_map(|block| Some((block, gateway(&block)?))).collect();
-        // A block is a prefix of its scope, or, more rarely, a part of one.
-        let scope = blocks.keys().find_map(|block| {
-            by_prefix.get(block).copied().or_else(|| rules.scope_of(block.addr()))
-        });
-        if let Some(scope) = scope.cloned() {
-            let (internal, host_access) = (internal.contains(name), trusted.contains(name));
-            bridges.insert(name.clone(), Bridge { scope, blocks, internal, host_access });
-        }
-    }
-    bridges
-}
-
-/// What the sets of interfaces with addresses hold of each interface.
-fn paired<'a>(held: &'a Elements, sets: [&str; 2]) -> BTreeMap<&'a InterfaceName, Vec<IpNet>> {
-    let mut pairs: BTreeMap<&InterfaceName, Vec<IpNet>> = BTreeMap::new();
-    for (element, _) in sets.into_iter().flat_map(|set| held.get(set).into_iter().flatten()) {
-        if let [Part::Interface(name), Part::Net(net)] = element.as_slice() {
-            pairs.entry(name).or_default().push(*net);
-        }
-    }
-    pairs
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Rulesets that pass their check: each block belongs to one of three scopes.
-    fn rulesets() -> impl Strategy<Value = Ruleset> {
-        let blocks = prop::collection::vec((0..3_usize, any::<bool>(), any::<[bool; 3]>()), 0..12);
-        (blocks, any::<Option<(u8, u8)>>(), prop::collection::btree_set(any::<u16>(), 0..4))
-            .prop_map(|(blocks, mesh, ports)| {
-                let mut rules = Ruleset {
-                    pools: ["10.244.0.0/14", "fd00:244::/32"].map(|p| p.parse().unwrap()).into(),
-                    ..Ruleset::default()
-                };
-                for (n, (scope, v6, [local, internal, host_access])) in
-                    blocks.into_iter().enumerate()
-                {
-                    let scope: Scope = format!("d{scope}/default").parse().unwrap();
-                    let (block, gateway) = if v6 {
-                        (format!("fd00:244:{n:x}::/64"), format!("fd00:244:{n:x}::1"))
-                    } else {
-                        (format!("10.244.{n}.0/24"), format!("10.244.{n}.1"))
-                    };
-                    let block: IpNet = block.parse().unwrap();
-                    rules.scopes.entry(scope.clone()).or_default().insert(block);
-                    if local {
-                        let blocks = [(block, gateway.parse().unwrap())].into();
-                        let bridge = Bridge { scope, blocks, internal, host_access };
-                        rules.bridges.insert(format!("jaco-{n}").parse().unwrap(), bridge);
-                    }
-                }
-                rules.mesh = mesh.map(|(own, member)| MeshLink {
-                    interface: "jaco0".parse().unwrap(),
-                    own: [IpAddr::from([10, 243, 0, own])].into(),
-                    members: [IpAddr::from([10, 243, 1, member])].into(),
-                });
-                let tcp = |port| IngressPort { protocol: Protocol::Tcp, port };
-                rules.ingress = ports.into_iter().map(tcp).collect();
-                rules
-            })
-    }
-
-    proptest! {
-        #[test]
-        fn elements_stand_for_the_ruleset_that_they_were_made_of(rules in rulesets()) {
-            rules.check().unwrap();
-            prop_assert_eq!(ruleset(&elements(&rules)), rules);
-        }
-
-        #[test]
-        fn there_are_never_more_pairs_than_local_blocks_times_prefixes(rules in rulesets()) {
-            let pairs: usize = ["reach4", "reach6"].iter().map(|s| elements(&rules)[s].len()).sum();
-            let prefixes = |bridge: &Bridge| rules.scopes[&bridge.scope].len();
-            prop_assert!(pairs <= rules.bridges.values().map(prefixes).sum());
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use jaco_api::model::Protocol;
 
 use super::{Bridge, InterfaceName, Ruleset};
@@ -18,6 +19,19 @@ pub enum Verdict {
     Accept,
     /// It is dropped.
     Drop,
+    /// It is dropped, and its sender is told at once: nothing is behind its virtual address.
+    Refuse,
+}
+
+/// The source address that whoever receives a packet sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The one that it was sent with.
+    Kept,
+    /// The one that this host has in the interface through which the packet leaves.
+    Host,
+    /// This one.
+    Rewritten(IpAddr),
 }
 
 /// The way of a packet through this node.
@@ -60,8 +74,11 @@ pub struct Packet {
     pub path: Path,
     /// Its source address.
     pub source: IpAddr,
-    /// Its destination address.
+    /// Its destination address; the replica's, when that took the place of a virtual one.
     pub destination: IpAddr,
+    /// Whether `destination` took the place of a virtual address: one of
+    /// [`Ruleset::stands_for`] what it was sent to.
+    pub translated: bool,
     /// What it carries.
     pub payload: Payload,
     /// Whether it answers a connection that the other end opened, or reports an error of one.
@@ -75,6 +92,9 @@ impl Ruleset {
         if !self.concerns(packet) {
             return Verdict::Foreign;
         }
+        if self.virtual_address(packet.destination) && self.may_be_told(packet) {
+            return Verdict::Refuse;
+        }
         let passes = match &packet.path {
             Path::Forward { from, to } => {
                 self.admits(packet, from) && self.routes(packet, from, to)
@@ -85,16 +105,67 @@ impl Ruleset {
         if passes { Verdict::Accept } else { Verdict::Drop }
     }
 
-    /// Whether the source address of a packet that passes is rewritten to the address of this host.
+    /// The replicas one of which takes the place of the destination of a new connection, each with
+    /// the same chance; none when the destination stays what it is.
+    pub fn stands_for(&self, packet: &Packet) -> impl Iterator<Item = IpAddr> + '_ {
+        let translated = self.may_be_told(packet).then(|| self.virtuals.get(&packet.destination));
+        translated.flatten().into_iter().flatten().copied()
+    }
+
+    /// The source address that whoever receives a packet that passes sees.
     #[must_use]
-    pub fn masquerades(&self, packet: &Packet) -> bool {
-        let (Path::Forward { to, .. } | Path::Output { to }) = &packet.path else { return false };
+    pub fn seen(&self, packet: &Packet) -> Seen {
+        let (Path::Forward { to, .. } | Path::Output { to }) = &packet.path else {
+            return Seen::Kept;
+        };
+        if self.link(to) {
+            return self.seen_within(packet, to);
+        }
         let meshed = |address| self.own(address) || self.member(address);
-        self.pooled(packet.source)
-            && !self.pooled(packet.destination)
+        let leaves = self.policed(packet.source)
+            && !self.policed(packet.destination)
             && !meshed(packet.destination)
-            && !self.link(to)
-            && !loopback(to)
+            && !loopback(to);
+        if leaves { Seen::Host } else { Seen::Kept }
+    }
+
+    /// Within the cluster everybody is seen with his own address, except where the answer would
+    /// not come back this way.
+    fn seen_within(&self, packet: &Packet, to: &InterfaceName) -> Seen {
+        let destination = packet.destination;
+        let peer = |own: &IpAddr| self.share_scope(*own, destination);
+        if let Some(own) = self.elsewhere(packet.source).find(peer) {
+            // On its own bridge of that network its neighbours would answer it directly.
+            let gateway = self.home_prefix(own, destination).and_then(|_| self.gateway_of(own));
+            return Seen::Rewritten(gateway.unwrap_or(own));
+        }
+        let neighbour = self.bridges.get(to).is_some_and(|bridge| within(bridge, packet.source));
+        if packet.translated && (neighbour || !self.policed(packet.source)) {
+            return Seen::Host;
+        }
+        Seen::Kept
+    }
+
+    /// The prefix of the scope of both that both lie in.
+    fn home_prefix(&self, own: IpAddr, destination: IpAddr) -> Option<&IpNet> {
+        let prefixes = self.scopes.get(self.scope_of(own)?)?;
+        prefixes.iter().find(|prefix| prefix.contains(&own) && prefix.contains(&destination))
+    }
+
+    /// Whether a packet to a virtual address is translated, or its sender told that it is not: one
+    /// of our containers, or this host. Nobody else has business with virtual addresses.
+    fn may_be_told(&self, packet: &Packet) -> bool {
+        match &packet.path {
+            Path::Forward { from, .. } | Path::Input { from } => {
+                self.bridges.contains_key(from) && self.admits(packet, from)
+            }
+            Path::Output { to } => !loopback(to),
+        }
+    }
+
+    /// Whether an address is a container's or a service's: nobody else may have it.
+    fn policed(&self, address: IpAddr) -> bool {
+        self.pooled(address) || self.virtual_address(address)
     }
 
     /// Whether the packet is any business of ours.
@@ -103,7 +174,7 @@ impl Ruleset {
             Path::Forward { from, .. } | Path::Input { from } => self.bridges.contains_key(from),
             Path::Output { .. } => false,
         };
-        out_of_a_bridge || self.pooled(packet.source) || self.pooled(packet.destination)
+        out_of_a_bridge || self.policed(packet.source) || self.policed(packet.destination)
     }
 
     /// Whether a packet may come in there with that source address.
@@ -113,29 +184,34 @@ impl Ruleset {
             return true;
         }
         if let Some(bridge) = self.bridges.get(from) {
-            return within(bridge, source) || packet.payload == Payload::Neighbour;
+            // A container in several networks answers over the one that leads to whoever asked.
+            let home = self.elsewhere(source).any(|own| within(bridge, own));
+            return within(bridge, source) || home || packet.payload == Payload::Neighbour;
         }
         if self.is_mesh(from) {
             let local = self.bridges.values().any(|bridge| within(bridge, source));
-            return !local && (self.scope_of(source).is_some() || !self.pooled(source));
+            return !local && (self.scope_of(source).is_some() || !self.policed(source));
         }
-        !self.pooled(source)
+        !self.policed(source)
     }
 
     fn routes(&self, packet: &Packet, from: &InterfaceName, to: &InterfaceName) -> bool {
         match self.bridges.get(from) {
             Some(bridge) => from == to || self.departs(packet, bridge, to),
-            None if self.pooled(packet.destination) => self.arrives(packet, from, to),
+            None if self.policed(packet.destination) => self.arrives(packet, from, to),
             // What came out of a pool elsewhere has no business in the world behind this node.
-            None => !self.pooled(packet.source),
+            None => !self.policed(packet.source),
         }
     }
 
     /// From a container of this node to something behind another interface.
     fn departs(&self, packet: &Packet, bridge: &Bridge, to: &InterfaceName) -> bool {
         let destination = packet.destination;
-        if self.pooled(destination) {
-            return self.link(to) && self.share_scope(packet.source, destination);
+        if self.policed(destination) {
+            let shares = self.share_scope(packet.source, destination)
+                || self.crosses(packet.source, destination)
+                || packet.reply && self.crosses(destination, packet.source);
+            return self.link(to) && shares;
         }
         if self.member(destination) {
             // Their hosts may ask our containers; our containers may answer.
@@ -152,9 +228,16 @@ impl Ruleset {
         }
         if self.is_mesh(from) {
             return self.share_scope(packet.source, packet.destination)
+                || packet.reply && self.crosses(packet.destination, packet.source)
                 || self.member(packet.source);
         }
         !bridge.internal && packet.reply
+    }
+
+    /// Whether the container of this node with that address is in the network of `peer` with another
+    /// one: it may reach it there, however its packets leave.
+    fn crosses(&self, address: IpAddr, peer: IpAddr) -> bool {
+        self.elsewhere(address).any(|own| self.share_scope(own, peer))
     }
 
     /// To a process of this host.
@@ -164,7 +247,7 @@ impl Ruleset {
         }
         let Some(bridge) = self.bridges.get(from) else { return false };
         let own_gateway = bridge.blocks.values().any(|gateway| *gateway == packet.destination);
-        if !own_gateway && self.pooled(packet.destination) {
+        if !own_gateway && self.policed(packet.destination) {
             return false;
         }
         match packet.payload {
@@ -180,7 +263,7 @@ impl Ruleset {
     /// From a process of this host.
     fn sends(&self, packet: &Packet, to: &InterfaceName) -> bool {
         loopback(to)
-            || !self.pooled(packet.destination)
+            || !self.policed(packet.destination)
             || self.scope_of(packet.destination).is_some()
     }
 

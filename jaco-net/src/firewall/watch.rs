@@ -14,6 +14,8 @@ use std::{
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket, protocols::NETLINK_NETFILTER};
 use tokio::{sync::watch, task::AbortHandle};
 
+use super::netlink;
+
 /// `NFNLGRP_NFTABLES`, the seventh group, as a bit.
 const NFTABLES: u32 = 1 << 6;
 /// What one datagram may be; one that is cut off counts as one that concerns us.
@@ -112,57 +114,20 @@ async fn hear(socket: &TokioSocket, table: &str, changed: &watch::Sender<u64>) {
 
 /// Whether a datagram of notifications says anything about this table. What cannot be read does.
 ///
-/// Each message is a `nlmsghdr`, a `nfgenmsg` and attributes; attribute 1 of every message about a
-/// table, or about something in one, is the name of the table.
-fn concerns(mut bytes: &[u8], table: &str) -> bool {
-    const HEADER: usize = 16;
-    const GENERIC: usize = 4;
-    /// `NFT_MSG_NEWGEN`: ends every transaction, and is about none.
-    const NEW_GENERATION: u16 = 15;
-    const NFTABLES_SUBSYSTEM: u16 = 10;
-    while !bytes.is_empty() {
-        let Some(length) = number(bytes, 0, 4) else { return true };
-        let Some(kind) = number(bytes, 4, 2) else { return true };
-        let Some(message) = bytes.get(..length).filter(|m| m.len() >= HEADER) else { return true };
-        bytes = bytes.get(aligned(length)..).unwrap_or_default();
-        if kind == usize::from(NFTABLES_SUBSYSTEM << 8 | NEW_GENERATION) {
-            continue;
+/// Attribute 1 of every message about a table, or about something in one, is the name of the table.
+fn concerns(bytes: &[u8], table: &str) -> bool {
+    /// `NFT_MSG_NEWGEN` of the subsystem of nf_tables: ends every transaction, and is about none.
+    const NEW_GENERATION: u16 = 10 << 8 | 15;
+    let mut of_ours = netlink::messages(bytes).map(|message| {
+        let Some(message) = message else { return true };
+        if message.kind == NEW_GENERATION {
+            return false;
         }
-        match message.get(HEADER + GENERIC..).and_then(first_name) {
-            Some(name) if name != table.as_bytes() => {}
-            _ => return true,
-        }
-    }
-    false
-}
-
-/// The text of attribute 1.
-fn first_name(mut attributes: &[u8]) -> Option<&[u8]> {
-    /// Two bits of an attribute's type are flags.
-    const KIND: usize = 0x3fff;
-    loop {
-        let length = number(attributes, 0, 2)?;
-        let kind = number(attributes, 2, 2)? & KIND;
-        let value = attributes.get(4..length)?;
-        if kind == 1 {
-            return value.strip_suffix(&[0]);
-        }
-        attributes = attributes.get(aligned(length)..)?;
-    }
-}
-
-/// A number in the byte order of this machine.
-fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
-    match *bytes.get(at..at + width)? {
-        [a, b] => Some(u16::from_ne_bytes([a, b]).into()),
-        [a, b, c, d] => usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok(),
-        _ => None,
-    }
-}
-
-/// Netlink begins everything at a multiple of four.
-fn aligned(length: usize) -> usize {
-    length.next_multiple_of(4)
+        let name = message.attributes().and_then(|all| netlink::attribute(all, 1));
+        let name = name.and_then(|name| name.strip_suffix(&[0]));
+        name.is_none_or(|name| name == table.as_bytes())
+    });
+    of_ours.any(|ours| ours)
 }
 
 #[cfg(test)]
@@ -170,21 +135,11 @@ mod tests {
     use super::*;
 
     fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(4 + value.len()).unwrap();
-        let mut out = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-        out.extend(value);
-        out.resize(aligned(out.len()), 0);
-        out
+        netlink::written(kind, value)
     }
 
     fn message(kind: u16, attributes: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(20 + attributes.len()).unwrap();
-        let mut out = length.to_ne_bytes().to_vec();
-        out.extend((10 << 8 | kind).to_ne_bytes());
-        out.extend([0; 10]);
-        out.extend([1, 0, 0, 0]);
-        out.extend(attributes);
-        out
+        netlink::message(10 << 8 | kind, 0, 1, attributes)
     }
 
     #[test]

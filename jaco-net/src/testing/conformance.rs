@@ -55,6 +55,17 @@ fn whole() -> Ruleset {
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         rules.ingress.insert(IngressPort { protocol, port: 443 });
     }
+    rules.virtual_pools = [prefix("10.248.0.0/16"), prefix("fd00:c::/64")].into();
+    let hundred = (2..102).map(|n| address(&format!("10.244.1.{n}"))).collect();
+    for (service, replicas) in [
+        ("10.248.0.1", [address("10.244.0.2"), address("10.244.1.2")].into()),
+        ("10.248.0.2", [].into()),
+        ("10.248.0.3", hundred),
+        ("fd00:c::1", [address("fd00:a::2")].into()),
+    ] {
+        rules.virtuals.insert(address(service), replicas);
+    }
+    rules.homes.insert([address("10.244.0.9"), address("10.244.2.9")].into());
     rules
 }
 
@@ -83,7 +94,15 @@ pub async fn firewall(firewall: &dyn Firewall) {
     let whole = whole();
     firewall.apply(&whole).await.expect("a ruleset with everything in it is loaded");
     assert_eq!(read(firewall).await, Some(whole.clone()), "everything is read back");
+    let mut less = whole.clone();
+    less.virtuals.values_mut().for_each(|replicas| {
+        replicas.pop_first();
+    });
+    less.homes.clear();
+    firewall.apply(&less).await.expect("replicas go");
+    assert_eq!(read(firewall).await, Some(less), "and nothing else");
     let mut torn = whole;
+    torn.homes.clear();
     for bridge in torn.bridges.values_mut() {
         bridge.scope = torn.scopes.keys().next().expect("it has scopes").clone();
     }

@@ -25,10 +25,38 @@ const TAMPERINGS: &[(&str, &str)] = &[
     ("add a way between scopes", "add element inet jaco reach4 { 10.244.0.0/24 . 10.244.1.0/24 }"),
     ("add to a scope", "add element inet jaco scoped4 { 10.244.99.0/24 comment \"a/default\" }"),
     ("open a port", "add element inet jaco ingress { tcp . 22 }"),
+    (
+        "lead a service elsewhere",
+        "delete element inet jaco replicas4 { 10.248.0.1 . 0 : 10.244.0.3 }; add element inet jaco replicas4 { 10.248.0.1 . 0 : 10.244.0.2 }",
+    ),
+    ("forget a replica", "delete element inet jaco replicas4 { 10.248.0.1 . 0 : 10.244.0.3 }"),
+    (
+        "pick among others",
+        "delete element inet jaco services4 { 10.248.0.5 }; add element inet jaco services4 { 10.248.0.5 : jump one_of_3 }",
+    ),
+    ("let services out", "delete element inet jaco virtual4 { 10.248.0.0/16 }"),
+    (
+        "another address for a container",
+        "add element inet jaco homed4 { \"jaco-c\" . 10.244.0.9 comment \"10.244.2.9\" }",
+    ),
+    (
+        "another network for a container",
+        "add element inet jaco across4 { 10.244.0.9 . 10.244.2.0/24 }",
+    ),
+    (
+        "show a container as another",
+        "add element inet jaco homes4 { 10.244.0.9 . 10.244.2.0/24 : 10.244.2.2 }",
+    ),
+    ("pick unfairly", "add rule inet jaco one_of_2 dnat ip to 10.244.0.2"),
     ("change the policy", "chain inet jaco forward { policy drop; }"),
     ("put the table to sleep", "add table inet jaco { flags dormant; }"),
     ("add a chain", "add chain inet jaco extra { type filter hook forward priority -500; }"),
     ("add a set", "add set inet jaco extra { type ipv4_addr; }"),
+    ("add a map", "add map inet jaco extra { type ipv4_addr : verdict; }"),
+    (
+        "a map in the place of a set",
+        "delete table inet jaco; table inet jaco { map pools4 { type ipv4_addr : verdict; }; }",
+    ),
     ("add a counter", "add counter inet jaco extra"),
     (
         "the same table with other hooks",

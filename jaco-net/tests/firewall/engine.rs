@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use jaco_net::{EngineChains, Firewall, NftFirewall};
 
 use crate::{
-    flows::{A1, C1, FAR_A, FAR_B, FAR_HOST, OTHER, WORLD, dial},
+    flows::{A1, B1, C1, FAR_A, FAR_B, FAR_HOST, OTHER, WORLD, X1, dial, dial_at},
     lab::{self, Lab},
 };
 
@@ -20,6 +20,8 @@ const CHAINS: &str = "*filter
 -A FORWARD -i jaco-a ! -o jaco-a -j ACCEPT
 -A DOCKER-STAGE-1 ! -s 10.244.2.0/24 -o jaco-c -j DROP
 -A DOCKER-STAGE-1 ! -d 10.244.2.0/24 -i jaco-c -j DROP
+-A DOCKER-STAGE-1 -i jaco-a -o jaco-b -j DROP
+-A DOCKER-STAGE-1 -i jaco-b -o jaco-a -j DROP
 -A DOCKER-USER -j RETURN
 COMMIT
 *raw
@@ -54,6 +56,7 @@ fn accepts_are_kept_at_the_top(variant: &str, chains: &EngineChains) {
     let plain = tool(&lab, &save, &[]);
     let open = |from, to| dial(&lab, from, to, 80).is_some();
     assert!(!open(FAR_A, A1), "the engine drops it");
+    assert!(dial_at(&lab, X1, "10.248.0.3", B1, 80).is_none(), "and that");
 
     assert!(lab.on_node(async || chains.pin(&rules).await).unwrap());
     assert!(!lab.on_node(async || chains.pin(&rules).await).unwrap(), "once is enough");
@@ -63,6 +66,8 @@ fn accepts_are_kept_at_the_top(variant: &str, chains: &EngineChains) {
         assert!(open(A1, WORLD), "to the world as the engine lets it");
         assert!(!open(FAR_B, A1) && !open(WORLD, A1), "our own table drops as before");
         assert!(!open(OTHER, WORLD), "what the engine drops of others, it still drops");
+        let crossing = dial_at(&lab, X1, "10.248.0.3", B1, 80);
+        assert!(crossing.is_some(), "from one bridge to another, as a container of both");
     };
     pinned();
 

@@ -1,6 +1,7 @@
 //! Who may open a connection to whom.
 
 use std::{
+    io::{self, Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
@@ -29,15 +30,38 @@ pub(crate) fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Opens a connection from that address; the source that the listener sees.
+/// Opens a connection from that address to that one; both ends of it.
 pub(crate) fn dial(
     lab: &Lab,
+    from: (&str, &str),
+    to: (&str, &str),
+    port: u16,
+) -> Option<(TcpStream, TcpStream)> {
+    dial_at(lab, from, to.1, to, port)
+}
+
+/// Opens a connection from that address to whoever is behind the target; both ends of it.
+pub(crate) fn dial_at(
+    lab: &Lab,
     (from, source): (&str, &str),
+    target: &str,
     (to, destination): (&str, &str),
     port: u16,
 ) -> Option<(TcpStream, TcpStream)> {
-    let target = SocketAddr::new(address(destination), port);
-    let listener = lab.run(to, || TcpListener::bind(target)).unwrap();
+    let listener = SocketAddr::new(address(destination), port);
+    let listener = lab.run(to, || TcpListener::bind(listener)).unwrap();
+    let stream = connect(lab, (from, source), SocketAddr::new(address(target), port)).ok()?;
+    let (accepted, _) = listener.accept().unwrap();
+    accepted.set_read_timeout(Some(REFUSED)).unwrap();
+    Some((stream, accepted))
+}
+
+/// Opens a connection from that address; why there is none.
+pub(crate) fn connect(
+    lab: &Lab,
+    (from, source): (&str, &str),
+    target: SocketAddr,
+) -> io::Result<TcpStream> {
     let stream = lab.run(from, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -48,14 +72,18 @@ pub(crate) fn dial(
             let socket = socket.unwrap();
             socket.bind(SocketAddr::new(address(source), 0)).unwrap();
             let dialed = tokio::time::timeout(REFUSED, socket.connect(target)).await;
-            Some(dialed.ok()?.ok()?.into_std().unwrap())
+            dialed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?.into_std()
         })
     })?;
-    stream.set_nonblocking(false).unwrap();
-    stream.set_read_timeout(Some(REFUSED)).unwrap();
-    let (accepted, _) = listener.accept().unwrap();
-    accepted.set_read_timeout(Some(REFUSED)).unwrap();
-    Some((stream, accepted))
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(REFUSED))?;
+    Ok(stream)
+}
+
+/// Whether what is written at one end arrives at the other.
+pub(crate) fn flows(from: &mut TcpStream, to: &mut TcpStream) -> bool {
+    from.write_all(b"x").unwrap();
+    to.read_exact(&mut [0]).is_ok()
 }
 
 /// Whether an echo request is answered.
@@ -88,6 +116,8 @@ pub(crate) type End = (&'static str, &'static str);
 pub(crate) const A1: End = ("a1", "10.244.0.2");
 pub(crate) const A1_V6: End = ("a1", "fd00:244::2");
 pub(crate) const A2: End = ("a2", "10.244.0.3");
+/// As it is known in `a`; it is in `b` too.
+pub(crate) const X1: End = ("x1", "10.244.0.9");
 pub(crate) const B1: End = ("b1", "10.244.1.2");
 pub(crate) const B1_V6: End = ("b1", "fd00:244:1::2");
 pub(crate) const C1: End = ("c1", "10.244.2.2");

@@ -44,7 +44,51 @@ pub(crate) struct Place {
     pub(crate) addresses: &'static [&'static str],
     /// Addresses that it has no right to, for forging.
     pub(crate) forged: &'static [&'static str],
+    /// Where it is too, and with which addresses; its way to everybody else is the first.
+    pub(crate) also: Option<(&'static str, &'static [&'static str])>,
 }
+
+impl Place {
+    /// Its addresses, and behind which interface of the node each is.
+    pub(crate) fn homes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let first = self.addresses.iter().map(|address| (self.behind, *address));
+        let also = self.also.into_iter();
+        first.chain(also.flat_map(|(behind, all)| all.iter().map(move |a| (behind, *a))))
+    }
+
+    /// Behind which interface of the node its packets to that address come out.
+    pub(crate) fn way_to(&self, destination: IpAddr) -> &'static str {
+        match self.also {
+            Some((behind, _)) if near(behind, destination).contains(&destination) => behind,
+            _ => self.behind,
+        }
+    }
+}
+
+/// The prefix of an interface of the node, of the family of `like`.
+fn near(interface: &str, like: IpAddr) -> ipnet::IpNet {
+    let length = if like.is_ipv4() { 24 } else { 64 };
+    ipnet::IpNet::new(gate(interface, like), length).unwrap().trunc()
+}
+
+/// Addresses of services; whoever is behind the uplink would be glad to be taken for one.
+pub(crate) const VIRTUAL: &[(&str, &[&str])] = &[
+    ("10.248.0.1", &["10.244.0.3"]),
+    ("10.248.0.2", &["10.244.10.2"]),
+    ("10.248.0.3", &["10.244.1.2"]),
+    ("10.248.0.4", &["10.244.11.2"]),
+    ("10.248.0.5", &[]),
+    ("10.248.0.6", &["10.244.2.2"]),
+    ("10.248.0.7", &["10.244.1.9"]),
+    ("10.248.0.8", &["10.244.0.2"]),
+    ("fd00:248::1", &["fd00:244::3"]),
+    ("fd00:248::2", &["fd00:244:10::2"]),
+    ("fd00:248::3", &["fd00:244:1::2"]),
+    ("fd00:248::4", &["fd00:244:11::2"]),
+    ("fd00:248::5", &[]),
+];
+/// Addresses that could stand for services and do not.
+pub(crate) const UNUSED: &[&str] = &["10.248.0.99", "fd00:248::99"];
 
 /// Everybody but the node itself.
 pub(crate) const PLACES: &[Place] = &[
@@ -53,26 +97,49 @@ pub(crate) const PLACES: &[Place] = &[
         behind: "jaco-a",
         addresses: &["10.244.0.2", "fd00:244::2"],
         forged: &["10.244.1.66", "10.244.99.66", "192.0.2.66", "10.243.0.3", "fd00:244:1::66"],
+        also: None,
     },
-    Place { name: "a2", behind: "jaco-a", addresses: &["10.244.0.3", "fd00:244::3"], forged: &[] },
+    Place {
+        name: "a2",
+        behind: "jaco-a",
+        addresses: &["10.244.0.3", "fd00:244::3"],
+        forged: &[],
+        also: None,
+    },
+    Place {
+        name: "x1",
+        behind: "jaco-a",
+        addresses: &["10.244.0.9", "fd00:244::9"],
+        forged: &["10.244.2.66"],
+        also: Some(("jaco-b", &["10.244.1.9", "fd00:244:1::9"])),
+    },
     Place {
         name: "b1",
         behind: "jaco-b",
         addresses: &["10.244.1.2", "fd00:244:1::2"],
         forged: &["10.244.0.66"],
+        also: None,
     },
     Place {
         name: "c1",
         behind: "jaco-c",
         addresses: &["10.244.2.2", "fd00:244:2::2"],
         forged: &[],
+        also: None,
     },
-    Place { name: "f1", behind: "other0", addresses: &["172.30.0.2", "fd00:30::2"], forged: &[] },
+    Place {
+        name: "f1",
+        behind: "other0",
+        addresses: &["172.30.0.2", "fd00:30::2"],
+        forged: &[],
+        also: None,
+    },
     Place {
         name: "world",
         behind: "up0",
         addresses: &["192.0.2.2", "fd00:192::2"],
         forged: &["10.244.0.77", "10.244.99.77", "10.243.0.4", "fd00:244::77"],
+        also: None,
     },
     Place {
         name: "peer",
@@ -87,6 +154,7 @@ pub(crate) const PLACES: &[Place] = &[
             "fd00:244:11::2",
         ],
         forged: &["10.244.0.88", "10.243.0.88", "198.51.100.88", "fd00:244::88"],
+        also: None,
     },
 ];
 
@@ -110,18 +178,27 @@ pub(crate) fn gate(interface: &str, like: IpAddr) -> IpAddr {
 /// The namespaces of one test.
 pub(crate) struct Lab {
     prefix: String,
+    names: Vec<&'static str>,
 }
 
 static LABS: AtomicU32 = AtomicU32::new(0);
 
 impl Lab {
-    pub(crate) fn new() -> Self {
+    /// Namespaces of these names with nothing in them.
+    pub(crate) fn bare(names: impl IntoIterator<Item = &'static str>) -> Self {
         let (pid, n) = (std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
-        let lab = Self { prefix: format!("jfw-{pid}-{n}-") };
-        let host = lab.namespace("host");
-        for name in PLACES.iter().map(|place| place.name).chain(["host"]) {
+        let names = names.into_iter().collect();
+        let lab = Self { prefix: format!("jfw-{pid}-{n}-"), names };
+        for name in &lab.names {
             ip(&["netns", "add", &lab.namespace(name)], "");
+            lab.run(name, knobs);
         }
+        lab
+    }
+
+    pub(crate) fn new() -> Self {
+        let lab = Self::bare(PLACES.iter().map(|place| place.name).chain(["host"]));
+        let host = lab.namespace("host");
         let mut node = String::from("link set lo up\n");
         for bridge in ["jaco-a", "jaco-b", "jaco-c", "other0"] {
             node += &format!("link add {bridge} type bridge forward_delay 0\n");
@@ -129,8 +206,10 @@ impl Lab {
         for place in PLACES {
             let (name, behind, namespace) = (place.name, place.behind, lab.namespace(place.name));
             if bridged(behind) {
-                node += &format!("link add v-{name} type veth peer name eth0 netns {namespace}\n");
-                node += &format!("link set v-{name} master {behind} up\n");
+                node += &cable(&format!("v-{name}"), behind, "eth0", &namespace);
+                if let Some((behind, _)) = place.also {
+                    node += &cable(&format!("w-{name}"), behind, "eth1", &namespace);
+                }
             } else {
                 node += &format!("link add {behind} type veth peer name eth0 netns {namespace}\n");
             }
@@ -142,11 +221,9 @@ impl Lab {
                 node += &format!("address add {address} dev {interface}{nodad}\n");
             }
         }
-        within(&host, knobs);
         ip(&["-n", &host, "-batch", "-"], &node);
         for place in PLACES {
             let namespace = lab.namespace(place.name);
-            within(&namespace, knobs);
             ip(&["-n", &namespace, "-batch", "-"], &surroundings(place));
         }
         let far = "route add 10.244.8.0/21 dev jaco0 via 10.243.0.2\n\
@@ -170,7 +247,12 @@ impl Lab {
 
     /// Runs asynchronous `work` on the node.
     pub(crate) fn on_node<T: Send>(&self, work: impl AsyncFnOnce() -> T + Send) -> T {
-        self.run("host", || {
+        self.on("host", work)
+    }
+
+    /// Runs asynchronous `work` in that namespace.
+    pub(crate) fn on<T: Send>(&self, name: &str, work: impl AsyncFnOnce() -> T + Send) -> T {
+        self.run(name, || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             runtime.enable_all().build().unwrap().block_on(work())
         })
@@ -186,6 +268,16 @@ impl Lab {
         self.run(name, || feed(Command::new(program).args(arguments), input));
     }
 
+    /// Says something to `ip` there.
+    pub(crate) fn ip(&self, name: &str, script: &str) {
+        ip(&["-n", &self.namespace(name), "-batch", "-"], script);
+    }
+
+    /// Sets a setting of the kernel there.
+    pub(crate) fn set(&self, name: &str, key: &str, value: &str) {
+        self.run(name, || set(key, value)).unwrap_or_else(|e| panic!("{key}: {e}"));
+    }
+
     /// A UDP socket there.
     pub(crate) fn udp(&self, name: &str, address: SocketAddr) -> UdpSocket {
         let socket = self.run(name, || UdpSocket::bind(address));
@@ -197,11 +289,19 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for name in PLACES.iter().map(|place| place.name).chain(["host"]) {
+        for name in &self.names {
             let namespace = self.namespace(name);
             let _ = Command::new("ip").args(["netns", "delete", &namespace]).status();
         }
     }
+}
+
+/// What is for the container that sent it comes back out of the port where it came in.
+pub(crate) fn cable(name: &str, bridge: &str, inside: &str, namespace: &str) -> String {
+    format!(
+        "link add {name} type veth peer name {inside} netns {namespace}\n\
+         link set {name} master {bridge} up\nlink set {name} type bridge_slave hairpin on\n"
+    )
 }
 
 fn bridged(interface: &str) -> bool {
@@ -209,21 +309,30 @@ fn bridged(interface: &str) -> bool {
 }
 
 /// Addresses of IPv6 are usable at once.
-fn nodad(ipv4: bool) -> &'static str {
+pub(crate) fn nodad(ipv4: bool) -> &'static str {
     if ipv4 { "" } else { " nodad" }
 }
 
 /// The addresses and routes of a place.
 fn surroundings(place: &Place) -> String {
     let mut out = String::from("link set lo up\nlink set eth0 up\n");
-    for address in place.addresses.iter().chain(place.forged) {
+    let stolen = VIRTUAL.iter().map(|(address, _)| address).chain(UNUSED);
+    let stolen = stolen.filter(|_| place.name == "world");
+    for address in place.addresses.iter().chain(place.forged).chain(stolen) {
         // The first of each family is the one on the cable; the others are its own alone.
         let own: IpAddr = address.parse().unwrap();
-        let near = ipnet::IpNet::new(gate(place.behind, own), if own.is_ipv4() { 24 } else { 64 })
-            .unwrap();
+        let near = near(place.behind, own);
         let on_cable = near.contains(&own) && place.addresses.contains(address);
         let length = if on_cable { near.prefix_len() } else { near.max_prefix_len() };
         out += &format!("address add {address}/{length} dev eth0{}\n", nodad(own.is_ipv4()));
+    }
+    if let Some((behind, addresses)) = place.also {
+        out += "link set eth1 up\n";
+        for address in addresses {
+            let own: IpAddr = address.parse().unwrap();
+            let length = near(behind, own).prefix_len();
+            out += &format!("address add {address}/{length} dev eth1{}\n", nodad(own.is_ipv4()));
+        }
     }
     for like in [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)] {
         out += &format!("route add default via {}\n", gate(place.behind, like));
@@ -233,9 +342,6 @@ fn surroundings(place: &Place) -> String {
 
 /// Settings of the kernel without which it would drop on its own what the firewall should.
 fn knobs() {
-    let set = |key: &str, value: &str| {
-        fs::write(format!("/proc/thread-self/root/proc/sys/net/{key}"), value)
-    };
     for (key, value) in [
         ("ipv4/ip_forward", "1"),
         ("ipv4/conf/all/rp_filter", "0"),
@@ -250,6 +356,10 @@ fn knobs() {
     for key in ["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"] {
         let _ = set(key, "1");
     }
+}
+
+fn set(key: &str, value: &str) -> io::Result<()> {
+    fs::write(format!("/proc/thread-self/root/proc/sys/net/{key}"), value)
 }
 
 fn within<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
@@ -319,6 +429,17 @@ pub(crate) fn rules() -> Ruleset {
     });
     for protocol in [jaco_api::model::Protocol::Tcp, jaco_api::model::Protocol::Udp] {
         rules.ingress.insert(IngressPort { protocol, port: 443 });
+    }
+    rules.virtual_pools = ["10.248.0.0/16", "fd00:248::/32"].map(|p| p.parse().unwrap()).into();
+    for (address, replicas) in VIRTUAL {
+        rules.virtuals.insert(address.parse().unwrap(), addresses(replicas));
+    }
+    for v4 in [true, false] {
+        let of_family = |a: &IpAddr| a.is_ipv4() == v4;
+        for place in PLACES.iter().filter(|place| place.also.is_some()) {
+            let home = place.homes().map(|(_, address)| address.parse().unwrap());
+            rules.homes.insert(home.filter(of_family).collect());
+        }
     }
     rules.check().unwrap();
     rules

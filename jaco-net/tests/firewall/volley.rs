@@ -7,9 +7,9 @@ use std::{
 };
 
 use jaco_api::model::Protocol;
-use jaco_net::{Packet, Path, Payload, Ruleset, Verdict};
+use jaco_net::{Packet, Path, Payload, Ruleset, Seen, Verdict};
 
-use crate::lab::{GATES, Lab, PLACES, gate};
+use crate::lab::{GATES, Lab, PLACES, UNUSED, VIRTUAL, gate};
 
 /// The port of whatever is not on the node.
 const ANY: u16 = 7777;
@@ -31,16 +31,16 @@ pub(crate) struct Shot {
 pub(crate) fn shots() -> Vec<Shot> {
     let mut shots = Vec::new();
     let node = [("host", None, &[] as &[&str])];
-    let places = PLACES.iter().map(|p| (p.name, Some(p.behind), p.forged));
-    for (from, behind, forged) in places.chain(node) {
+    let places = PLACES.iter().map(|p| (p.name, Some(p), p.forged));
+    for (from, place, forged) in places.chain(node) {
         for (to, beyond, port, destination) in targets() {
             if from == to && to != "host" {
                 continue;
             }
-            let own =
-                PLACES.iter().find(|p| p.name == from).map_or(&[] as &[&str], |p| p.addresses);
+            let behind = place.map(|place| place.way_to(destination));
+            let own = place.into_iter().flat_map(|place| place.homes().map(|(_, address)| address));
             let mut sources: Vec<IpAddr> =
-                own.iter().chain(forged).map(|a| a.parse().unwrap()).collect();
+                own.chain(forged.iter().copied()).map(|a| a.parse().unwrap()).collect();
             match (behind, beyond) {
                 (Some(_), _) => {}
                 (None, Some(beyond)) => sources.push(gate(beyond, destination)),
@@ -57,7 +57,8 @@ pub(crate) fn shots() -> Vec<Shot> {
                     (None, None) => Path::Input { from: interface("lo") },
                 };
                 let payload = Payload::Port(Protocol::Udp, port);
-                let packet = Packet { path, source, destination, payload, reply: false };
+                let (translated, reply) = (false, false);
+                let packet = Packet { path, source, destination, translated, payload, reply };
                 shots.push(Shot { from, to, port, packet });
             }
         }
@@ -69,9 +70,12 @@ pub(crate) fn shots() -> Vec<Shot> {
 fn targets() -> Vec<(&'static str, Option<&'static str>, u16, IpAddr)> {
     let mut targets = Vec::new();
     for place in PLACES {
-        for address in place.addresses {
-            targets.push((place.name, Some(place.behind), ANY, address.parse().unwrap()));
+        for (behind, address) in place.homes() {
+            targets.push((place.name, Some(behind), ANY, address.parse().unwrap()));
         }
+    }
+    for address in VIRTUAL.iter().map(|(address, _)| address).chain(UNUSED) {
+        targets.push(("world", Some("up0"), ANY, address.parse().unwrap()));
     }
     for (_, addresses) in GATES {
         for address in *addresses {
@@ -85,8 +89,11 @@ fn targets() -> Vec<(&'static str, Option<&'static str>, u16, IpAddr)> {
 /// The sockets that packets are sent from and arrive at.
 pub(crate) struct Range {
     senders: BTreeMap<(&'static str, IpAddr), UdpSocket>,
-    receivers: Vec<UdpSocket>,
+    receivers: Vec<(&'static str, UdpSocket)>,
 }
+
+/// Which of the packets arrived, where, and with which source address.
+pub(crate) type Arrived = BTreeMap<usize, (&'static str, IpAddr)>;
 
 impl Range {
     pub(crate) fn new(lab: &Lab, shots: &[Shot]) -> Self {
@@ -102,13 +109,13 @@ impl Range {
             let all = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
             let socket = lab.udp(name, all);
             socket.set_nonblocking(true).unwrap();
-            range.receivers.push(socket);
+            range.receivers.push((name, socket));
         }
         range
     }
 
-    /// Sends all of them; the source address with which each of those that arrived did so.
-    pub(crate) fn fire(&self, shots: &[Shot]) -> BTreeMap<usize, IpAddr> {
+    /// Sends all of them.
+    pub(crate) fn fire(&self, shots: &[Shot]) -> Arrived {
         let mut arrived = BTreeMap::new();
         for (id, shot) in shots.iter().enumerate() {
             let sender = &self.senders[&(shot.from, shot.packet.source)];
@@ -129,39 +136,60 @@ impl Range {
         arrived
     }
 
-    fn collect(&self, arrived: &mut BTreeMap<usize, IpAddr>) -> bool {
+    fn collect(&self, arrived: &mut Arrived) -> bool {
         let before = arrived.len();
         let mut id = [0; size_of::<usize>()];
-        for receiver in &self.receivers {
+        for (name, receiver) in &self.receivers {
             while let Ok((_, from)) = receiver.recv_from(&mut id) {
-                arrived.insert(usize::from_ne_bytes(id), from.ip().to_canonical());
+                arrived.insert(usize::from_ne_bytes(id), (*name, from.ip().to_canonical()));
             }
         }
         arrived.len() > before
     }
 }
 
-/// Whatever arrived against the rules, did not arrive, or arrived with the wrong source.
-pub(crate) fn mistakes(
-    rules: &Ruleset,
-    shots: &[Shot],
-    arrived: &BTreeMap<usize, IpAddr>,
-) -> Vec<String> {
+/// What happens to a packet, and to whom it goes: to a replica when its destination is virtual.
+pub(crate) fn fate(rules: &Ruleset, shot: &Shot) -> (&'static str, Packet, Verdict) {
+    let mut packet = shot.packet.clone();
+    let mut to = shot.to;
+    let replicas: Vec<IpAddr> = rules.stands_for(&packet).collect();
+    assert!(replicas.len() < 2, "chance has no place here");
+    if let Some(&replica) = replicas.first() {
+        let mut homes = PLACES.iter().flat_map(|p| p.homes().map(move |home| (p.name, home)));
+        let is_it = |(_, (_, address)): &(_, (_, &str))| address.parse() == Ok(replica);
+        let (name, (behind, _)) = homes.find(is_it).unwrap();
+        to = name;
+        let way = behind.parse().unwrap();
+        packet.path = match packet.path {
+            Path::Forward { from, .. } | Path::Input { from } => Path::Forward { from, to: way },
+            Path::Output { .. } => Path::Output { to: way },
+        };
+        (packet.destination, packet.translated) = (replica, true);
+    }
+    let verdict = rules.verdict(&packet);
+    (to, packet, verdict)
+}
+
+/// Whatever arrived against the rules, did not arrive, or arrived with the wrong source or elsewhere.
+pub(crate) fn mistakes(rules: &Ruleset, shots: &[Shot], arrived: &Arrived) -> Vec<String> {
     let mut mistakes = Vec::new();
     for (id, shot) in shots.iter().enumerate() {
-        let packet = &shot.packet;
-        let verdict = rules.verdict(packet);
-        let source = match &packet.path {
-            Path::Forward { to, .. } if rules.masquerades(packet) => {
+        let (to, packet, verdict) = fate(rules, shot);
+        let source = match (rules.seen(&packet), &packet.path) {
+            (Seen::Host, Path::Forward { to, .. } | Path::Output { to }) => {
                 gate(to.as_str(), packet.destination)
             }
+            (Seen::Rewritten(source), _) => source,
             _ => packet.source,
         };
-        let wanted = (verdict != Verdict::Drop).then_some(source);
+        // Nobody takes a packet that says that it comes from himself.
+        let own = to == shot.from && to != "host" && source == packet.source;
+        let passes = matches!(verdict, Verdict::Accept | Verdict::Foreign) && !own;
+        let wanted = passes.then_some((to, source));
         let got = arrived.get(&id).copied();
         if got != wanted {
             mistakes.push(format!(
-                "{} -> {}: arrived from {got:?} instead of {wanted:?}: {packet:?}",
+                "{} -> {}: arrived {got:?} instead of {wanted:?}: {packet:?}",
                 shot.from, shot.to,
             ));
         }

@@ -139,3 +139,21 @@ fn without_chains_in_the_way_nothing_is_touched() {
     assert!(commands.contains("-I FORWARD 1 -d fd00:244::/32 -i jaco0"), "{commands}");
     assert!(!commands.contains("10.244"), "each family has its own program");
 }
+
+#[test]
+fn a_container_in_several_networks_crosses_from_bridge_to_bridge() {
+    let mut homes = Ruleset { mesh: None, ..rules() };
+    assert_eq!(changes(ENGINE_20, Some(&homes), Family::V4), "");
+    homes.homes.insert(["10.244.0.9", "10.244.1.9"].map(|a| a.parse().unwrap()).into());
+    let commands = changes(ENGINE_20, Some(&homes), Family::V4);
+    assert_eq!(
+        commands,
+        "*filter\n\
+         -I DOCKER-USER 1 -s 10.244.0.0/14 -d 10.244.0.0/14 -m comment --comment jaco -j ACCEPT\n\
+         COMMIT\n"
+    );
+    let pinned = applied(ENGINE_20, &commands);
+    assert_eq!(changes(&pinned, Some(&homes), Family::V4), "", "once is enough");
+    homes.homes.clear();
+    assert_eq!(applied(&pinned, &changes(&pinned, Some(&homes), Family::V4)), ENGINE_20);
+}
