@@ -39,6 +39,8 @@ pub struct Fabric {
     pub index: u64,
     /// The pools that blocks are of.
     pub pools: BTreeSet<IpNet>,
+    /// The pool that addresses of services are of.
+    pub service_pool: IpNet,
     /// The pool that addresses of nodes are of.
     pub mesh_pool: IpNet,
     /// The node's own address among the nodes; absent until it has been given one.

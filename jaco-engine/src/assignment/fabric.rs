@@ -46,6 +46,7 @@ pub fn fabric(state: &State, node: NodeId, documents: &dyn Documents) -> Option<
         node: own.name.clone(),
         index: state.index(),
         pools: settings.address_pools.iter().map(|pool| pool.prefix()).collect(),
+        service_pool: settings.service_pool.prefix(),
         mesh_pool: settings.mesh_pool.prefix(),
         mesh_address: own.mesh_address,
         members: others.map(|other| (other.name.clone(), member(state, other))).collect(),
@@ -121,6 +122,9 @@ fn services(
         let service = services.entry(replica.id.service.clone()).or_default();
         tell(service, id, &replica.container, documents);
         service.replicas.extend(seen(state, id, replica, &found));
+    }
+    for (name, service) in &mut services {
+        service.address = state.virtual_address(&id.deployment, &id.network, name);
     }
     services
 }

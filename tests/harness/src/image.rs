@@ -10,8 +10,24 @@ use crate::{HarnessError, Result};
 
 /// The applets that the busybox image offers.
 const APPLETS: &[&str] = &[
-    "sh", "httpd", "nc", "wget", "sleep", "cat", "ls", "echo", "test", "tail", "date", "nslookup", "ping",
-    "ip", "dd", "sha256sum", "wc", "timeout",
+    "sh",
+    "httpd",
+    "nc",
+    "wget",
+    "sleep",
+    "cat",
+    "ls",
+    "echo",
+    "test",
+    "tail",
+    "date",
+    "nslookup",
+    "ping",
+    "ip",
+    "dd",
+    "sha256sum",
+    "wc",
+    "timeout",
 ];
 
 /// Packs a static `shop-app` into `directory` and returns the tar file.

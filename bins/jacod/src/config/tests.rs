@@ -46,10 +46,7 @@ fn every_key_has_an_effect() {
     assert_eq!((all.socket_group.as_str(), all.engine_socket.as_str()), ("g", "unix:///e"));
     assert_eq!(all.files_dir, Path::new("/f"));
     assert_eq!((all.wg_port, all.mesh), (51821, MeshMode::Userspace));
-    assert_eq!(
-        all.forwarders,
-        ["10.0.0.1:53".parse().unwrap(), "10.0.0.2:5353".parse().unwrap()]
-    );
+    assert_eq!(all.forwarders, ["10.0.0.1:53".parse().unwrap(), "10.0.0.2:5353".parse().unwrap()]);
     assert_eq!(all.address_pools.unwrap().to_string(), "10.128.0.0/12:26");
     assert_eq!((all.log_level, all.log_format), (LogLevel::Debug, LogFormat::Json));
 }

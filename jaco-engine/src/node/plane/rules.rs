@@ -1,6 +1,12 @@
 //! What the firewall must hold. Pure.
 
-use jaco_api::model::{Fabric, NetworkId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+use jaco_api::model::{Fabric, FabricService, NetworkId, NetworkName};
 use jaco_net::{Bridge, InterfaceName, MeshLink, Ruleset, Scope};
 
 use super::Mesh;
@@ -30,7 +36,36 @@ pub(crate) fn rules(fabric: &Fabric, mesh: Option<&Mesh>) -> Ruleset {
         bridges: bridges.collect(),
         mesh: link,
         ingress: Default::default(),
+        virtual_pools: [fabric.service_pool].into(),
+        virtuals: virtuals(fabric),
+        homes: homes(fabric),
     }
+}
+
+/// The addresses of services with those of their healthy replicas, as many as can be told apart.
+fn virtuals(fabric: &Fabric) -> BTreeMap<IpAddr, BTreeSet<IpAddr>> {
+    let services = fabric.networks.values().flat_map(|network| network.services.values());
+    let healthy = |service: &FabricService| {
+        let replicas = service.replicas.values().filter(|replica| replica.healthy);
+        let addresses = replicas.filter_map(|replica| replica.address);
+        addresses.filter(|a| is_pooled(fabric, *a)).take(Ruleset::MOST_REPLICAS).collect()
+    };
+    services.filter_map(|service| Some((service.address?, healthy(service)))).collect()
+}
+
+/// The containers of this node that are in several networks, by their addresses.
+fn homes(fabric: &Fabric) -> BTreeSet<BTreeSet<IpAddr>> {
+    let here: Vec<IpNet> =
+        fabric.networks.values().filter_map(|n| Some(n.local.as_ref()?.prefix)).collect();
+    let of = |addresses: &BTreeMap<NetworkName, IpAddr>| -> BTreeSet<IpAddr> {
+        let here = |address: &IpAddr| here.iter().any(|block| block.contains(address));
+        addresses.values().copied().filter(here).collect()
+    };
+    fabric.containers.values().map(of).filter(|addresses| addresses.len() > 1).collect()
+}
+
+fn is_pooled(fabric: &Fabric, address: IpAddr) -> bool {
+    fabric.pools.iter().any(|pool| pool.contains(&address))
 }
 
 pub(super) fn scope(id: &NetworkId) -> Scope {
