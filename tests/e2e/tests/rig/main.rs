@@ -73,6 +73,8 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     addresses::each_host_has_its_block_until_all_have_let_go,
     addresses::a_replica_without_a_block_waits_for_another_pool,
     networks::a_network_spans_hosts_and_ends_at_its_deployment,
+    networks::damaged_rules_are_restored_at_once,
+    networks::a_service_has_one_address_that_leads_to_healthy_replicas,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,

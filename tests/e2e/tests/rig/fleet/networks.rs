@@ -2,15 +2,22 @@
 //!
 //! The witnesses are the containers themselves: what they reach by address and by name.
 
-use std::{net::Ipv4Addr, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    process::Child,
+    time::{Duration, Instant},
+};
 
 use jaco_e2e::{Fleet, Outcome};
-use jaco_harness::{Container, Engine, Patience};
+use jaco_harness::{Container, Engine, Patience, Run as _};
 
-use crate::stacks::{named, pages};
+use crate::stacks::{QUIET, named, pages};
 
 /// A container, where it is and which address it has in one network.
 pub(super) struct Place {
+    /// The number of its host.
+    pub(super) host: usize,
     pub(super) engine: Engine,
     pub(super) container: Container,
     pub(super) address: String,
@@ -39,7 +46,7 @@ impl Place {
 pub(super) fn places(fleet: &Fleet, deployment: &str, service: &str) -> Outcome<Vec<Place>> {
     let mut places = Vec::new();
     let network = format!("jaco_{deployment}_default");
-    for engine in fleet.engines() {
+    for (host, engine) in fleet.engines().into_iter().enumerate() {
         let label = format!("jaco.deployment={deployment}");
         for container in engine.containers(Some(&label))? {
             if container.labels.get("jaco.service").map(String::as_str) != Some(service) {
@@ -47,7 +54,7 @@ pub(super) fn places(fleet: &Fleet, deployment: &str, service: &str) -> Outcome<
             }
             let address = container.addresses.get(&network).cloned().unwrap_or_default();
             assert!(address.parse::<Ipv4Addr>().is_ok(), "{} has no address", container.name);
-            places.push(Place { engine: engine.clone(), container, address });
+            places.push(Place { host, engine: engine.clone(), container, address });
         }
     }
     Ok(places)
@@ -86,8 +93,208 @@ pub(crate) fn a_network_spans_hosts_and_ends_at_its_deployment(fleet: &mut Fleet
             assert_eq!(from[0].page(name).is_ok(), name.ends_with(own), "{name} in {own}");
         }
     }
+    large_transfers_arrive(&alpha)?;
+    forged_sources_are_dropped(&alpha, &beta)?;
+    hosts_are_out_of_reach(fleet, &alpha)?;
     for deployment in ["alpha", "beta"] {
         fleet.cli(1).run(&["delete", deployment, "--wait=60s"])?;
     }
+    Ok(())
+}
+
+/// Ten megabytes from each to each, by the digest of what came.
+fn large_transfers_arrive(places: &[Place]) -> Outcome {
+    let made = "dd if=/dev/zero of=/tmp/big bs=1M count=10 2>/dev/null; sha256sum </tmp/big";
+    for to in places {
+        let digest = to.run(&["sh", "-c", made])?;
+        for from in places {
+            let fetched = format!("wget -q -O - http://{}:8080/big | sha256sum", to.address);
+            let got = from.run(&["timeout", "20", "sh", "-c", &fetched])?;
+            assert_eq!(got, digest, "{} from {}", from.container.name, to.container.name);
+        }
+    }
+    Ok(())
+}
+
+/// A container that takes another's address reaches nobody with it, and itself is still reached.
+fn forged_sources_are_dropped(alpha: &[Place], beta: &[Place]) -> Outcome {
+    let (forger, neighbour) = (&alpha[0], &alpha[1]);
+    let as_root = |script: &str| {
+        let name = forger.container.name.as_str();
+        forger.engine.docker(&["exec", "--privileged", name, "sh", "-c", script])
+    };
+    // Of the network of beta on the same host, of nobody, of the world.
+    let stolen = beta.iter().find(|place| place.host == forger.host).ok_or("nobody beside it")?;
+    for source in [stolen.address.as_str(), "10.247.255.7", "192.0.2.7"] {
+        as_root(&format!("ip addr add {source}/32 dev eth0"))?;
+        for target in [&neighbour.address, &stolen.address] {
+            let forged = as_root(&format!("ping -c 1 -W 1 -I {source} {target}"));
+            assert!(forged.is_err(), "{source} reaches {target}");
+        }
+        as_root(&format!("ip addr del {source}/32 dev eth0"))?;
+        assert!(forger.pings(&neighbour.address), "with its own address");
+    }
+    Ok(())
+}
+
+/// A host's own services are out of reach for its containers and those of others; somebody else's
+/// containers reach them as ever.
+fn hosts_are_out_of_reach(fleet: &Fleet, places: &[Place]) -> Outcome {
+    let hosts = fleet.cluster().rig().hosts();
+    let listeners: Vec<_> = hosts
+        .iter()
+        .map(|host| {
+            let mut listener = host.command("busybox");
+            listener.args(["nc", "-lk", "-p", "2222", "-e", "echo", "here"]);
+            listener.spawn().map(Listener)
+        })
+        .collect::<Result<_, _>>()?;
+    for host in hosts {
+        let address = host.address().to_string();
+        let ask = format!("busybox nc -w 1 {address} 2222 </dev/null");
+        fleet.cluster().until(Patience::SHORT, "the listener of a host", || {
+            let mut near = fleet.cluster().rig().host(0).command("sh");
+            near.args(["-c", &ask]).text().map_err(|error| error.to_string())
+        })?;
+    }
+    for place in places {
+        let gateway = gateway_of(place)?;
+        let addresses = hosts.iter().map(|host| host.address().to_string());
+        let all: Vec<String> = addresses.chain([gateway.clone()]).collect();
+        for (address, port) in all.iter().flat_map(|a| [2222, 7000, 7001].map(|p| (a, p))) {
+            let ask = format!("nc -w 1 {address} {port} </dev/null");
+            let said = place.run(&["timeout", "2", "sh", "-c", &ask]);
+            assert!(said.is_err(), "{} reaches {address}:{port}: {said:?}", place.container.name);
+        }
+        place.run(&["nslookup", "app", &gateway])?;
+    }
+    // An unrelated network of the engine is no business of ours.
+    let engine = fleet.engine(0);
+    engine.docker(&["network", "create", "unrelated"])?;
+    let ask = format!("nc -w 1 {} 2222 </dev/null", fleet.cluster().rig().host(0).address());
+    let run = ["run", "--rm", "--network", "unrelated", "busybox:rig", "sh", "-c", &ask];
+    assert_eq!(engine.docker(&run)?, "here");
+    engine.docker(&["network", "rm", "unrelated"])?;
+    drop(listeners);
+    Ok(())
+}
+
+fn gateway_of(place: &Place) -> Result<String, String> {
+    let routes = place.run(&["ip", "route"])?;
+    let default = routes.lines().find_map(|line| line.strip_prefix("default via "));
+    let gateway = default.and_then(|rest| rest.split(' ').next());
+    gateway.map(str::to_owned).ok_or(routes)
+}
+
+/// A process of the test on a host, which ends with it.
+struct Listener(Child);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How the rules of a host are damaged, in `nft`'s words.
+const DAMAGES: [(&str, &str); 4] = [
+    ("a table that was flushed", "nft flush table inet jaco"),
+    ("a table that was deleted", "nft delete table inet jaco"),
+    (
+        "a rule that was deleted",
+        "nft delete rule inet jaco forward handle \
+         $(nft -a list chain inet jaco forward | sed -n 's/.* # handle //p' | tail -1)",
+    ),
+    (
+        "an element that was deleted",
+        "nft delete element inet jaco pools4 { $(nft list set inet jaco pools4 | \
+         sed -n 's/.*elements = { *\\([^,} ]*\\).*/\\1/p') }",
+    ),
+];
+
+pub(crate) fn damaged_rules_are_restored_at_once(fleet: &mut Fleet) -> Outcome {
+    fleet.form()?;
+    for deployment in ["alpha", "beta"] {
+        let stack = fleet.stack(&named(deployment), &pages(deployment, 3, ""))?;
+        fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
+    }
+    let (alpha, beta) = (places(fleet, "alpha", "app")?, places(fleet, "beta", "app")?);
+    let rules = |fleet: &Fleet| {
+        let mut list = fleet.cluster().rig().host(0).command("nft");
+        list.args(["list", "table", "inet", "jaco"]).text().map_err(|error| error.to_string())
+    };
+    let reconciled = |fleet: &Fleet| -> Result<usize, String> {
+        let audit = fleet.cli(0).json(&["audit"]).map_err(|error| error.to_string())?;
+        let all = audit.as_array().into_iter().flatten();
+        Ok(all.filter(|event| event["type"] == "isolation_ruleset_reconciled").count())
+    };
+    let whole = rules(fleet)?;
+    for (number, (what, damage)) in DAMAGES.into_iter().enumerate() {
+        let began = Instant::now();
+        fleet.cluster().rig().host(0).command("sh").args(["-c", damage]).text()?;
+        fleet.cluster().until(Patience::SHORT, what, || match rules(fleet)? {
+            now if now == whole => Ok(()),
+            now => Err(now),
+        })?;
+        let took = began.elapsed();
+        fleet.measured(what, format!("{took:.2?} until it was restored"));
+        assert!(took < Duration::from_secs(2), "{what}: {took:?}");
+        fleet.cluster().until(Patience::SHORT, "the audit of it", || match reconciled(fleet)? {
+            n if n > number => Ok(()),
+            n => Err(format!("{n} of {}", number + 1)),
+        })?;
+        for (from, to) in alpha.iter().flat_map(|from| alpha.iter().map(move |to| (from, to))) {
+            assert!(from.pings(&to.address), "after {what}");
+        }
+        assert!(!alpha[0].pings(&beta[0].address) && !beta[0].pings(&alpha[1].address), "{what}");
+    }
+    Ok(())
+}
+
+pub(crate) fn a_service_has_one_address_that_leads_to_healthy_replicas(
+    fleet: &mut Fleet,
+) -> Outcome {
+    fleet.form()?;
+    let mut compose = pages("$$HOSTNAME", 3, "");
+    compose += &format!(
+        "  client:\n    image: busybox:rig\n    pull_policy: never\n    stop_grace_period: 1s\n    \
+         command: [\"sh\", \"-c\", {QUIET:?}]\n"
+    );
+    let stack = fleet.stack(&named("virtual"), &compose)?;
+    fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
+    let client = places(fleet, "virtual", "client")?.remove(0);
+    let replicas = places(fleet, "virtual", "app")?;
+    let resolved =
+        fleet.cluster().until(Patience::NORMAL, "the name", || client.run(&["nslookup", "app"]))?;
+    assert!(resolved.contains("10.242."), "an address of the service: {resolved}");
+    assert!(!replicas.iter().any(|r| resolved.contains(&r.address)), "{resolved}");
+    let ask =
+        "i=0; while [ $i -lt 300 ]; do wget -q -O - http://app:8080/index.html; i=$((i+1)); done";
+    let pages = client.run(&["timeout", "60", "sh", "-c", ask])?;
+    let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
+    pages.lines().for_each(|page| *counts.entry(page).or_default() += 1.0);
+    let (answers, expected) = (counts.values().sum::<f64>(), 100.0);
+    let chi: f64 = counts.values().map(|n| (n - expected).powi(2) / expected).sum();
+    fleet.measured("300 requests by three replicas", format!("{counts:?}, chi-square {chi:.2}"));
+    assert_eq!((answers as u32, counts.len()), (300, 3), "{counts:?}");
+    // Two degrees of freedom: one run in ten thousand is worse by chance.
+    assert!(chi < 18.4, "{counts:?}");
+
+    let victim = &replicas[0];
+    victim.engine.docker(&["kill", &victim.container.name])?;
+    let killed = Instant::now();
+    let (mut last, mut failures) = (None, 0);
+    while killed.elapsed() < Duration::from_secs(6) {
+        if client.page("app").is_err() {
+            failures += 1;
+            last = Some(killed.elapsed());
+        }
+    }
+    let last = last.unwrap_or_default();
+    fleet.measured(
+        "a replica killed",
+        format!("{failures} requests failed, the last after {last:.2?}"),
+    );
+    assert!(last < Duration::from_secs(3), "requests still fail {last:?} after");
     Ok(())
 }
