@@ -5,6 +5,7 @@ mod audit;
 mod cluster;
 mod cron;
 mod deployment;
+mod doctor;
 mod enums;
 mod error;
 mod exec;

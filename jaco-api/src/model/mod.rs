@@ -13,6 +13,7 @@ mod companion;
 mod container;
 mod cron;
 mod deployment;
+mod doctor;
 mod exec;
 mod fabric;
 mod file;
@@ -50,6 +51,7 @@ pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
     RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
 };
+pub use doctor::{Check, DoctorReport, Finding, FindingOutcome, UnknownCheck, after_repair};
 pub use exec::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
 pub use fabric::{Fabric, FabricMember, FabricNetwork, FabricReplica, FabricService, NetworkId};
 pub use file::{
