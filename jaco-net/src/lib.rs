@@ -3,6 +3,8 @@
 
 #[cfg(feature = "dns")]
 pub mod dns;
+#[cfg(feature = "doctor")]
+pub mod doctor;
 mod error;
 pub mod firewall;
 pub mod mesh;

@@ -11,7 +11,7 @@ mod kernel;
 mod key;
 mod keyfile;
 #[cfg(any(feature = "kernel", feature = "userspace"))]
-mod link;
+pub(crate) mod link;
 pub mod mtu;
 mod peers;
 #[cfg(feature = "userspace")]

@@ -125,6 +125,19 @@ fn said(data: &[u8]) {
     }
 }
 
+/// Packets of doctors of other nodes, and what whoever has port 53 says. The first byte says which.
+///
+/// # Panics
+/// A rule is broken.
+#[cfg(feature = "doctor")]
+pub fn doctor(data: &[u8]) {
+    match data.split_first() {
+        Some((0, packet)) => crate::doctor::sealed::frame(packet),
+        Some((1, answer)) => crate::doctor::sealed::answer(answer),
+        _ => {}
+    }
+}
+
 /// A client's query, for the seeds too.
 ///
 /// # Panics

@@ -22,6 +22,7 @@ pub const TARGETS: &[Target] = &[
     ("contexts_yaml", configuration::contexts),
     ("disk_log", disk::log),
     ("dns", jaco_net::testing::fuzzing::dns),
+    ("doctor", jaco_net::testing::fuzzing::doctor),
     ("dotenv", texts::dotenv),
     ("interpolation", texts::interpolation),
     ("jaco_yaml", manifest::jaco_yaml),

@@ -41,21 +41,22 @@ const EADDRNOTAVAIL: i32 = 99;
 const NO_ROUTES: [i32; 5] = [2, ESRCH, ENODEV, 95, 97];
 
 /// A connection to the kernel's tables, in the network namespace of the thread that makes it.
-pub(super) struct Links(Handle);
+pub(crate) struct Links(Handle);
 
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Link {
-    pub(super) index: u32,
+pub(crate) struct Link {
+    pub(crate) index: u32,
+    pub(crate) name: String,
     /// What makes it; absent for a physical one.
     pub(super) kind: Option<InfoKind>,
     pub(super) mtu: u32,
-    pub(super) up: bool,
+    pub(crate) up: bool,
 }
 
 impl Links {
     /// Opens a connection, which ends with its last user.
-    pub(super) fn connect() -> Result<Self, NetError> {
+    pub(crate) fn connect() -> Result<Self, NetError> {
         // Strict: the kernel looks for what is asked for alone, whatever else it routes.
         let opened = rtnetlink::new_connection_with_strict_check();
         let (connection, handle, _) = opened.map_err(|source| NetError::Unavailable {
@@ -66,12 +67,12 @@ impl Links {
         Ok(Self(handle))
     }
 
-    pub(super) async fn find(&self, name: &str) -> Result<Option<Link>, NetError> {
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<Link>, NetError> {
         let found = self.0.link().get().match_name(name).execute().try_next().await;
         found_link(found)
     }
 
-    async fn at(&self, index: u32) -> Result<Option<Link>, NetError> {
+    pub(crate) async fn at(&self, index: u32) -> Result<Option<Link>, NetError> {
         found_link(self.0.link().get().match_index(index).execute().try_next().await)
     }
 
@@ -118,7 +119,7 @@ impl Links {
     }
 
     /// Addresses of the interface that somebody gave it.
-    pub(super) async fn addresses(&self, index: u32) -> Result<BTreeSet<IpNet>, NetError> {
+    pub(crate) async fn addresses(&self, index: u32) -> Result<BTreeSet<IpNet>, NetError> {
         Ok(self.address_messages(index).await?.iter().filter_map(address_of).collect())
     }
 
@@ -230,6 +231,7 @@ fn address_of(message: &AddressMessage) -> Option<IpNet> {
 fn link_of(message: &LinkMessage) -> Link {
     let mut link = Link {
         index: message.header.index,
+        name: String::new(),
         kind: None,
         mtu: 0,
         up: message.header.flags.contains(LinkFlags::Up),
@@ -237,6 +239,7 @@ fn link_of(message: &LinkMessage) -> Link {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::LinkInfo(infos) => {
                 link.kind = infos.iter().find_map(|info| match info {
                     LinkInfo::Kind(kind) => Some(kind.clone()),

@@ -23,24 +23,37 @@ const NO_WAY: [i32; 4] = [101, 113, 13, 22];
 pub async fn path_mtu(endpoint: IpAddr, except: &str) -> Result<Option<Path>, NetError> {
     let links = Links::connect()?;
     let endpoint = endpoint.to_canonical();
-    let mut asked = links.0.route().get(question(endpoint)).execute();
-    let route = match asked.try_next().await {
-        Ok(Some(route)) => route,
-        Ok(None) => return Ok(None),
-        Err(error) if errno(&error).is_some_and(|n| NO_WAY.contains(&n)) => return Ok(None),
-        Err(error) => return Err(unreadable("route", error)),
-    };
-    let out = route.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Oif(index) => Some(*index),
-        _ => None,
-    });
-    let Some(out) = out else { return Ok(None) };
+    let Some((route, out)) = links.lookup(endpoint).await? else { return Ok(None) };
     if links.find(except).await?.is_some_and(|mesh| mesh.index == out) {
         return Ok(None);
     }
     let Some(link) = links.at(out).await? else { return Ok(None) };
     let mtu = metric_of(&route).map_or(link.mtu, |metric| metric.min(link.mtu));
     Ok(Some(Path { endpoint, mtu }))
+}
+
+impl Links {
+    /// The interface through which this node sends what is for `address`; `None` if there is no way.
+    #[cfg(feature = "doctor")]
+    pub(crate) async fn way(&self, address: IpAddr) -> Result<Option<u32>, NetError> {
+        Ok(self.lookup(address).await?.map(|(_, out)| out))
+    }
+
+    /// The route that the kernel would take, and the interface it leads through.
+    async fn lookup(&self, address: IpAddr) -> Result<Option<(RouteMessage, u32)>, NetError> {
+        let mut asked = self.0.route().get(question(address)).execute();
+        let route = match asked.try_next().await {
+            Ok(Some(route)) => route,
+            Ok(None) => return Ok(None),
+            Err(error) if errno(&error).is_some_and(|n| NO_WAY.contains(&n)) => return Ok(None),
+            Err(error) => return Err(unreadable("route", error)),
+        };
+        let out = route.attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Oif(index) => Some(*index),
+            _ => None,
+        });
+        Ok(out.map(|out| (route, out)))
+    }
 }
 
 fn question(endpoint: IpAddr) -> RouteMessage {
