@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod copy;
 mod deploy;
+mod doctor;
 mod endpoint;
 mod error;
 mod exec;

@@ -92,6 +92,7 @@ fn change(
 #[tonic::async_trait]
 impl nodes_server::Nodes for FakeCluster {
     type ListStream = Rows<NodeSummary>;
+    type DiagnoseStream = Rows<DoctorReport>;
     async fn list(&self, r: Request<ListNodesRequest>) -> Answer<Self::ListStream> {
         self.answer(&r, "nodes".into(), |t| Ok(rows(t.nodes.clone())))
     }
@@ -141,6 +142,16 @@ impl nodes_server::Nodes for FakeCluster {
                 row.labels.retain(|key, _| !remove.contains(key));
                 row.labels.extend(set);
             })
+        })
+    }
+    async fn diagnose(&self, r: Request<DiagnoseRequest>) -> Answer<Self::DiagnoseStream> {
+        let DiagnoseRequest { node, repair } = r.get_ref().clone();
+        self.answer(&r, format!("diagnose {node} {repair}"), |t| {
+            if !node.is_empty() {
+                named(t, &node)?;
+            }
+            let of = |report: &&DoctorReport| node.is_empty() || report.node == node;
+            Ok(rows(t.reports.iter().filter(of).cloned().collect()))
         })
     }
 }

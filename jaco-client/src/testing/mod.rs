@@ -64,6 +64,8 @@ pub struct Tables {
     pub authorizations: Vec<Option<String>>,
     /// What nodes and replicas use.
     pub usage: Vec<pb::UsageReport>,
+    /// What nodes find of themselves.
+    pub reports: Vec<pb::DoctorReport>,
     /// What commands answer, in order; one that ends without an exit code is still running.
     pub command: Vec<pb::ExecOutput>,
     /// What commands were sent: their standard input, then other inputs as words.

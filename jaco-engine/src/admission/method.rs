@@ -36,7 +36,8 @@ pub fn rule(path: &str) -> Option<Rule> {
             Some(Rule { need: Need::Operator(Role::Viewer), before_init: true })
         }
         ("jaco.v1.Cluster", "GetSettings")
-        | ("jaco.v1.Nodes", "List" | "Inspect")
+        // A repair needs more: the handler looks at what is asked for.
+        | ("jaco.v1.Nodes", "List" | "Inspect" | "Diagnose")
         | ("jaco.v1.Watch", "Status" | "Events" | "Replica" | "Usage")
         | ("jaco.v1.Logs" | "jaco.v1.Audit", "Stream")
         | ("jaco.v1.Deploy", "Get" | "History")

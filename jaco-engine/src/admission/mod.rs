@@ -22,7 +22,7 @@ pub use deploy::{Admitted, apply, delete, document_of, hold, restart, rollback, 
 pub use effects::describe;
 pub use file::{delete_file, set_file};
 pub use method::{Need, Rule, rule};
-pub use node::{label, make_available, obstacles};
+pub use node::{diagnose, label, make_available, obstacles};
 pub use permit::{covers, permit_change, permit_role};
 pub use setting::set;
 pub use token::{Wish, issue, revoke};

@@ -26,6 +26,19 @@ pub fn obstacles(state: &State, node: &Node) -> Vec<String> {
     found.into_iter().map(|(replica, why)| format!("{replica}: {why}")).collect()
 }
 
+/// Whether a caller may have nodes look at themselves, and put right what they find.
+///
+/// # Errors
+/// `permission_denied`: a repair changes nodes, looking does not.
+pub fn diagnose(who: &Principal, repair: bool) -> Result<(), ApiError> {
+    if !repair {
+        return permit_role(who, Role::Viewer);
+    }
+    permit_role(who, Role::Admin).map_err(|refusal| {
+        refusal.with("hint", "`jaco doctor --no-repair` looks and changes nothing")
+    })
+}
+
 /// A change of what is wanted of a node. `Active` ends a drain and a removal; what has moved stays
 /// where it is.
 ///
@@ -154,6 +167,20 @@ mod tests {
             label(&deployer, row, BTreeMap::new(), Vec::new()),
         ] {
             assert_eq!(code(result), Some(ErrorCode::PermissionDenied));
+        }
+    }
+
+    #[test]
+    fn anybody_may_have_nodes_look_at_themselves_and_administrators_have_them_repaired() {
+        for role in [Role::Viewer, Role::Deployer, Role::Admin] {
+            let who = Principal { role, ..admin() };
+            diagnose(&who, false).unwrap();
+            let repair = diagnose(&who, true);
+            assert_eq!(repair.is_ok(), role == Role::Admin, "{role:?}");
+            if let Err(refusal) = repair {
+                assert_eq!(refusal.code, ErrorCode::PermissionDenied);
+                assert!(refusal.details["hint"].contains("--no-repair"), "{refusal:?}");
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use super::{
     Node, NodeConfig, NodeError,
     containers::EngineContainers,
     directory::{DataDirectory, MemberFile},
+    doctor::NodeDoctor,
     found::{Doorbell, Request},
     host_name,
     keeper::Keeper,
@@ -254,6 +255,13 @@ impl Builder {
         let (membership, watch) = watch::channel(None);
         let (bell, requests) = mpsc::channel(1);
         let tls = GrpcTransport::new();
+        let (plane, published) = watch::channel(None);
+        let doctor = NodeDoctor {
+            runtime: Arc::clone(&runtime),
+            firewall: Arc::clone(&firewall),
+            mesh: mesh.as_ref().map(|mesh| Arc::clone(&mesh.device)),
+            plane: published,
+        };
         let api = Arc::new(Api {
             node: name.clone(),
             version: VERSION,
@@ -261,6 +269,7 @@ impl Builder {
             founder: Arc::new(Doorbell(bell)),
             logs: Arc::new(EngineOutput(Arc::clone(&runtime))),
             containers: Arc::new(EngineContainers(Arc::clone(&runtime))),
+            doctor: Arc::new(doctor),
             peers: peers.unwrap_or_else(|| Arc::new(tls.clone())),
             clock: Arc::clone(&clock),
             stopping: stop.child_token(),
@@ -298,6 +307,7 @@ impl Builder {
             socket: None,
             stop,
             _certs: certs,
+            _plane: plane,
         };
         Ok(Assembly { keeper, requests, member, socket })
     }

@@ -13,6 +13,7 @@ mod consensus;
 mod containers;
 mod desk;
 mod directory;
+mod doctor;
 mod error;
 mod found;
 mod host;

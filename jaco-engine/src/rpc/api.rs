@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
-use super::{Containers, LogSource, Peers};
+use super::{Containers, Doctor, LogSource, Peers};
 use crate::{
     admission::Attempts,
     clock::Clock,
@@ -143,6 +143,8 @@ pub struct Api {
     pub logs: Arc<dyn LogSource>,
     /// Commands in this node's containers, their files and ports.
     pub containers: Arc<dyn Containers>,
+    /// What this node finds of its own data plane.
+    pub doctor: Arc<dyn Doctor>,
     /// Connections to other members.
     pub peers: Arc<dyn Peers>,
     /// Time.

@@ -11,6 +11,8 @@ mod cluster;
 mod connection;
 mod containers;
 mod deploy;
+mod diagnose;
+mod doctor;
 mod exec;
 mod files;
 mod gate;
@@ -37,6 +39,7 @@ pub use containers::{
     Archive, CommandInput, CommandOutput, Containers, Duplex, IncomingArchive, Measurement,
     RunningCommand,
 };
+pub use doctor::Doctor;
 pub(crate) use join::Gate;
 pub use logs::{LogLine, LogQuery, LogSource, ReplicaOutput};
 pub(crate) use rekey::ClusterKeys;

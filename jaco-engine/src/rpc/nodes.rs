@@ -11,7 +11,7 @@ use jaco_api::{
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api, Membership,
+    Api, Membership, diagnose,
     gate::caller,
     overview,
     stream::{Answers, answers},
@@ -33,6 +33,7 @@ pub(crate) struct Service(pub(crate) Arc<Api>);
 #[tonic::async_trait]
 impl nodes_server::Nodes for Service {
     type ListStream = Answers<pb::NodeSummary>;
+    type DiagnoseStream = Answers<pb::DoctorReport>;
 
     async fn list(
         &self,
@@ -139,6 +140,21 @@ impl nodes_server::Nodes for Service {
         let command = admission::label(&who, &node, message.set, message.remove)?;
         membership.submit(&who, "", command).await?;
         Ok(Response::new(self.shown(&membership, &message.node).await?))
+    }
+
+    async fn diagnose(
+        &self,
+        request: Request<pb::DiagnoseRequest>,
+    ) -> Result<Response<Self::DiagnoseStream>, Status> {
+        let who = caller(&request)?;
+        let (membership, state) = self.0.state()?;
+        let message = request.into_inner();
+        admission::diagnose(&who, message.repair)?;
+        let nodes = match message.node.as_str() {
+            "" => state.nodes().cloned().collect(),
+            name => vec![named(&state, name)?],
+        };
+        Ok(diagnose::of_nodes(&self.0, membership, nodes, message.repair))
     }
 }
 

@@ -16,7 +16,7 @@ use jaco_api::{
 use tonic::{Request, Response, Status, Streaming};
 
 use super::super::{
-    Api, Membership,
+    Api, Membership, diagnose,
     exec::{Piece, archive, connect, forward, inputs, pieces, port, run},
     logs,
     stream::Answers,
@@ -191,5 +191,14 @@ impl relay_server::Relay for Relay {
         let membership = self.member(&request)?;
         let interval = usage::interval(&request.into_inner());
         Ok(usage::of_this_node(&self.0, membership, interval))
+    }
+
+    async fn diagnose(
+        &self,
+        request: Request<pb::RelayDiagnose>,
+    ) -> Result<Response<pb::DoctorReport>, Status> {
+        self.member(&request)?;
+        let report = diagnose::of_this_node(&self.0, request.into_inner().repair).await;
+        Ok(Response::new(report.into()))
     }
 }

@@ -2,6 +2,7 @@
 //! The nodes share one state, which a test writes; each has an engine in memory.
 
 mod copying;
+mod diagnosing;
 mod forwarding;
 mod joined;
 mod logs;
@@ -23,6 +24,7 @@ use jaco_api::{
     },
 };
 use jaco_client::{Client, ExecEvent, ReplicaTarget};
+use jaco_net::NoFirewall;
 use jaco_runtime::{
     ContainerRuntime,
     container::{ContainerRequest, NetworkJoin, NetworkRequest, label},
@@ -35,7 +37,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Channel;
 
-use super::super::{containers::EngineContainers, output::EngineOutput};
+use super::super::{containers::EngineContainers, doctor::NodeDoctor, output::EngineOutput};
 use crate::{
     admission,
     clock::SystemClock,
@@ -154,7 +156,13 @@ async fn server(
         membership,
         founder: Arc::new(NoFounder),
         logs: Arc::new(EngineOutput(Arc::clone(&runtime))),
-        containers: Arc::new(EngineContainers(runtime)),
+        containers: Arc::new(EngineContainers(Arc::clone(&runtime))),
+        doctor: Arc::new(NodeDoctor {
+            runtime,
+            firewall: Arc::new(NoFirewall::new()),
+            mesh: None,
+            plane: channel::channel(None).1,
+        }),
         peers,
         clock: Arc::new(SystemClock),
         stopping: CancellationToken::new(),
