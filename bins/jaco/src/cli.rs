@@ -174,6 +174,8 @@ pub enum Command {
     Logs(commands::look::logs::LogsArgs),
     /// Show what nodes and replicas use at the moment.
     Top(commands::look::top::TopArgs),
+    /// Have nodes prove their networks, and say what is broken and how to put it right.
+    Doctor(commands::look::doctor::DoctorArgs),
     /// Run a command in a container.
     Exec(commands::inside::exec::ExecArgs),
     /// Copy files between a container and this machine.

@@ -222,6 +222,14 @@ pub enum Error {
     /// A value where there is none.
     #[error("rotate-key takes no value")]
     ValueNotTaken,
+    /// `doctor` found something broken. What it is was printed.
+    #[error("{failures} {} failed on {}", if *failures == 1 { "check" } else { "checks" }, names(nodes))]
+    Unsound {
+        /// How many checks failed.
+        failures: usize,
+        /// On which nodes.
+        nodes: Vec<NodeName>,
+    },
     /// `diff --detailed-exitcode` found differences. Already printed.
     #[error("there are differences")]
     Differences,
@@ -255,6 +263,10 @@ fn problems(diagnostics: &[Diagnostic]) -> String {
     let errors =
         diagnostics.iter().filter(|d| d.severity == jaco_api::manifest::Severity::Error).count();
     if errors == 1 { "1 problem".to_owned() } else { format!("{errors} problems") }
+}
+
+fn names(nodes: &[NodeName]) -> String {
+    nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn audit_types() -> String {
@@ -333,6 +345,7 @@ impl Error {
             Self::NodeNotInTime { .. } => {
                 Some("it goes on; `jaco node uncordon` ends it and keeps the node")
             }
+            Self::Unsound { .. } => Some("docs/operations/doctor.md explains each check"),
             Self::NotReached { .. } => Some("`jaco status` and `jaco events` show more"),
             Self::NotInTime { .. } => {
                 Some("the change stays in force and goes on; `jaco status` shows how far it is")

@@ -40,6 +40,7 @@ pub async fn run(
         Command::Get(command) => look::get::run(command, client, out).await,
         Command::Logs(args) => look::logs::run(&args, client, out).await,
         Command::Top(args) => look::top::run(&args, client, out).await,
+        Command::Doctor(args) => look::doctor::run(&args, client, out).await,
         Command::Exec(args) => inside::exec::run(&args, client, out).await,
         Command::Cp(args) => inside::cp::run(&args, client, out).await,
         Command::PortForward(args) => inside::port_forward::run(&args, client, out).await,

@@ -31,7 +31,9 @@ impl Field {
     #[must_use]
     pub fn state(text: String) -> Self {
         let color = match text.as_str() {
-            "ACTIVE" | "RUNNING" | "READY" | "HEALTHY" | "COMPLETED" | "LEADER" => Color::Green,
+            "OK" | "ACTIVE" | "RUNNING" | "READY" | "HEALTHY" | "COMPLETED" | "LEADER" => {
+                Color::Green
+            }
             "FAILED" | "LOST" | "DOWN" | "UNHEALTHY" | "DEGRADED" | "ISOLATION_UNAVAILABLE" => {
                 Color::Red
             }

@@ -1,6 +1,7 @@
 //! What commands print, against the cluster in memory.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod doctor;
 mod files;
 mod members;
 mod runs;

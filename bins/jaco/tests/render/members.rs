@@ -31,6 +31,11 @@ fn node(
     }
 }
 
+/// A member that is ready.
+pub(super) fn node_b() -> pb::NodeSummary {
+    node("node-b", pb::NodeCondition::Ready, pb::Availability::Active)
+}
+
 fn two() -> FakeCluster {
     let fake = FakeCluster::default();
     fake.edit(|t| {

@@ -1,6 +1,7 @@
 //! Commands that look at the cluster.
 
 pub mod audit;
+pub mod doctor;
 pub mod events;
 pub mod get;
 pub mod logs;
