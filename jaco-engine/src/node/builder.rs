@@ -20,7 +20,7 @@ use super::{
     Node, NodeConfig, NodeError,
     containers::EngineContainers,
     directory::{DataDirectory, MemberFile},
-    doctor::NodeDoctor,
+    doctor::{DataPlane, NodeDoctor},
     found::{Doorbell, Request},
     host_name,
     keeper::Keeper,
@@ -52,6 +52,8 @@ pub(crate) struct Seams {
     pub(crate) names: Option<Forwarders>,
     /// Whether the load of this machine is the load of this node.
     pub(crate) measured: bool,
+    /// What the agents keep in the kernel, for the doctor.
+    pub(crate) plane: watch::Sender<Option<Arc<dyn DataPlane>>>,
 }
 
 impl Seams {
@@ -291,6 +293,7 @@ impl Builder {
                 mesh,
                 names,
                 measured,
+                plane,
             },
             storage,
             addresses,
@@ -307,7 +310,6 @@ impl Builder {
             socket: None,
             stop,
             _certs: certs,
-            _plane: plane,
         };
         Ok(Assembly { keeper, requests, member, socket })
     }

@@ -18,7 +18,6 @@ use super::{
     certificate,
     consensus::Consensus,
     directory::{DataDirectory, MemberFile},
-    doctor::DataPlane,
     found::{FIRST, Request},
     member::Part,
     ports::Reserved,
@@ -62,8 +61,6 @@ pub(crate) struct Keeper {
     pub(crate) stop: CancellationToken,
     /// Nothing serves these certificates yet; the store was asked for its domains at the start.
     pub(crate) _certs: Arc<dyn CertStore>,
-    /// What the agents keep in the kernel, for the doctor. Nobody publishes it yet.
-    pub(crate) _plane: watch::Sender<Option<Arc<dyn DataPlane>>>,
 }
 
 /// Ends when the node is told that it is no member any more.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     NodeError,
-    agents::{self, Answering, Isolating, Isolation, Parts},
+    agents::{self, Answering, Isolating, Isolation, Kept, Parts},
     builder::Seams,
     member::Duty,
 };
@@ -56,6 +56,7 @@ impl Network {
     ) {
         let underlay = self.underlay(seams);
         let (fabrics, fabric) = watch::channel(None);
+        let again = watch::Sender::new(0);
         let mut parts = Parts {
             policed: seams.firewall.enforces(),
             isolation: self.isolation.subscribe(),
@@ -65,7 +66,7 @@ impl Network {
         if let (Some(mesh), Some(key)) = (seams.mesh.clone(), self.key) {
             let (mtu, measured) = watch::channel(None);
             parts.mtu = Some(measured);
-            duty.spawn(agents::keep_meshed(mesh, key, fabric.clone(), mtu));
+            duty.spawn(agents::keep_meshed(mesh, key, fabric.clone(), mtu, again.subscribe()));
         }
         if let Some(forwarders) = seams.names.clone() {
             let (answering, answered) = watch::channel(Answering::default());
@@ -73,6 +74,14 @@ impl Network {
             let node = membership.name.clone();
             duty.spawn(agents::keep_named(node, forwarders, fabric.clone(), answering));
         }
+        let kept = Kept {
+            fabric: fabric.clone(),
+            mesh: seams.mesh.clone().zip(parts.mtu.clone()),
+            policed: seams.firewall.enforces(),
+            names: seams.names.is_some(),
+            again: again.clone(),
+        };
+        duty.spawn(agents::keep_proved(kept, seams.plane.clone()));
         if underlay.is_some() {
             duty.spawn(agents::keep_fabric(Arc::clone(membership), fabrics));
             duty.spawn(agents::keep_underlay(parts, self.underlay));
@@ -83,6 +92,7 @@ impl Network {
             mesh: seams.mesh.clone(),
             fabric,
             engine,
+            again: again.subscribe(),
         };
         duty.spawn(agents::isolate(Arc::clone(membership), isolating, self.isolation));
     }

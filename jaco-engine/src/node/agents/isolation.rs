@@ -41,6 +41,8 @@ pub(crate) struct Isolating {
     pub(crate) mesh: Option<Mesh>,
     pub(crate) fabric: watch::Receiver<Option<Arc<Fabric>>>,
     pub(crate) engine: watch::Receiver<EngineStatus>,
+    /// Changes when everything is to be applied once more.
+    pub(crate) again: watch::Receiver<u64>,
 }
 
 /// Applies the rules whenever they change or the kernel may hold others, until the node stops.
@@ -55,6 +57,7 @@ pub(crate) async fn isolate(
     loop {
         drift.borrow_and_update();
         isolating.engine.borrow_and_update();
+        isolating.again.borrow_and_update();
         let fabric = isolating.fabric.borrow_and_update().clone();
         let wanted = fabric.as_ref().map(|f| rules(f, isolating.mesh.as_ref()));
         match isolating.load(wanted.as_ref(), applied.as_ref()).await {
@@ -77,6 +80,7 @@ pub(crate) async fn isolate(
                     },
                     changed = isolating.fabric.changed() => if changed.is_err() { return },
                     Ok(()) = isolating.engine.changed() => {}
+                    Ok(()) = isolating.again.changed() => {}
                     () = sleep(REGULARLY) => {}
                 }
             }
@@ -84,7 +88,10 @@ pub(crate) async fn isolate(
                 let why = words(&error);
                 tracing::error!(error = why, "deployments cannot be kept apart on this node");
                 isolation.send_if_modified(|i| replace(i, Isolation::Unavailable(why)));
-                sleep(pauses.pause()).await;
+                tokio::select! {
+                    () = sleep(pauses.pause()) => {}
+                    Ok(()) = isolating.again.changed() => {}
+                }
             }
         }
     }

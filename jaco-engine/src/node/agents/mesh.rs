@@ -21,11 +21,13 @@ pub(crate) async fn keep_meshed(
     key: PrivateKey,
     mut fabric: watch::Receiver<Option<Arc<Fabric>>>,
     mtu: watch::Sender<Option<u32>>,
+    mut again: watch::Receiver<u64>,
 ) {
     let mut changes = mesh.device.watch();
     let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     loop {
         changes.borrow_and_update();
+        again.borrow_and_update();
         let known = fabric.borrow_and_update().clone();
         let applied = match &known {
             Some(fabric) => apply(&mesh, &key, fabric).await.map(Some),
@@ -45,13 +47,17 @@ pub(crate) async fn keep_meshed(
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "the mesh is not as it must be");
-                sleep(pauses.pause()).await;
+                tokio::select! {
+                    () = sleep(pauses.pause()) => {}
+                    Ok(()) = again.changed() => {}
+                }
                 continue;
             }
         }
         tokio::select! {
             changed = fabric.changed() => if changed.is_err() { return },
             Ok(()) = changes.changed() => {}
+            Ok(()) = again.changed() => {}
             () = sleep(REGULARLY) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 mod assignments;
 mod caught_up;
+mod doctor;
 mod documents;
 mod fabric;
 mod isolation;
@@ -16,6 +17,7 @@ mod underlay;
 
 pub(crate) use assignments::{InForce, keep_assigned};
 pub(crate) use caught_up::catch_up;
+pub(crate) use doctor::{Kept, keep_proved};
 pub(crate) use fabric::keep_fabric;
 pub(crate) use isolation::{Isolating, Isolation, isolate};
 pub(crate) use keys::keep_keys;

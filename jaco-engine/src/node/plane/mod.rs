@@ -8,6 +8,7 @@
 mod names;
 mod rules;
 mod tunnels;
+mod wanted;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -20,6 +21,7 @@ use jaco_net::{MeshDevice, PrivateKey, mesh::INTERFACE};
 pub(crate) use names::{gateways, names};
 pub(crate) use rules::rules;
 pub(crate) use tunnels::{endpoints, tunnels};
+pub(crate) use wanted::{serving, wanted};
 
 /// WireGuard's usual UDP port.
 const PORT: u16 = 51820;

@@ -5,6 +5,7 @@ mod cluster;
 mod deploying;
 mod founding;
 mod interrupted;
+mod proving;
 mod remote;
 mod restarting;
 mod streams;
