@@ -238,7 +238,7 @@ impl Builder {
         } = self;
         let runtime = runtime.ok_or(NodeError::NoRuntime)?;
         let needs_ports = transport.as_ref().is_none_or(|t| t.needs_ports());
-        let ports = if needs_ports { Some(Reserved::both(&config)?) } else { None };
+        let ports = if needs_ports { Some(Reserved::both(&config).await?) } else { None };
         let socket = match &config.unix_socket {
             Some(path) => Some(UnixSocket::bind(path, config.socket_group.as_deref()).await?),
             None => None,

@@ -87,7 +87,10 @@ impl DataDirectory {
         self.path.join("agent")
     }
     pub(crate) fn mesh_key(&self) -> PathBuf {
-        self.path.join("wg/private.key")
+        self.mesh().join("private.key")
+    }
+    fn mesh(&self) -> PathBuf {
+        self.path.join("wg")
     }
     pub(crate) fn keys(&self) -> PathBuf {
         self.path.join("keys")
@@ -128,7 +131,7 @@ impl DataDirectory {
         if !mark.exists() {
             return Ok(());
         }
-        for directory in [self.node(), self.agent(), self.keys(), self.raft()] {
+        for directory in [self.node(), self.agent(), self.mesh(), self.keys(), self.raft()] {
             match fs::remove_dir_all(&directory) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     return Err(self.cannot_empty(&directory)(e));

@@ -28,7 +28,7 @@ impl Keeper {
         {
             tracing::error!(%error, "the log was abandoned");
         }
-        match self.begin_anew() {
+        match self.begin_anew().await {
             Ok(()) => tracing::info!(node = %self.name, "this node belongs to no cluster any more"),
             Err(error) => {
                 // What is left on disk is looked at by the next start.
@@ -39,12 +39,12 @@ impl Keeper {
     }
 
     /// What the node has before it belongs to a cluster: an empty data directory and its ports.
-    fn begin_anew(&mut self) -> Result<(), NodeError> {
+    async fn begin_anew(&mut self) -> Result<(), NodeError> {
         self.directory.forget_member()?;
         self.storage = (self.open_storage)(&self.directory.raft()).map_err(NodeError::Storage)?;
         self.ports_open = self.stop.child_token();
         if self.seams.transport().needs_ports() {
-            self.ports = Some(Reserved::again(&self.config, self.addresses)?);
+            self.ports = Some(Reserved::again(&self.config, self.addresses).await?);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use jaco_api::model::MeshFacts;
-use jaco_net::{PrivateKey, Ruleset, mesh::KeyFile};
+use jaco_net::{PrivateKey, mesh::KeyFile};
 use jaco_runtime::reconcile::{EngineStatus, Underlay, UnderlayWatch};
 use tokio::sync::watch;
 
@@ -101,7 +101,7 @@ impl Network {
 /// Removes what the node made: it belongs to no cluster any more. What cannot be removed is reported and
 /// replaced by whatever the next membership makes.
 pub(super) async fn remove(seams: &Seams) {
-    if let Err(error) = seams.firewall.apply(&Ruleset::default()).await {
+    if let Err(error) = seams.firewall.remove().await {
         tracing::error!(%error, "rules of the cluster are left on this node");
     }
     if let Some(chains) = &seams.chains

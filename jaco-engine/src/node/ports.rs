@@ -1,10 +1,17 @@
 //! The two TLS ports: reserved when the node starts, opened when it has a certificate.
 
-use std::net::SocketAddr;
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::{Instant, sleep},
+};
 
 use super::{NodeConfig, NodeError};
+use crate::retry::Backoff;
+
+/// So long a port that is in use is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Connections that wait in the kernel.
 const BACKLOG: u32 = 1_024;
@@ -19,21 +26,36 @@ pub(crate) struct Reserved {
 
 impl Reserved {
     /// The operator API's and raft's.
-    pub(crate) fn both(config: &NodeConfig) -> Result<(Self, Self), NodeError> {
-        let api = Self::new("listen_addr", config.listen_addr)?;
-        Ok((api, Self::new("cluster_addr", config.cluster_addr)?))
+    pub(crate) async fn both(config: &NodeConfig) -> Result<(Self, Self), NodeError> {
+        Self::at(config.listen_addr, config.cluster_addr).await
     }
 
     /// The same two, after they were closed: at the ports that the system chose then.
-    pub(crate) fn again(
+    pub(crate) async fn again(
         config: &NodeConfig,
         advertised: (SocketAddr, SocketAddr),
     ) -> Result<(Self, Self), NodeError> {
         let at = |configured: SocketAddr, told: SocketAddr| {
             SocketAddr::new(configured.ip(), told.port())
         };
-        let api = Self::new("listen_addr", at(config.listen_addr, advertised.0))?;
-        Ok((api, Self::new("cluster_addr", at(config.cluster_addr, advertised.1))?))
+        let api = at(config.listen_addr, advertised.0);
+        Self::at(api, at(config.cluster_addr, advertised.1)).await
+    }
+
+    /// A program that is just being started has all that is open here for a moment, also when it is
+    /// one of a former run that was killed: a port in use is waited for.
+    async fn at(api: SocketAddr, raft: SocketAddr) -> Result<(Self, Self), NodeError> {
+        let began = Instant::now();
+        let mut pauses = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
+        loop {
+            let api = Self::new("listen_addr", api);
+            match api.and_then(|api| Ok((api, Self::new("cluster_addr", raft)?))) {
+                Err(NodeError::Listen { source, .. })
+                    if source.kind() == ErrorKind::AddrInUse && began.elapsed() < PATIENCE => {}
+                other => return other,
+            }
+            sleep(pauses.pause()).await;
+        }
     }
 
     fn new(key: &'static str, address: SocketAddr) -> Result<Self, NodeError> {
@@ -71,7 +93,7 @@ mod tests {
     #[tokio::test]
     async fn a_reserved_port_refuses_until_it_listens() {
         let config = NodeConfig::new("/nowhere");
-        let (api, _raft) = Reserved::both(&config).unwrap();
+        let (api, _raft) = Reserved::both(&config).await.unwrap();
         let address = api.address();
         assert!(TcpStream::connect(address).await.is_err());
         let _listener = api.listen().unwrap();
@@ -83,7 +105,7 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = NodeConfig::new("/nowhere");
         config.cluster_addr = other.local_addr().unwrap();
-        let error = Reserved::both(&config).unwrap_err();
+        let error = Reserved::both(&config).await.unwrap_err();
         assert!(matches!(error, NodeError::Listen { key: "cluster_addr", .. }), "{error}");
     }
 }

@@ -72,6 +72,13 @@ pub trait Firewall: Send + Sync {
     /// The kernel cannot be asked.
     async fn read(&self) -> Result<Option<Loaded>, NetError>;
 
+    /// Removes everything that was loaded: when this host leaves its cluster, never when the daemon stops.
+    /// Removing what is not there is success.
+    ///
+    /// # Errors
+    /// Whatever the kernel refuses.
+    async fn remove(&self) -> Result<(), NetError>;
+
     /// Changes whenever the loaded rules may have changed, by us or by somebody else. The number
     /// means nothing: look with [`Firewall::read`]. Called within a runtime.
     fn watch(&self) -> channel::Receiver<u64>;

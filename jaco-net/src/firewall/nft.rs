@@ -72,17 +72,6 @@ impl NftFirewall {
         }
     }
 
-    /// Removes everything that was loaded: when JACO leaves this host, never when it stops.
-    /// Removing what is not there is success.
-    ///
-    /// # Errors
-    /// Whatever the kernel refuses.
-    pub async fn remove(&self) -> Result<(), NetError> {
-        let _loading = self.loading.lock().await;
-        let script = format!("add table inet {TABLE}\ndelete table inet {TABLE}\n");
-        self.load(&script).await
-    }
-
     async fn load(&self, script: &str) -> Result<(), NetError> {
         match self.run(&["-f", "-"], script).await {
             Ok(_) => Ok(()),
@@ -194,6 +183,12 @@ impl Firewall for NftFirewall {
     async fn read(&self) -> Result<Option<Loaded>, NetError> {
         let _loading = self.loading.lock().await;
         self.read_unlocked().await
+    }
+
+    async fn remove(&self) -> Result<(), NetError> {
+        let _loading = self.loading.lock().await;
+        let script = format!("add table inet {TABLE}\ndelete table inet {TABLE}\n");
+        self.load(&script).await
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

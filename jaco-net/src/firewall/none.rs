@@ -40,6 +40,10 @@ impl Firewall for NoFirewall {
         Ok(None)
     }
 
+    async fn remove(&self) -> Result<(), NetError> {
+        Ok(())
+    }
+
     fn watch(&self) -> watch::Receiver<u64> {
         self.never.subscribe()
     }

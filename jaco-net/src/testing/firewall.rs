@@ -67,6 +67,12 @@ impl Firewall for FakeFirewall {
         Ok(self.kernel().loaded.clone().map(Loaded::exactly))
     }
 
+    async fn remove(&self) -> Result<(), NetError> {
+        self.kernel().loaded = None;
+        self.changed.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
     fn watch(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }

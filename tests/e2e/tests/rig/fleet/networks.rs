@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
-    process::Child,
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -119,9 +119,10 @@ fn large_transfers_arrive(places: &[Place]) -> Outcome {
 /// A container that takes another's address reaches nobody with it, and itself is still reached.
 fn forged_sources_are_dropped(alpha: &[Place], beta: &[Place]) -> Outcome {
     let (forger, neighbour) = (&alpha[0], &alpha[1]);
+    let network = format!("--net=/proc/{}/ns/net", forger.container.pid);
     let as_root = |script: &str| {
-        let name = forger.container.name.as_str();
-        forger.engine.docker(&["exec", "--privileged", name, "sh", "-c", script])
+        let mut inside = Command::new("nsenter");
+        inside.args([network.as_str(), "sh", "-c", script]).text()
     };
     // Of the network of beta on the same host, of nobody, of the world.
     let stolen = beta.iter().find(|place| place.host == forger.host).ok_or("nobody beside it")?;
@@ -219,9 +220,14 @@ pub(crate) fn damaged_rules_are_restored_at_once(fleet: &mut Fleet) -> Outcome {
         fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
     }
     let (alpha, beta) = (places(fleet, "alpha", "app")?, places(fleet, "beta", "app")?);
-    let rules = |fleet: &Fleet| {
+    // The order of elements means nothing, and counters count on.
+    let rules = |fleet: &Fleet| -> Result<Vec<String>, String> {
         let mut list = fleet.cluster().rig().host(0).command("nft");
-        list.args(["list", "table", "inet", "jaco"]).text().map_err(|error| error.to_string())
+        let list = list.args(["-s", "list", "table", "inet", "jaco"]).text();
+        let list = list.map_err(|error| error.to_string())?;
+        let mut words: Vec<_> = list.split([' ', ',', '\n', '\t']).map(str::to_owned).collect();
+        words.sort_unstable();
+        Ok(words)
     };
     let reconciled = |fleet: &Fleet| -> Result<usize, String> {
         let audit = fleet.cli(0).json(&["audit"]).map_err(|error| error.to_string())?;
@@ -234,7 +240,7 @@ pub(crate) fn damaged_rules_are_restored_at_once(fleet: &mut Fleet) -> Outcome {
         fleet.cluster().rig().host(0).command("sh").args(["-c", damage]).text()?;
         fleet.cluster().until(Patience::SHORT, what, || match rules(fleet)? {
             now if now == whole => Ok(()),
-            now => Err(now),
+            now => Err(format!("{} of {} words", now.len(), whole.len())),
         })?;
         let took = began.elapsed();
         fleet.measured(what, format!("{took:.2?} until it was restored"));
