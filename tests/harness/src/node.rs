@@ -43,6 +43,7 @@ pub struct Node {
     directory: PathBuf,
     data_dir: PathBuf,
     config: PathBuf,
+    programs: Option<PathBuf>,
     enter: Vec<String>,
     server: String,
     binaries: Binaries,
@@ -108,6 +109,7 @@ impl Node {
             name: name.to_owned(),
             data_dir: options.data_dir.clone().unwrap_or_else(|| directory.join("data")),
             config: directory.join("jacod.yaml"),
+            programs: None,
             enter: enter.filter(|word| !word.is_empty()).collect(),
             server: format!("{}:{}", host.address(), options.ports.0),
             directory,
@@ -174,17 +176,26 @@ impl Node {
         &mut self.binaries
     }
 
+    /// Where the daemon finds the programs that it runs, from its next start on; `None` is where everybody
+    /// does.
+    pub fn finds_programs_in(&mut self, directory: Option<&Path>) {
+        self.programs = directory.map(Path::to_owned);
+    }
+
     /// Starts the daemon without waiting for it.
     ///
     /// # Errors
     /// It cannot be started.
     pub fn spawn(&mut self) -> Result<()> {
-        let mut command = std::process::Command::new("nsenter");
+        let mut command = std::process::Command::new("/usr/bin/nsenter");
         command.args(&self.enter).arg(&self.binaries.jacod);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JACO_")) {
             command.env_remove(name);
         }
         command.env("JACO_CONFIG", &self.config).env("RUST_BACKTRACE", "1");
+        if let Some(programs) = &self.programs {
+            command.env("PATH", programs);
+        }
         clock::skewed(&mut command, &self.skew_file())?;
         let mut process = Process::start(&mut command, &self.log())?;
         process.litters(clock::litter(process.pid()));

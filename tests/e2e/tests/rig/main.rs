@@ -22,7 +22,8 @@ use std::process::ExitCode;
 
 use fleet::{
     addresses, anywhere, catching_up, companions, cron, draining, instruments, joining, leadership,
-    membership, minority, networks, power, secrecy, singleton, spread, strangers, updates, wire,
+    membership, minority, networks, power, recovery, secrecy, singleton, spread, strangers,
+    updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -74,6 +75,10 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     addresses::a_replica_without_a_block_waits_for_another_pool,
     networks::a_network_spans_hosts_and_ends_at_its_deployment,
     networks::damaged_rules_are_restored_at_once,
+    recovery::what_is_damaged_by_hand_comes_back,
+    recovery::a_deleted_deployment_leaves_no_trace_on_any_host,
+    recovery::a_host_that_cannot_isolate_runs_nothing,
+    recovery::names_of_a_lost_host_are_forgotten_and_come_back,
     networks::a_service_has_one_address_that_leads_to_healthy_replicas,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,

@@ -14,6 +14,7 @@ pub(crate) mod membership;
 pub(crate) mod minority;
 pub(crate) mod networks;
 pub(crate) mod power;
+pub(crate) mod recovery;
 pub(crate) mod secrecy;
 mod serving;
 pub(crate) mod singleton;

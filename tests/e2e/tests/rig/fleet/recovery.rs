@@ -1,0 +1,189 @@
+//! What is damaged by hand, or was away, is whole again without anybody's help.
+//!
+//! The witnesses are the containers: each reaches each.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
+
+use jaco_e2e::{Fleet, Outcome, times};
+use jaco_harness::{Patience, Run as _};
+
+use super::networks::{Place, places};
+use crate::stacks::{QUIET, named, pages};
+
+/// Every container of a service gets the page of each other, by the addresses that they have now.
+fn all_reach_all(fleet: &Fleet, deployment: &str, count: usize) -> Result<(), String> {
+    let places = places(fleet, deployment, "app").map_err(|error| error.to_string())?;
+    let running: Vec<&Place> = places.iter().filter(|p| p.container.status == "running").collect();
+    if running.len() != count {
+        return Err(format!("{} of {count} run", running.len()));
+    }
+    for (from, to) in running.iter().flat_map(|from| running.iter().map(move |to| (from, to))) {
+        from.page(&to.address)?;
+        from.page("app")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn what_is_damaged_by_hand_comes_back(fleet: &mut Fleet) -> Outcome {
+    fleet.form()?;
+    let stack = fleet.stack(&named("alpha"), &pages("alpha", 3, ""))?;
+    fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
+    let whole = |fleet: &Fleet, what: &str| -> Outcome {
+        let began = Instant::now();
+        fleet.cluster().until(Patience::LONG, what, || all_reach_all(fleet, "alpha", 3))?;
+        fleet.measured(what, format!("all reach all after {:.1?}", began.elapsed()));
+        Ok(())
+    };
+    whole(fleet, "everything as it was made")?;
+    for (what, damage) in [
+        ("the mesh interface deleted", "ip link del jaco0"),
+        ("its addresses flushed", "ip addr flush dev jaco0"),
+        ("it was set down", "ip link set jaco0 down"),
+        ("its routes flushed", "ip route flush dev jaco0"),
+        ("the engine's chains emptied", "iptables -F DOCKER-USER"),
+    ] {
+        fleet.cluster().rig().host(0).command("sh").args(["-c", damage]).text()?;
+        whole(fleet, what)?;
+    }
+    fleet.cluster_mut().node_mut(0).stop()?;
+    fleet.cluster_mut().node_mut(0).start()?;
+    whole(fleet, "a daemon stopped and started")?;
+    fleet.cluster_mut().node_mut(1).kill()?;
+    fleet.cluster_mut().node_mut(1).start()?;
+    whole(fleet, "a daemon killed and started")?;
+    let host = fleet.cluster_mut().rig_mut().host_mut(2);
+    host.stop_engine()?;
+    host.start_engine()?;
+    host.wait_for_engine()?;
+    whole(fleet, "an engine stopped and started")
+}
+
+/// What of a host belongs to networks of the cluster, as the host's own tools show it.
+fn traces(fleet: &Fleet, n: usize) -> Result<BTreeSet<String>, String> {
+    let shown = |script: &str| {
+        let mut command = fleet.cluster().rig().host(n).command("sh");
+        command.args(["-c", script]).text().map_err(|error| error.to_string())
+    };
+    let mut all = BTreeSet::new();
+    for script in [
+        "ip -o link | sed 's/^[0-9]*: //; s/[@:].*//'",
+        "ip -o addr | awk '{print $2, $4}'",
+        "ip route",
+        "ip rule",
+        "nft -s list table inet jaco",
+        "iptables-save | grep -v '^[:#]'",
+        "ss -Hlnut 'sport = :53' | awk '{print $5}'",
+    ] {
+        all.extend(shown(script)?.lines().map(|line| format!("{script}: {}", line.trim())));
+    }
+    all.extend(fleet.engine(n).networks().map_err(|error| error.to_string())?);
+    Ok(all)
+}
+
+pub(crate) fn a_deleted_deployment_leaves_no_trace_on_any_host(fleet: &mut Fleet) -> Outcome {
+    fleet.form()?;
+    let before: Vec<_> = (0..3).map(|n| traces(fleet, n)).collect::<Result<_, _>>()?;
+    for deployment in ["alpha", "beta"] {
+        let stack = fleet.stack(&named(deployment), &pages(deployment, 3, ""))?;
+        fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
+    }
+    for (n, before) in before.iter().enumerate() {
+        let new = traces(fleet, n)?.difference(before).count();
+        assert!(new > 10, "host {n} shows only {new} traces of what runs there");
+    }
+    for deployment in ["alpha", "beta"] {
+        fleet.cli(1).run(&["delete", deployment, "--wait=60s"])?;
+    }
+    for (n, before) in before.iter().enumerate() {
+        fleet.cluster().until(Patience::NORMAL, "all traces to go", || {
+            let now = traces(fleet, n)?;
+            let left: Vec<_> = now.symmetric_difference(before).collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("host {n}: {left:#?}")) }
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn a_host_that_cannot_isolate_runs_nothing(fleet: &mut Fleet) -> Outcome {
+    fleet.form()?;
+    let programs = fleet.scratch()?.join("programs");
+    fs::create_dir_all(&programs)?;
+    let node = fleet.cluster_mut().node_mut(2);
+    node.stop()?;
+    node.finds_programs_in(Some(&programs));
+    node.start()?;
+    let condition = |fleet: &Fleet| -> Result<(String, String), String> {
+        let nodes = fleet.cli(0).json(&["node", "list"]).map_err(|error| error.to_string())?;
+        let rows = nodes.as_array().cloned().unwrap_or_default();
+        let row = rows.into_iter().find(|row| row["name"] == "node3").unwrap_or_default();
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        Ok((text("status"), text("reason")))
+    };
+    fleet.cluster().until(Patience::NORMAL, "node3 to say so", || match condition(fleet)? {
+        (status, reason) if status == "isolation_unavailable" && reason.contains("nft") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    let stack = fleet.stack(&named("alpha"), &pages("alpha", 4, ""))?;
+    fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
+    assert_eq!(fleet.running("app")?, [2, 2, 0]);
+    for program in
+        ["nft", "iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore"]
+    {
+        symlink(format!("/usr/sbin/{program}"), programs.join(program))?;
+    }
+    let began = Instant::now();
+    fleet.cluster().until(Patience::LONG, "node3 to be ready", || match condition(fleet)? {
+        (status, _) if status == "ready" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    fleet.measured("nft repaired", format!("ready after {:.1?}", began.elapsed()));
+    fleet.cli(0).run(&["scale", "alpha/app=6", "--wait=60s"])?;
+    assert!(fleet.running("app")?[2] > 0, "{:?}", fleet.running("app")?);
+    fleet.cluster_mut().node_mut(2).finds_programs_in(None);
+    Ok(())
+}
+
+pub(crate) fn names_of_a_lost_host_are_forgotten_and_come_back(fleet: &mut Fleet) -> Outcome {
+    fleet.form()?;
+    let direct = pages("alpha", 3, "")
+        .replace("      replicas: 3\n", "      replicas: 3\n      endpoint_mode: dnsrr\n");
+    let client = format!(
+        "  client:\n    image: busybox:rig\n    pull_policy: never\n    stop_grace_period: 1s\n    \
+         command: [\"sh\", \"-c\", {QUIET:?}]\n    deploy:\n      placement:\n        constraints: [node.name == node1]\n"
+    );
+    let stack = fleet.stack(&named("alpha"), &format!("{direct}{client}"))?;
+    fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
+    let client = places(fleet, "alpha", "client")?.remove(0);
+    let (near, far) = (0, 2);
+    let mut slowest = Duration::ZERO;
+    let all = places(fleet, "alpha", "app")?;
+    let of = |host| all.iter().find(|p| p.host == host).map(|p| p.address.clone());
+    let (near, lost) = (of(near).ok_or("none on node1")?, of(far).ok_or("none on node3")?);
+    let answered = |address: &str| -> Result<bool, String> {
+        Ok(client.run(&["nslookup", "app"])?.contains(&format!("Address: {address}\n")))
+    };
+    for round in 0..times(3, 20) {
+        fleet.cluster().until(Patience::NORMAL, "both to be answered", || {
+            match (answered(&near)?, answered(&lost)?) {
+                (true, true) => client.page(&lost).map(drop),
+                other => Err(format!("{other:?} in round {round}")),
+            }
+        })?;
+        fleet.cluster().rig().host(far).cut()?;
+        let began = Instant::now();
+        fleet.cluster().until(Patience::NORMAL, "its name to be forgotten", || {
+            if answered(&lost)? { Err(format!("round {round}")) } else { Ok(()) }
+        })?;
+        slowest = slowest.max(began.elapsed());
+        assert!(answered(&near)?, "the others are answered");
+        fleet.cluster().rig().host(far).heal()?;
+    }
+    fleet.measured("a lost host's names", format!("forgotten after {slowest:.1?} at most"));
+    assert!(slowest < Duration::from_secs(12), "{slowest:?}");
+    Ok(())
+}
