@@ -28,7 +28,7 @@ pub enum NetError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The kernel did not say what it holds.
-    #[error("the {what} of the mesh cannot be read")]
+    #[error("the {what} cannot be read from the kernel")]
     Unreadable {
         /// What was asked for, for example `peers`.
         what: &'static str,

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+#[cfg(any(feature = "kernel", feature = "userspace"))]
+mod bridge;
 #[cfg(feature = "dns")]
 pub mod dns;
 #[cfg(feature = "doctor")]
@@ -11,6 +13,8 @@ pub mod mesh;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(any(feature = "kernel", feature = "userspace"))]
+pub use bridge::{BridgeChange, BridgeLink, Bridges};
 pub use error::NetError;
 pub use firewall::{
     Bridge, Contradiction, Firewall, IngressPort, InterfaceName, InvalidInterfaceName, Loaded,

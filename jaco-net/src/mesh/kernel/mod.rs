@@ -18,7 +18,7 @@ use self::message::Held;
 pub(super) use self::socket::available;
 use super::{
     MeshConfig, MeshDevice, MeshKind, MeshPeer, PeerStatus, PrivateKey, PublicKey, changes,
-    link::{Link, Links, Watcher, destinations},
+    link::{Interest, Link, Links, Watcher, destinations},
     mtu::Path,
     path_mtu, settle,
 };
@@ -37,7 +37,7 @@ impl KernelMesh {
     /// The interface of that name, [`super::INTERFACE`] unless there is a reason. Nothing is done yet.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let watcher = Arc::new(Watcher::of(name));
+        let watcher = Arc::new(Watcher::of(Interest::Named(name.to_owned())));
         Self { name: name.into(), applied: Arc::default(), watcher }
     }
 

@@ -24,7 +24,7 @@ use rtnetlink::{
 };
 
 pub use path::path_mtu;
-pub(super) use watch::Watcher;
+pub(crate) use watch::{Interest, Watcher};
 
 use super::MeshConfig;
 use crate::NetError;
@@ -34,14 +34,14 @@ const PROTOCOL: RouteProtocol = RouteProtocol::Other(74);
 
 /// Numbers of errors, as the kernel gives them.
 const ESRCH: i32 = 3;
-const ENODEV: i32 = 19;
-const EEXIST: i32 = 17;
+pub(crate) const ENODEV: i32 = 19;
+pub(crate) const EEXIST: i32 = 17;
 const EADDRNOTAVAIL: i32 = 99;
 /// When routes are asked for: `ENOENT`, `ESRCH`, `ENODEV`, `EOPNOTSUPP`, `EAFNOSUPPORT`.
 const NO_ROUTES: [i32; 5] = [2, ESRCH, ENODEV, 95, 97];
 
 /// A connection to the kernel's tables, in the network namespace of the thread that makes it.
-pub(crate) struct Links(Handle);
+pub(crate) struct Links(pub(crate) Handle);
 
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,12 @@ impl Links {
         found_link(found)
     }
 
+    /// Every interface, as the kernel describes it.
+    pub(crate) async fn all(&self) -> Result<Vec<LinkMessage>, NetError> {
+        let all = self.0.link().get().execute().try_collect().await;
+        all.map_err(|error| unreadable("interfaces", error))
+    }
+
     pub(crate) async fn at(&self, index: u32) -> Result<Option<Link>, NetError> {
         found_link(self.0.link().get().match_index(index).execute().try_next().await)
     }
@@ -84,7 +90,7 @@ impl Links {
     }
 
     /// Deletes an interface; one that is gone already is success.
-    pub(super) async fn delete(&self, index: u32) -> Result<(), NetError> {
+    pub(crate) async fn delete(&self, index: u32) -> Result<(), NetError> {
         gone_is_fine(self.0.link().del(index).execute().await, &[ENODEV], "interface")
     }
 
@@ -213,7 +219,7 @@ fn route_of(message: &RouteMessage, index: u32) -> Option<IpNet> {
 }
 
 /// The address, if somebody gave it: those of the link itself come and go with it.
-fn address_of(message: &AddressMessage) -> Option<IpNet> {
+pub(crate) fn address_of(message: &AddressMessage) -> Option<IpNet> {
     let local = message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(address) => Some(*address),
         _ => None,
@@ -263,22 +269,22 @@ fn found_link(
 }
 
 /// The number of the kernel's refusal.
-pub(super) fn errno(error: &rtnetlink::Error) -> Option<i32> {
+pub(crate) fn errno(error: &rtnetlink::Error) -> Option<i32> {
     match error {
         rtnetlink::Error::NetlinkError(message) => ErrorMessage::to_io(message).raw_os_error(),
         _ => None,
     }
 }
 
-fn refused(what: &'static str) -> impl Fn(rtnetlink::Error) -> NetError {
+pub(crate) fn refused(what: &'static str) -> impl Fn(rtnetlink::Error) -> NetError {
     move |source| NetError::Refused { what, source: Box::new(source) }
 }
 
-fn unreadable(what: &'static str, source: rtnetlink::Error) -> NetError {
+pub(crate) fn unreadable(what: &'static str, source: rtnetlink::Error) -> NetError {
     NetError::Unreadable { what, source: Box::new(source) }
 }
 
-fn gone_is_fine(
+pub(crate) fn gone_is_fine(
     outcome: Result<(), rtnetlink::Error>,
     gone: &[i32],
     what: &'static str,
@@ -289,7 +295,7 @@ fn gone_is_fine(
     }
 }
 
-fn known_is_fine(
+pub(crate) fn known_is_fine(
     outcome: Result<(), rtnetlink::Error>,
     what: &'static str,
 ) -> Result<(), NetError> {

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, watch};
 use self::tunnel::Tunnel;
 use super::{
     MeshConfig, MeshDevice, MeshKind, MeshPeer, PeerStatus, PrivateKey, PublicKey,
-    link::{Link, Links, Watcher, destinations},
+    link::{Interest, Link, Links, Watcher, destinations},
     mtu::Path,
     path_mtu, settle,
 };
@@ -50,7 +50,7 @@ impl UserspaceMesh {
     /// The interface of that name, [`super::INTERFACE`] unless there is a reason. Nothing is done yet.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let watcher = Arc::new(Watcher::of(name));
+        let watcher = Arc::new(Watcher::of(Interest::Named(name.to_owned())));
         Self { name: name.into(), running: Arc::default(), watcher }
     }
 
