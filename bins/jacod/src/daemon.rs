@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use jaco_engine::node::{Mesh, Node, NodeConfig, NodeError, StopTimeout};
 use jaco_net::{
-    EngineChains, NftFirewall,
+    Bridges, EngineChains, NftFirewall,
     dns::Forwarders,
     mesh::{self, MeshMode},
 };
@@ -75,6 +75,7 @@ async fn serve(
         .runtime(engine)
         .firewall(NftFirewall::new())
         .engine_chains(EngineChains::new())
+        .bridges(Bridges::new())
         .names(forwarders);
     if let Some(mesh) = mesh {
         builder = builder.mesh(mesh);

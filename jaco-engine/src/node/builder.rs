@@ -8,7 +8,7 @@ use std::{
 
 use jaco_api::model::NodeName;
 use jaco_ingress::{CertStore, MemoryCertStore};
-use jaco_net::{EngineChains, Firewall, NoFirewall, dns::Forwarders};
+use jaco_net::{Bridges, EngineChains, Firewall, NoFirewall, dns::Forwarders};
 use jaco_runtime::ContainerRuntime;
 use tokio::{
     net::UnixListener,
@@ -48,6 +48,7 @@ pub(crate) struct Seams {
     pub(crate) timing: RaftTiming,
     pub(crate) firewall: Arc<dyn Firewall>,
     pub(crate) chains: Option<EngineChains>,
+    pub(crate) bridges: Option<Bridges>,
     pub(crate) mesh: Option<Mesh>,
     pub(crate) names: Option<Forwarders>,
     /// Whether the load of this machine is the load of this node.
@@ -75,6 +76,7 @@ pub struct Builder {
     timing: RaftTiming,
     firewall: Arc<dyn Firewall>,
     chains: Option<EngineChains>,
+    bridges: Option<Bridges>,
     mesh: Option<Mesh>,
     names: Option<Forwarders>,
     certs: Arc<dyn CertStore>,
@@ -99,6 +101,7 @@ impl Builder {
             timing: RaftTiming::default(),
             firewall: Arc::new(NoFirewall::new()),
             chains: None,
+            bridges: None,
             mesh: None,
             names: None,
             certs: Arc::new(MemoryCertStore::default()),
@@ -170,6 +173,11 @@ impl Builder {
         self.chains = Some(chains);
         self
     }
+    /// Keeps the bridges that the container engine makes as they must be, and repairs what others damage.
+    pub fn bridges(mut self, bridges: Bridges) -> Self {
+        self.bridges = Some(bridges);
+        self
+    }
     /// Reaches containers on other nodes through this mesh; without one, they are not reached.
     pub fn mesh(mut self, mesh: Mesh) -> Self {
         self.mesh = Some(mesh);
@@ -231,6 +239,7 @@ impl Builder {
             timing,
             firewall,
             chains,
+            bridges,
             mesh,
             names,
             certs,
@@ -290,6 +299,7 @@ impl Builder {
                 timing,
                 firewall,
                 chains,
+                bridges,
                 mesh,
                 names,
                 measured,

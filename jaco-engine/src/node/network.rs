@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     NodeError,
-    agents::{self, Answering, Isolating, Isolation, Kept, Parts},
+    agents::{self, Answering, Bridging, Isolating, Isolation, Kept, Parts},
     builder::Seams,
     member::Duty,
 };
@@ -85,6 +85,15 @@ impl Network {
         if underlay.is_some() {
             duty.spawn(agents::keep_fabric(Arc::clone(membership), fabrics));
             duty.spawn(agents::keep_underlay(parts, self.underlay));
+        }
+        if let Some(bridges) = seams.bridges.clone() {
+            duty.spawn(agents::keep_bridged(Bridging {
+                bridges,
+                runtime: Arc::clone(&seams.runtime),
+                cluster: membership.cluster,
+                fabric: fabric.clone(),
+                isolation: self.isolation.subscribe(),
+            }));
         }
         let isolating = Isolating {
             firewall: Arc::clone(&seams.firewall),

@@ -1,6 +1,7 @@
 //! What a member does by itself: one task per duty, each level-triggered, none waiting for another.
 
 mod assignments;
+mod bridges;
 mod caught_up;
 mod doctor;
 mod documents;
@@ -16,6 +17,7 @@ mod standing;
 mod underlay;
 
 pub(crate) use assignments::{InForce, keep_assigned};
+pub(crate) use bridges::{Bridging, keep_bridged};
 pub(crate) use caught_up::catch_up;
 pub(crate) use doctor::{Kept, keep_proved};
 pub(crate) use fabric::keep_fabric;

@@ -1,10 +1,12 @@
-//! The data plane of a node: what its firewall, its mesh and its names must be, from its [`Fabric`].
+//! The data plane of a node: what its firewall, its bridges, its mesh and its names must be, from its
+//! [`Fabric`].
 //!
-//! In: the fabric, as plain data. Out: a ruleset, a mesh configuration, a zone. All of it is pure; who
+//! In: the fabric, as plain data. Out: a ruleset, bridges, a mesh configuration, a zone. All of it is pure; who
 //! carries it out is in `agents`. Nothing here knows the state or the cluster.
 //!
 //! [`Fabric`]: jaco_api::model::Fabric
 
+mod bridges;
 mod names;
 mod rules;
 mod tunnels;
@@ -18,6 +20,7 @@ use std::{
 use jaco_api::model::MeshFacts;
 use jaco_net::{MeshDevice, PrivateKey, mesh::INTERFACE};
 
+pub(crate) use bridges::{bridges, made};
 pub(crate) use names::{gateways, names};
 pub(crate) use rules::rules;
 pub(crate) use tunnels::{endpoints, tunnels};
