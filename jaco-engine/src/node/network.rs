@@ -118,6 +118,11 @@ pub(super) async fn remove(seams: &Seams) {
     {
         tracing::error!(%error, "accepts for the cluster are left in the engine's chains");
     }
+    if let Some(bridges) = &seams.bridges
+        && let Err(error) = bridges.sweep(&[]).await
+    {
+        tracing::error!(%error, "bridges of the cluster are left on this node");
+    }
     if let Some(mesh) = &seams.mesh
         && let Err(error) = mesh.device.remove().await
     {

@@ -15,14 +15,14 @@ use rtnetlink::{
     LinkBridge, LinkBridgePort, LinkUnspec,
     packet_route::{
         address::{AddressAttribute, AddressMessage},
-        link::InfoKind,
+        link::{InfoKind, LinkAttribute},
     },
 };
 
 use super::{
     BridgeChange, BridgeLink,
     plan::{self, LOOSE},
-    seen::{Seen, View},
+    seen::{MARK, Seen, View},
 };
 use crate::{
     InterfaceName, NetError,
@@ -72,6 +72,15 @@ pub(super) async fn remove(bridge: &InterfaceName) -> Result<(), NetError> {
         }
         _ => Ok(()),
     }
+}
+
+pub(super) async fn sweep(wanted: &[BridgeLink]) -> Result<(), NetError> {
+    let links = Links::connect()?;
+    let view = View { links: interfaces(&links).await?, ..View::default() };
+    for index in plan::orphans(wanted, &view) {
+        links.delete(index).await?;
+    }
+    Ok(())
 }
 
 async fn interfaces(links: &Links) -> Result<Vec<Seen>, NetError> {
@@ -181,10 +190,14 @@ async fn make(links: &Links, name: &InterfaceName) -> Result<u32, NetError> {
     write(&setting(name, "arp_notify"), "1", "arp_notify")?;
     let all = interfaces(links).await?;
     let found = all.iter().find(|link| link.name == name.as_str());
-    found.map(|link| link.index).ok_or_else(|| NetError::Refused {
+    let index = found.map(|link| link.index).ok_or_else(|| NetError::Refused {
         what: "bridge",
         source: "it was made, and was gone at once".into(),
-    })
+    })?;
+    let mark = LinkAttribute::IfAlias(MARK.to_owned());
+    let marked = LinkUnspec::new_with_index(index).append_extra_attribute(mark).build();
+    gone_is_fine(links.0.link().set(marked).execute().await, &[ENODEV], "bridge")?;
+    Ok(index)
 }
 
 fn setting(bridge: &InterfaceName, key: &str) -> PathBuf {

@@ -115,6 +115,15 @@ impl Bridges {
         kernel::mend(bridges).await
     }
 
+    /// Removes bridges that were made here and are neither used nor among `wanted`: the engine, which knows
+    /// its bridge by number, does not remove one that was made anew.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked, or refuses.
+    pub async fn sweep(&self, wanted: &[BridgeLink]) -> Result<(), NetError> {
+        kernel::sweep(wanted).await
+    }
+
     /// Removes a bridge without ports. One that is not there, has ports or is no bridge is left alone.
     ///
     /// # Errors

@@ -42,6 +42,14 @@ fn of(bridge: &BridgeLink, view: &View) -> Vec<BridgeChange> {
     changes
 }
 
+/// Bridges that were made here, have no ports and are not wanted, by their numbers.
+pub(super) fn orphans(wanted: &[BridgeLink], view: &View) -> Vec<u32> {
+    let kept = |link: &Seen| wanted.iter().any(|bridge| bridge.name.as_str() == link.name);
+    let used = |link: &Seen| view.links.iter().any(|port| port.master == Some(link.index));
+    let made = view.links.iter().filter(|l| l.marked && l.kind == Some(InfoKind::Bridge));
+    made.filter(|link| !kept(link) && !used(link)).map(|link| link.index).collect()
+}
+
 /// What the engine does not set. `filters` holds the reverse path filtering of each bridge that has one.
 pub(super) fn unsettled(
     wanted: &[BridgeLink],
@@ -84,6 +92,7 @@ mod tests {
             name: format!("veth{index}"),
             kind: Some(InfoKind::Veth),
             up: true,
+            marked: false,
             master,
             hairpin: master.map(|_| false),
             peer: Some((2, 0)),

@@ -7,6 +7,9 @@ use rtnetlink::packet_route::link::{
     InfoBridgePort, InfoKind, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 
+/// The alias of a bridge that was made here.
+pub(super) const MARK: &str = "jaco";
+
 /// One interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -15,6 +18,8 @@ pub(super) struct Seen {
     /// What makes it; absent for a physical one.
     pub(super) kind: Option<InfoKind>,
     pub(super) up: bool,
+    /// Whether it was made here and not by the engine.
+    pub(super) marked: bool,
     /// The interface that it is a port of.
     pub(super) master: Option<u32>,
     /// Whether what comes in may go out there; absent where it is no port of a bridge.
@@ -58,6 +63,7 @@ impl From<&LinkMessage> for Seen {
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => seen.name.clone_from(name),
+                LinkAttribute::IfAlias(alias) => seen.marked = alias == MARK,
                 LinkAttribute::Controller(index) => seen.master = Some(*index),
                 LinkAttribute::Link(index) => peer = Some(*index),
                 LinkAttribute::LinkNetNsId(id) => namespace = Some(*id),

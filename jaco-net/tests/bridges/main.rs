@@ -37,7 +37,7 @@ impl Host {
         let containers = [Namespace::new(), Namespace::new()];
         let bridges = Bridges::new();
         let host = Self { namespace, containers, runtime: Some(runtime), bridges };
-        host.ip(&["link", "add", BRIDGE, "type", "bridge"]);
+        host.ip(&["link", "add", BRIDGE, "address", "02:42:00:00:00:07", "type", "bridge"]);
         host.ip(&["addr", "add", GATEWAY, "dev", BRIDGE]);
         host.ip(&["link", "set", BRIDGE, "up"]);
         for (n, container) in host.containers.iter().enumerate() {
@@ -181,6 +181,23 @@ fn only_a_bridge_without_ports_is_removed() {
     remove(BRIDGE);
     assert!(!host.ip(&["link", "show"]).contains(BRIDGE));
     remove(BRIDGE);
+}
+
+#[test]
+fn a_bridge_that_was_made_here_goes_when_nobody_wants_or_uses_it() {
+    let Some(host) = Host::new() else { return };
+    let sweep = |wanted: &[BridgeLink]| {
+        host.run(async { host.bridges.sweep(wanted).await }).unwrap();
+        host.ip(&["link", "show"]).contains(&format!(" {BRIDGE}: "))
+    };
+    assert!(sweep(&[]), "the engine's");
+    host.ip(&["link", "del", BRIDGE]);
+    host.mend();
+    assert!(sweep(&[]), "it is used");
+    host.ip(&["link", "del", "veth0"]);
+    host.ip(&["link", "del", "veth1"]);
+    assert!(sweep(&[wanted(BRIDGE)]));
+    assert!(!sweep(&[]));
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl Bridging {
     async fn keep(&self, fabric: &Fabric) -> Result<(), Unkept> {
         let repaired = self.repair(fabric).await;
         let set = self.bridges.settle(&bridges(fabric)).await;
+        self.bridges.sweep(&bridges(fabric)).await?;
         repaired?;
         for (bridge, change) in set? {
             tracing::debug!(%bridge, %change, "set");
