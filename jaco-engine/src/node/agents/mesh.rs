@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jaco_api::model::Fabric;
+use jaco_api::model::{Fabric, FabricMember};
 use jaco_net::{NetError, PrivateKey, mesh::mtu::mesh_mtu};
-use tokio::{sync::watch, time::sleep};
+use tokio::{net::UdpSocket, sync::watch, time::sleep};
 
 use crate::{
     node::plane::{Mesh, endpoints, tunnels},
@@ -13,6 +13,9 @@ use crate::{
 
 /// The interface and the paths are looked at this often even when nothing was announced.
 const REGULARLY: Duration = Duration::from_secs(30);
+
+/// The port of whoever wants no packets (RFC 863).
+const DISCARD: u16 = 9;
 
 /// Applies the mesh whenever it changes or the interface may have been changed, until the node stops.
 /// Nothing is done before this node knows who the members are.
@@ -71,5 +74,32 @@ async fn apply(mesh: &Mesh, key: &PrivateKey, fabric: &Fabric) -> Result<u32, Ne
     }
     let mtu = mesh_mtu(paths);
     mesh.device.apply(key, &tunnels(fabric, mesh.port, mtu)).await?;
+    if let Err(error) = greet(mesh, fabric).await {
+        tracing::debug!(%error, "members could not be greeted");
+    }
     Ok(mtu)
+}
+
+/// Sends a packet to every member that this end of the mesh has no keys with yet: a tunnel begins with a
+/// packet, and the first one that is sent anyway would be the keepalive, many seconds later.
+async fn greet(
+    mesh: &Mesh,
+    fabric: &Fabric,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let Some(own) = fabric.mesh_address else { return Ok(()) };
+    let status = mesh.device.peers().await?;
+    let is_new = |member: &&FabricMember| {
+        let key = member.mesh.as_ref().map(|facts| facts.public_key);
+        key.is_some_and(|key| status.get(&key).is_some_and(|peer| peer.last_handshake.is_none()))
+    };
+    let new = fabric.members.values().filter(is_new).filter_map(|member| member.mesh_address);
+    let new: Vec<_> = new.collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let socket = UdpSocket::bind((own, 0)).await?;
+    for address in new {
+        socket.send_to(&[], (address, DISCARD)).await?;
+    }
+    Ok(())
 }

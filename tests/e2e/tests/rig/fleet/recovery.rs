@@ -15,6 +15,9 @@ use jaco_harness::{Patience, Run as _};
 use super::networks::{Place, places};
 use crate::stacks::{QUIET, named, pages};
 
+/// Deletes the bridge of the one network that is there.
+const DELETE_BRIDGE: &str = "ip link del $(ip -o link show type bridge | sed -n 's/.*: \\(jaco-[0-9a-f]*\\):.*/\\1/p' | head -1)";
+
 /// Every container of a service gets the page of each other, by the addresses that they have now.
 fn all_reach_all(fleet: &Fleet, deployment: &str, count: usize) -> Result<(), String> {
     let places = places(fleet, deployment, "app").map_err(|error| error.to_string())?;
@@ -45,7 +48,8 @@ pub(crate) fn what_is_damaged_by_hand_comes_back(fleet: &mut Fleet) -> Outcome {
         ("its addresses flushed", "ip addr flush dev jaco0"),
         ("it was set down", "ip link set jaco0 down"),
         ("its routes flushed", "ip route flush dev jaco0"),
-        ("the engine's chains emptied", "iptables -F DOCKER-USER"),
+        ("an accept of ours in the engine's chains removed", "iptables -D DOCKER-USER 1"),
+        ("a bridge deleted", DELETE_BRIDGE),
     ] {
         fleet.cluster().rig().host(0).command("sh").args(["-c", damage]).text()?;
         whole(fleet, what)?;
@@ -154,7 +158,7 @@ pub(crate) fn names_of_a_lost_host_are_forgotten_and_come_back(fleet: &mut Fleet
         .replace("      replicas: 3\n", "      replicas: 3\n      endpoint_mode: dnsrr\n");
     let client = format!(
         "  client:\n    image: busybox:rig\n    pull_policy: never\n    stop_grace_period: 1s\n    \
-         command: [\"sh\", \"-c\", {QUIET:?}]\n    deploy:\n      placement:\n        constraints: [node.name == node1]\n"
+         command: [\"sh\", \"-c\", {QUIET:?}]\n    deploy:\n      placement:\n        constraints: [node.hostname == node1]\n"
     );
     let stack = fleet.stack(&named("alpha"), &format!("{direct}{client}"))?;
     fleet.cli(0).run(&["apply", &stack.manifest(), "--wait=90s"])?;
