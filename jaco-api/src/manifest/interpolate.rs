@@ -198,6 +198,8 @@ impl Scan<'_, '_> {
         colon: bool,
     ) -> Result<T, Problem> {
         let state = if colon { "not set or empty" } else { "not set" };
+        // A message is one line.
+        let reason = reason.replace(char::is_control, " ");
         let message = match reason.is_empty() {
             true => format!("the required variable `{name}` is {state}"),
             false => format!("the required variable `{name}` is {state}: {reason}"),
@@ -253,6 +255,7 @@ mod tests {
     fn what_is_wrong_is_said_with_its_place() {
         for (text, start, message) in [
             ("a ${NOPE:?set it}", 2, "the required variable `NOPE` is not set or empty: set it"),
+            ("${NOPE?a\nb}", 0, "the required variable `NOPE` is not set: a b"),
             ("${NOPE?}", 0, "the required variable `NOPE` is not set"),
             ("x ${A", 2, "`${` is not closed by `}`"),
             ("${NOPE:-a", 0, "`${` is not closed by `}`"),

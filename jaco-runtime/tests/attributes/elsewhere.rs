@@ -21,6 +21,12 @@ const ROLLOUTS: &str = "jaco-engine/src/scheduler/tests/rollouts.rs";
 
 /// All of them.
 pub(crate) const ALL: &[Elsewhere] = &[
+    // The network between hosts.
+    by(
+        &["services.*.deploy.endpoint_mode"],
+        ATTRIBUTES,
+        "the_endpoint_mode_is_no_part_of_the_container",
+    ),
     // The client and the manifest.
     by(
         &["services.*.env_file.path", "services.*.env_file.required", "services.*.env_file.format"],
