@@ -3,6 +3,9 @@
 //! In: the state, the node, the container documents it can open. Out: a [`Fabric`]. The cost is that of
 //! all blocks of the cluster, and of the replicas in those networks that are on this node.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -9,6 +9,8 @@
 mod bridges;
 mod names;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod tunnels;
 mod wanted;
 
