@@ -50,6 +50,7 @@ impl Stage for Fleet {
         self.cluster.clear();
         let rig = self.cluster.rig_mut();
         rig.hosts().iter().try_for_each(jaco_harness::Host::heal)?;
+        rig.hosts().iter().try_for_each(jaco_harness::Host::forget_cluster)?;
         rig.revive()?;
         thread::scope(|scope| {
             for engine in engines(&self.cluster) {

@@ -63,6 +63,17 @@ impl Host {
         self.command("nft").arg(commands).text().map(drop)
     }
 
+    /// Removes what a daemon of an earlier cluster has left in the kernel: a daemon that is killed leaves it on
+    /// purpose.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget_cluster(&self) -> Result<()> {
+        let script = "nft delete table inet jaco 2>/dev/null; ip link del jaco0 2>/dev/null; \
+                      iptables -S | grep -e '--comment jaco -j' | sed 's/^-A/iptables -D/' | sh";
+        self.command("sh").args(["-c", script]).text().map(drop)
+    }
+
     /// The rules in the host's kernel, as `nft` lists them.
     ///
     /// # Errors
