@@ -7,9 +7,10 @@ use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use jaco_api::model::{AddressPools, InvalidAddresses, NodeName};
+use jaco_api::model::{AddressPools, InvalidAddresses, NodeName, Span};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
 
@@ -43,6 +44,12 @@ pub(crate) struct Config {
     pub(crate) mesh: MeshMode,
     /// Who is asked for names that are none of the cluster's; empty means whom the host asks.
     pub(crate) forwarders: Vec<SocketAddr>,
+    /// How long each of them has for an answer.
+    pub(crate) forwarder_timeout: Duration,
+    /// Where programs of this host are answered.
+    pub(crate) dns_listen: Vec<SocketAddr>,
+    /// Whether what others change of the network is restored at once.
+    pub(crate) repair: Repair,
     /// The address pools of a cluster that this node founds; absent means the usual one.
     pub(crate) address_pools: Option<AddressPools>,
     /// Which log lines are written.
@@ -66,6 +73,9 @@ impl Default for Config {
             wg_port: 51820,
             mesh: MeshMode::Auto,
             forwarders: Vec::new(),
+            forwarder_timeout: Duration::from_secs(2),
+            dns_listen: Vec::new(),
+            repair: Repair::Auto,
             address_pools: None,
             log_level: LogLevel::Info,
             log_format: LogFormat::Auto,
@@ -83,11 +93,21 @@ pub(crate) enum MeshMode {
     Off,
 }
 
+/// Whether what others change of the network is restored at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Repair {
+    Auto,
+    Off,
+}
+
 /// `dns`: how names are answered.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Dns {
     forwarders: Vec<Spanned<String>>,
+    forwarder_timeout: Option<Spanned<String>>,
+    listen: Vec<Spanned<String>>,
 }
 
 /// Which log lines are written.
@@ -222,6 +242,7 @@ schema! {
         wg_port: Spanned<u16>,
         mesh: MeshMode,
         dns: Dns,
+        repair: Repair,
         ipam_pool: Spanned<String>,
         log_level: LogLevel,
         log_format: LogFormat,
@@ -256,6 +277,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         problem,
     };
     let defaults = Config::default();
+    let dns = read.dns.unwrap_or_default();
     let config = Config {
         data_dir: absolute("data_dir", read.data_dir, defaults.data_dir, value)?,
         node_name: (read.node_name.as_ref())
@@ -274,9 +296,17 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         files_dir: absolute("files_dir", read.files_dir, defaults.files_dir, value)?,
         wg_port: port(read.wg_port.as_ref(), defaults.wg_port, at)?,
         mesh: read.mesh.unwrap_or(defaults.mesh),
-        forwarders: (read.dns.unwrap_or_default().forwarders.iter())
+        forwarders: (dns.forwarders.iter())
             .map(|v| forwarder(&v.value).map_err(|p| value("dns.forwarders", v, p)))
             .collect::<Result<_, _>>()?,
+        forwarder_timeout: (dns.forwarder_timeout.as_ref())
+            .map(|v| patience(&v.value).map_err(|p| value("dns.forwarder_timeout", v, p)))
+            .transpose()?
+            .unwrap_or(defaults.forwarder_timeout),
+        dns_listen: (dns.listen.iter())
+            .map(|v| own_loopback(&v.value).map_err(|p| value("dns.listen", v, p)))
+            .collect::<Result<_, _>>()?,
+        repair: read.repair.unwrap_or(defaults.repair),
         address_pools: (read.ipam_pool.as_ref())
             .map(|v| {
                 v.value.parse().map_err(|e: InvalidAddresses| value("ipam_pool", v, e.to_string()))
@@ -390,6 +420,26 @@ fn forwarder(text: &str) -> Result<SocketAddr, String> {
     let at = at.or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 53)));
     at.ok().filter(|at: &SocketAddr| !at.ip().is_unspecified() && at.port() != 0).ok_or_else(|| {
         "must be an IP address, with a port where that is not 53, like 9.9.9.9 or 10.0.0.2:5353"
+            .to_owned()
+    })
+}
+
+/// Less is less than the way to a forwarder and back; an answer that comes later helps nobody who asked.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+const MOST_PATIENCE: Duration = Duration::from_secs(30);
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let read = text.parse().ok().map(Span::to_std);
+    read.filter(|time| (LEAST_PATIENCE..=MOST_PATIENCE).contains(time))
+        .ok_or_else(|| "must be from 100ms to 30s, like 2s".to_owned())
+}
+
+fn own_loopback(text: &str) -> Result<SocketAddr, String> {
+    let at: Result<SocketAddr, _> = text.parse();
+    let at = at.or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 53)));
+    at.ok().filter(|at: &SocketAddr| at.ip().is_loopback() && at.port() != 0).ok_or_else(|| {
+        "must be a loopback address, with a port where that is not 53, like 127.0.0.54: it is for programs of \
+         this host; containers ask at their gateway"
             .to_owned()
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use jaco_engine::node::{Mesh, Node, NodeConfig, NodeError, StopTimeout};
+use jaco_engine::node::{Mesh, Naming, Node, NodeConfig, NodeError, Readiness, StopTimeout};
 use jaco_net::{
     Bridges, EngineChains, NftFirewall,
     dns::Forwarders,
@@ -66,24 +66,29 @@ async fn serve(
     // The engine may be away now: the node says so and goes on when it is back.
     let engine = DockerRuntime::lazy(&config.engine_socket).map_err(DaemonError::Engine)?;
     let engine = engine.files_at(&config.files_dir);
-    let forwarders = match config.forwarders.as_slice() {
-        [] => Forwarders::ResolvConf(RESOLV_CONF.into()),
-        given => Forwarders::Given(given.to_vec()),
-    };
-    let mesh = mesh(&config).await?;
+    let naming = naming(&config);
+    let (mesh, repair) = (mesh(&config).await?, config.repair);
     let mut builder = Node::builder(node_config(config)?)
         .runtime(engine)
         .firewall(NftFirewall::new())
         .engine_chains(EngineChains::new())
         .bridges(Bridges::new())
-        .names(forwarders);
+        .names(naming);
     if let Some(mesh) = mesh {
         builder = builder.mesh(mesh);
     }
+    if repair == config::Repair::Off {
+        tracing::warn!(
+            "`repair: off`: what others change of the network stays until `jaco doctor` repairs it"
+        );
+        builder = builder.unrepaired();
+    }
     let mut node = builder.start().await?;
-    systemd::ready("serving");
+    let mut readiness = node.readiness();
     loop {
+        tell(&readiness.borrow_and_update());
         tokio::select! {
+            Ok(()) = readiness.changed() => {}
             reason = signals.next() => match reason {
                 Wish::Stop(name) => {
                     tracing::info!(signal = name, "stopping");
@@ -96,6 +101,28 @@ async fn serve(
     }
     systemd::stopping();
     Ok(node.shutdown().await?)
+}
+
+/// Tells the service manager how far the node is. One that waits is not ready, but may have been before.
+fn tell(readiness: &Readiness) {
+    match readiness {
+        Readiness::Alone => systemd::ready("belongs to no cluster"),
+        Readiness::Waiting(what) => systemd::status(what),
+        Readiness::Ready => systemd::ready("serving"),
+    }
+}
+
+/// How names are answered.
+fn naming(config: &Config) -> Naming {
+    let forwarders = match config.forwarders.as_slice() {
+        [] => Forwarders::ResolvConf(RESOLV_CONF.into()),
+        given => Forwarders::Given(given.to_vec()),
+    };
+    Naming {
+        forwarders,
+        patience: config.forwarder_timeout,
+        host: config.dns_listen.iter().copied().collect(),
+    }
 }
 
 /// This node's end of the mesh, if it is to have one.

@@ -7,6 +7,11 @@ pub(crate) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// What the daemon waits for.
+pub(crate) fn status(what: &str) {
+    tell(&[NotifyState::Status(what)]);
+}
+
 /// The daemon is on its way out.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);

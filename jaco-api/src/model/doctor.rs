@@ -39,6 +39,8 @@ checks! {
     Node = "node",
     /// The daemon may do what it must.
     Capability = "capability",
+    /// The kernel can do what the network needs, and passes packets on.
+    Kernel = "kernel",
     /// The container engine answers.
     Engine = "engine",
     /// The bridge of a network is there, up, and has its gateway's addresses.

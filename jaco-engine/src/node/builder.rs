@@ -8,7 +8,7 @@ use std::{
 
 use jaco_api::model::NodeName;
 use jaco_ingress::{CertStore, MemoryCertStore};
-use jaco_net::{Bridges, EngineChains, Firewall, NoFirewall, dns::Forwarders};
+use jaco_net::{Bridges, EngineChains, Firewall, NoFirewall};
 use jaco_runtime::ContainerRuntime;
 use tokio::{
     net::UnixListener,
@@ -25,8 +25,9 @@ use super::{
     host_name,
     keeper::Keeper,
     output::EngineOutput,
-    plane::Mesh,
+    plane::{Mesh, Naming},
     ports::Reserved,
+    readiness::Readiness,
 };
 use crate::{
     admission::Attempts,
@@ -50,11 +51,15 @@ pub(crate) struct Seams {
     pub(crate) chains: Option<EngineChains>,
     pub(crate) bridges: Option<Bridges>,
     pub(crate) mesh: Option<Mesh>,
-    pub(crate) names: Option<Forwarders>,
+    pub(crate) names: Option<Naming>,
     /// Whether the load of this machine is the load of this node.
     pub(crate) measured: bool,
+    /// Whether what others change in the kernel is restored at once.
+    pub(crate) repairs: bool,
     /// What the agents keep in the kernel, for the doctor.
     pub(crate) plane: watch::Sender<Option<Arc<dyn DataPlane>>>,
+    /// How far the node is.
+    pub(crate) readiness: watch::Sender<Readiness>,
 }
 
 impl Seams {
@@ -78,9 +83,10 @@ pub struct Builder {
     chains: Option<EngineChains>,
     bridges: Option<Bridges>,
     mesh: Option<Mesh>,
-    names: Option<Forwarders>,
+    names: Option<Naming>,
     certs: Arc<dyn CertStore>,
     measured: bool,
+    repairs: bool,
 }
 
 impl fmt::Debug for Builder {
@@ -106,6 +112,7 @@ impl Builder {
             names: None,
             certs: Arc::new(MemoryCertStore::default()),
             measured: true,
+            repairs: true,
         }
     }
 
@@ -183,10 +190,16 @@ impl Builder {
         self.mesh = Some(mesh);
         self
     }
-    /// Answers the names that containers ask for, and asks these servers for all that is none of the
+    /// Answers the names that containers ask for, and asks forwarders for all that is none of the
     /// cluster's. Without it the engine answers, and knows its own containers only.
-    pub fn names(mut self, forwarders: Forwarders) -> Self {
-        self.names = Some(forwarders);
+    pub fn names(mut self, naming: impl Into<Naming>) -> Self {
+        self.names = Some(naming.into());
+        self
+    }
+    /// Leaves what others change in the kernel as it is until the doctor is asked to repair it, so that it
+    /// can be looked at.
+    pub fn unrepaired(mut self) -> Self {
+        self.repairs = false;
         self
     }
     /// Tells the leader nothing of the machine's load: for nodes that share one, as simulated hosts do.
@@ -221,10 +234,20 @@ impl Builder {
         let client = jaco_client::Client::from_channel(rpc::client(dial));
         let stop = keeper.stop.clone();
         let membership = keeper.membership.subscribe();
+        let readiness = keeper.seams.readiness.subscribe();
         let keeper = tokio::spawn(keeper.run(requests));
         tracing::info!(node = %name, "node started");
         let guard = stop.clone().drop_guard();
-        Ok(Node { name, api_addr, client, keeper, stop, membership, _stop_when_dropped: guard })
+        Ok(Node {
+            name,
+            api_addr,
+            client,
+            keeper,
+            stop,
+            membership,
+            readiness,
+            _stop_when_dropped: guard,
+        })
     }
 
     /// Everything that the node is made of, with nothing running yet.
@@ -244,6 +267,7 @@ impl Builder {
             names,
             certs,
             measured,
+            repairs,
         } = self;
         let runtime = runtime.ok_or(NodeError::NoRuntime)?;
         let needs_ports = transport.as_ref().is_none_or(|t| t.needs_ports());
@@ -303,7 +327,9 @@ impl Builder {
                 mesh,
                 names,
                 measured,
+                repairs,
                 plane,
+                readiness: watch::Sender::default(),
             },
             storage,
             addresses,

@@ -14,7 +14,7 @@ use jaco_net::{
 use jaco_runtime::ContainerRuntime;
 use tokio::{sync::watch, time::Instant};
 
-use crate::rpc::Doctor;
+use crate::{node::builder::Seams, rpc::Doctor};
 
 /// How long the container engine may take to answer.
 const ENGINE: Duration = Duration::from_secs(2);
@@ -70,6 +70,16 @@ impl Doctor for NodeDoctor {
 }
 
 impl NodeDoctor {
+    /// A doctor of the node that stands on these.
+    pub(crate) fn new(seams: &Seams, plane: PlaneSlot) -> Self {
+        Self {
+            runtime: Arc::clone(&seams.runtime),
+            firewall: Arc::clone(&seams.firewall),
+            mesh: seams.mesh.as_ref().map(|mesh| Arc::clone(&mesh.device)),
+            plane,
+        }
+    }
+
     async fn look(&self) -> Vec<Finding> {
         let (engine, mut network) = tokio::join!(self.engine(), self.network());
         network.push(engine);
@@ -87,7 +97,8 @@ impl NodeDoctor {
         Finding::failed(Check::Engine, "", cause, fix)
     }
 
-    async fn network(&self) -> Vec<Finding> {
+    /// Everything but the container engine.
+    pub(crate) async fn network(&self) -> Vec<Finding> {
         if !self.firewall.enforces() && self.mesh.is_none() {
             let without = |check, what| {
                 Finding::skipped(check, "", format!("the node was built without {what}"))

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{NodeError, keeper::Keeper, ports::Reserved};
+use super::{NodeError, keeper::Keeper, ports::Reserved, readiness::Readiness};
 
 /// How long containers may take to stop.
 const STOPPING: Duration = Duration::from_secs(60);
@@ -22,6 +22,7 @@ impl Keeper {
         if let (Some(part), Some(membership)) = (self.part.take(), membership) {
             part.clear(&self.seams, membership.cluster, membership.name.clone(), STOPPING).await;
         }
+        self.seams.readiness.send_replace(Readiness::Alone);
         self.ports_open.cancel();
         if let Some(consensus) = self.consensus.take()
             && let Err(error) = consensus.raft.shutdown(LOG_PATIENCE).await

@@ -21,6 +21,7 @@ use super::{
     certificate::{Renewal, Shown},
     keeper::Keeper,
     network::{self, Network},
+    readiness::Readiness,
 };
 use crate::{
     admission::Peer,
@@ -55,6 +56,10 @@ impl Part {
     ) -> Result<Self, NodeError> {
         keeper.seams.tls.trust(&shown.ca_pem, shown.credentials.clone());
         open_ports(keeper, &membership, &shown)?;
+        keeper
+            .seams
+            .readiness
+            .send_replace(Readiness::Waiting("its agents are starting".to_owned()));
         let (stop, duties) = (keeper.stop.child_token(), TaskTracker::new());
         let network = Network::prepare(&keeper.seams, keeper.directory.mesh_key())?;
         let (caught_up, catching_up) = watch::channel(false);
@@ -79,6 +84,9 @@ impl Part {
             mesh: network.facts(&keeper.seams, keeper.addresses.0.ip()),
             engine: agent.engine(),
             isolation: network.isolation(),
+            proof: network.proof(),
+            caught_up: catching_up.clone(),
+            readiness: keeper.seams.readiness.clone(),
             holds: agent.holds(),
         };
         let renewal = Renewal {
@@ -89,7 +97,7 @@ impl Part {
         };
         let m = || Arc::clone(&membership);
         let duty = Duty { stop: &stop, tasks: &duties };
-        network.keep(&keeper.seams, &membership, agent.engine(), &duty);
+        network.keep(&keeper.seams, &membership, agent.engine(), catching_up.clone(), &duty);
         duty.spawn(agents::catch_up(m(), caught_up));
         duty.spawn(agents::keep_keys(m()));
         if keeper.seams.measured {

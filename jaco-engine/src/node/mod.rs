@@ -25,6 +25,7 @@ mod network;
 mod output;
 mod plane;
 mod ports;
+mod readiness;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +39,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use builder::Builder;
 pub use config::{NodeConfig, host_name};
 pub use error::NodeError;
-pub use plane::Mesh;
+pub use plane::{Mesh, Naming};
+pub use readiness::Readiness;
 
 use crate::rpc::Membership;
 
@@ -54,6 +56,7 @@ pub struct Node {
     keeper: JoinHandle<()>,
     stop: CancellationToken,
     membership: watch::Receiver<Option<Arc<Membership>>>,
+    readiness: watch::Receiver<Readiness>,
     _stop_when_dropped: DropGuard,
 }
 
@@ -109,6 +112,12 @@ impl Node {
     #[must_use]
     pub fn membership(&self) -> Option<Arc<Membership>> {
         self.membership.borrow().clone()
+    }
+
+    /// Whether the node does all that it is there for; changes when that does.
+    #[must_use]
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
     }
 
     /// Ends the node where it stands, as `kill -9` would: nothing is finished, flushed or said. What it

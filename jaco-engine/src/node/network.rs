@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use super::{
     NodeError,
-    agents::{self, Answering, Bridging, Isolating, Isolation, Kept, Parts},
+    agents::{self, Answering, Bridging, Isolating, Isolation, Kept, Looks, Parts, Proof, Proving},
     builder::Seams,
+    doctor::NodeDoctor,
     member::Duty,
 };
 use crate::rpc::Membership;
@@ -20,6 +21,7 @@ pub(super) struct Network {
     key: Option<PrivateKey>,
     isolation: watch::Sender<Isolation>,
     underlay: watch::Sender<Option<Arc<Underlay>>>,
+    proof: watch::Sender<Proof>,
 }
 
 impl Network {
@@ -27,12 +29,27 @@ impl Network {
     pub(super) fn prepare(seams: &Seams, key: PathBuf) -> Result<Self, NodeError> {
         let file = seams.mesh.as_ref().map(|_| KeyFile::at(key));
         let key = file.map(|file| file.load_or_create()).transpose()?;
-        Ok(Self { key, isolation: watch::Sender::default(), underlay: watch::Sender::default() })
+        // Without bridges of this kernel there is nothing to be proved.
+        let proof = match seams.bridges {
+            Some(_) => Proof::Outstanding,
+            None => Proof::Proved,
+        };
+        Ok(Self {
+            key,
+            isolation: watch::Sender::default(),
+            underlay: watch::Sender::default(),
+            proof: watch::Sender::new(proof),
+        })
     }
 
     /// Whether deployments are kept apart.
     pub(super) fn isolation(&self) -> watch::Receiver<Isolation> {
         self.isolation.subscribe()
+    }
+
+    /// Whether it was proved since the start.
+    pub(super) fn proof(&self) -> watch::Receiver<Proof> {
+        self.proof.subscribe()
     }
 
     /// What the node does for its containers; absent when the engine does it all.
@@ -52,11 +69,13 @@ impl Network {
         seams: &Seams,
         membership: &Arc<Membership>,
         engine: watch::Receiver<EngineStatus>,
+        caught_up: watch::Receiver<bool>,
         duty: &Duty<'_>,
     ) {
         let underlay = self.underlay(seams);
         let (fabrics, fabric) = watch::channel(None);
         let again = watch::Sender::new(0);
+        let looks = Looks::new(again.subscribe(), seams.repairs);
         let mut parts = Parts {
             policed: seams.firewall.enforces(),
             isolation: self.isolation.subscribe(),
@@ -66,13 +85,13 @@ impl Network {
         if let (Some(mesh), Some(key)) = (seams.mesh.clone(), self.key) {
             let (mtu, measured) = watch::channel(None);
             parts.mtu = Some(measured);
-            duty.spawn(agents::keep_meshed(mesh, key, fabric.clone(), mtu, again.subscribe()));
+            duty.spawn(agents::keep_meshed(mesh, key, fabric.clone(), mtu, looks.clone()));
         }
-        if let Some(forwarders) = seams.names.clone() {
+        if let Some(naming) = seams.names.clone() {
             let (answering, answered) = watch::channel(Answering::default());
             parts.answering = Some(answered);
             let node = membership.name.clone();
-            duty.spawn(agents::keep_named(node, forwarders, fabric.clone(), answering));
+            duty.spawn(agents::keep_named(node, naming, fabric.clone(), answering));
         }
         let kept = Kept {
             fabric: fabric.clone(),
@@ -93,7 +112,11 @@ impl Network {
                 cluster: membership.cluster,
                 fabric: fabric.clone(),
                 isolation: self.isolation.subscribe(),
+                looks: looks.clone(),
             }));
+            let doctor = NodeDoctor::new(seams, seams.plane.subscribe());
+            let proving = Proving { doctor, caught_up, engine: engine.clone() };
+            duty.spawn(agents::prove(Arc::clone(membership), proving, self.proof));
         }
         let isolating = Isolating {
             firewall: Arc::clone(&seams.firewall),
@@ -101,7 +124,7 @@ impl Network {
             mesh: seams.mesh.clone(),
             fabric,
             engine,
-            again: again.subscribe(),
+            looks,
         };
         duty.spawn(agents::isolate(Arc::clone(membership), isolating, self.isolation));
     }

@@ -50,6 +50,15 @@ pub(super) async fn settle(bridges: &[BridgeLink]) -> Result<Changes, NetError> 
     Ok(changes)
 }
 
+pub(super) fn forward() -> Result<bool, NetError> {
+    let path = Path::new("/proc/sys/net/ipv4/ip_forward");
+    if read(path)?.is_none_or(|value| value == "1") {
+        return Ok(false);
+    }
+    write(path, "1", "net.ipv4.ip_forward")?;
+    Ok(true)
+}
+
 pub(super) async fn damage(bridges: &[BridgeLink]) -> Result<(View, Changes), NetError> {
     let view = look(&Links::connect()?, bridges).await?;
     let changes = plan::damage(bridges, &view);

@@ -92,6 +92,14 @@ impl Bridges {
         kernel::settle(bridges).await
     }
 
+    /// Has the kernel pass packets on, as every container engine does when it starts. Whether it did not.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked, or refuses.
+    pub fn forward(&self) -> Result<bool, NetError> {
+        kernel::forward()
+    }
+
     /// By what `bridges` are not as the engine made them: there, with their addresses and ports, and up.
     /// An interface of such a name that is no bridge is left out.
     ///

@@ -11,7 +11,7 @@ mod race;
 mod said;
 mod upstreams;
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -78,17 +78,17 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     upstreams: Upstreams,
-    standing: Arc<Standing>,
+    standing: Standing,
     cache: Cache,
     flights: Flights,
     room: Semaphore,
 }
 
 impl Forwarder {
-    pub(crate) fn new(forwarders: Forwarders) -> Self {
+    pub(crate) fn new(forwarders: Forwarders, patience: Duration) -> Self {
         Self {
             upstreams: Upstreams::new(forwarders),
-            standing: Arc::default(),
+            standing: Standing::new(patience),
             cache: Cache::default(),
             flights: Flights::default(),
             room: Semaphore::new(UNDER_WAY),

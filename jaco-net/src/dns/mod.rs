@@ -19,7 +19,7 @@ mod zone;
 
 pub use forward::Forwarders;
 pub use names::{Bridge, Container, Endpoint, NamedPort, NamedReplica, NamedService, Names};
-pub use resolver::Resolver;
+pub use resolver::{FORWARDER_TIMEOUT, Resolver};
 pub use server::{ListenError, Listening, Responders};
 pub use zone::Zone;
 

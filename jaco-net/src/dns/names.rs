@@ -1,6 +1,10 @@
 //! What is to be known about names on one node, as plain data.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 use jaco_api::model::{NodeName, Protocol, ServiceName, Slot};
@@ -18,6 +22,8 @@ pub struct Names {
     pub scopes: BTreeMap<Scope, Vec<NamedService>>,
     /// The local bridges, by the address of their gateway.
     pub bridges: BTreeMap<IpAddr, Bridge>,
+    /// Loopback addresses where programs of the host itself ask: they see every network, by full names.
+    pub host: BTreeSet<IpAddr>,
     /// The local containers. One that is missing sees the network of the bridge it asks.
     pub containers: Vec<Container>,
 }
@@ -31,6 +37,7 @@ impl Names {
             pools: Vec::new(),
             scopes: BTreeMap::new(),
             bridges: BTreeMap::new(),
+            host: BTreeSet::new(),
             containers: Vec::new(),
         }
     }

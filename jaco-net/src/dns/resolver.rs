@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -15,6 +16,9 @@ use super::{
     query::{Query, Refusal, Transport},
     reply::{self, Explanation},
 };
+
+/// How long a forwarder has for an answer, unless somebody says otherwise.
+pub const FORWARDER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Answers questions, whatever socket they came from.
 #[derive(Debug)]
@@ -47,9 +51,15 @@ impl Resolver {
     /// Answers from `zone`, and asks `forwarders` for everything else.
     #[must_use]
     pub fn new(zone: Zone, forwarders: Forwarders) -> Arc<Self> {
+        Self::waiting(zone, forwarders, FORWARDER_TIMEOUT)
+    }
+
+    /// The same, where each forwarder has `patience` for an answer.
+    #[must_use]
+    pub fn waiting(zone: Zone, forwarders: Forwarders, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             zone: ArcSwap::from_pointee(zone),
-            forwarder: Forwarder::new(forwarders),
+            forwarder: Forwarder::new(forwarders, patience),
             own: ArcSwap::default(),
         })
     }

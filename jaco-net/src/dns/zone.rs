@@ -37,6 +37,8 @@ pub struct Zone {
     /// The networks of each deployment.
     deployments: BTreeMap<Box<[u8]>, Vec<usize>>,
     bridges: BTreeMap<IpAddr, (IpNet, [usize; 1])>,
+    /// Where the host's own programs ask, and what they see: every network.
+    host: (BTreeSet<IpAddr>, Vec<usize>),
     /// The networks that a source sees, the one it is in by that address first.
     sources: BTreeMap<IpAddr, Vec<usize>>,
     left_out: Vec<String>,
@@ -96,6 +98,18 @@ enum Target {
 pub(crate) struct View<'z> {
     networks: &'z [usize],
     gateway: IpAddr,
+    /// It is in no network: it is told of replicas, and knows names in full only.
+    outside: bool,
+}
+
+/// What is asked of a name.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    kind: RecordType,
+    /// Decides about order alone.
+    seed: u64,
+    /// Replicas are told even of a service with an address of its own.
+    direct: bool,
 }
 
 /// What becomes of a question.
@@ -130,12 +144,16 @@ impl Zone {
 
     /// What `source` sees when it asks at `gateway`; nothing when it is not behind that gateway.
     pub(crate) fn view(&self, gateway: IpAddr, source: IpAddr) -> Option<View<'_>> {
+        let (host, all) = &self.host;
+        if host.contains(&gateway) {
+            return source.is_loopback().then_some(View { networks: all, gateway, outside: true });
+        }
         let (block, own) = self.bridges.get(&gateway)?;
         if !block.contains(&source) {
             return None;
         }
         let networks = self.sources.get(&source).map_or(&own[..], Vec::as_slice);
-        Some(View { networks, gateway })
+        Some(View { networks, gateway, outside: false })
     }
 
     /// Answers a question; `seed` decides about order alone.
@@ -143,14 +161,18 @@ impl Zone {
         if let Some(answer) = self.reverse(view, name, kind) {
             return answer;
         }
+        let asked = Asked { kind, seed, direct: view.outside };
         if let Some(apex) = name.before(APEX) {
-            return self.below_apex(view, name, apex, kind, seed);
+            return self.below_apex(view, name, apex, asked);
+        }
+        if view.outside {
+            return Answer::Forward;
         }
         let count = name.count();
         let apex = count.saturating_sub(1);
         let found = self.find(view.networks, name, count, None);
         if found.exists() {
-            return self.records(&found, kind, seed, apex);
+            return self.records(&found, asked, apex);
         }
         if name.text(apex) == "localhost" {
             // RFC 6761: whoever has no hosts file is told what would be in it.
@@ -172,7 +194,7 @@ impl Zone {
         let deployment = name.range(apex, count);
         if self.sees(view, deployment) {
             let found = self.find(view.networks, name, apex, Some(deployment));
-            return self.records(&found, kind, seed, apex);
+            return self.records(&found, asked, apex);
         }
         let others = self.deployments.get(deployment);
         let known =
@@ -181,19 +203,12 @@ impl Zone {
     }
 
     /// Answers for a name of which the labels from `apex` on are `jaco.internal`.
-    fn below_apex(
-        &self,
-        view: View<'_>,
-        name: &Labels,
-        apex: usize,
-        kind: RecordType,
-        seed: u64,
-    ) -> Answer {
+    fn below_apex(&self, view: View<'_>, name: &Labels, apex: usize, asked: Asked) -> Answer {
         if apex == 0 {
-            return records::of_apex(kind);
+            return records::of_apex(asked.kind);
         }
         if apex == 1 && name.label(0) == b"ns" {
-            return records::of_addresses([view.gateway], kind, apex);
+            return records::of_addresses([view.gateway], asked.kind, apex);
         }
         let deployment = name.range(apex - 1, apex);
         if !self.sees(view, deployment) {
@@ -203,7 +218,7 @@ impl Zone {
             return Answer::NoData { apex };
         }
         let found = self.find(view.networks, name, apex - 1, Some(deployment));
-        self.records(&found, kind, seed, apex)
+        self.records(&found, asked, apex)
     }
 
     fn sees(&self, view: View<'_>, deployment: &[u8]) -> bool {

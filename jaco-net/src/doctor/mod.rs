@@ -7,6 +7,7 @@
 
 mod bridge;
 mod capability;
+mod kernel;
 mod mesh;
 mod names;
 mod path_mtu;
@@ -96,19 +97,22 @@ impl std::fmt::Debug for Handles {
 /// Looks at everything that is wanted, at once. To be called in a tokio runtime whose threads are in the network
 /// namespace of the node.
 pub async fn examine(wanted: &Wanted, handles: &Handles) -> Vec<Finding> {
-    let (kernel, names, rules, mesh) = tokio::join!(
-        kernel(wanted),
+    let (links, names, rules, mesh) = tokio::join!(
+        links(wanted),
         all_names(wanted),
         rules(wanted, handles.firewall.as_deref()),
         meshed(wanted, handles.mesh.as_deref()),
     );
     let enforces = handles.firewall.as_ref().is_some_and(|firewall| firewall.enforces());
-    let capability = capability::look(enforces || handles.mesh.is_some());
-    [vec![capability, rules], kernel, names, mesh].concat()
+    let needed = enforces || handles.mesh.is_some();
+    // It passes nothing on for a node that has nobody to pass it on for.
+    let passes_on = !wanted.bridges.is_empty() || wanted.mesh.is_some();
+    let able = [capability::look(needed), kernel::look(passes_on, enforces)];
+    [able.to_vec(), vec![rules], links, names, mesh].concat()
 }
 
 /// What the kernel says of bridges and routes.
-async fn kernel(wanted: &Wanted) -> Vec<Finding> {
+async fn links(wanted: &Wanted) -> Vec<Finding> {
     let look = async {
         let seen = Seen::of(wanted).await?;
         let mut findings: Vec<_> = wanted

@@ -26,7 +26,8 @@ fn every_key_has_an_effect() {
         "files_dir: /f",
         "wg_port: 51821",
         "mesh: userspace",
-        "dns: {forwarders: [10.0.0.1, '10.0.0.2:5353']}",
+        "dns: {forwarders: [10.0.0.1, '10.0.0.2:5353'], forwarder_timeout: 500ms, listen: [127.0.0.54]}",
+        "repair: 'off'",
         "ipam_pool: 10.128.0.0/12:26",
         "log_level: debug",
         "log_format: json",
@@ -47,6 +48,9 @@ fn every_key_has_an_effect() {
     assert_eq!(all.files_dir, Path::new("/f"));
     assert_eq!((all.wg_port, all.mesh), (51821, MeshMode::Userspace));
     assert_eq!(all.forwarders, ["10.0.0.1:53".parse().unwrap(), "10.0.0.2:5353".parse().unwrap()]);
+    assert_eq!(all.forwarder_timeout, Duration::from_millis(500));
+    assert_eq!(all.repair, Repair::Off);
+    assert_eq!(all.dns_listen, ["127.0.0.54:53".parse().unwrap()]);
     assert_eq!(all.address_pools.unwrap().to_string(), "10.128.0.0/12:26");
     assert_eq!((all.log_level, all.log_format), (LogLevel::Debug, LogFormat::Json));
 }
@@ -73,7 +77,10 @@ fn every_problem_names_its_place() {
         ("wg_port: 70000\n", "jacod.yaml:1:10: "),
         ("mesh: on\n", "jacod.yaml:1:7: unknown variant `on`"),
         ("dns: {forwarders: [x]}\n", "jacod.yaml:1:20: `dns.forwarders` must be an IP"),
-        ("dns: {listen: 1}\n", "jacod.yaml:1:7: "),
+        ("dns: {listen: 1}\n", "jacod.yaml:1:15: expected sequence start"),
+        ("dns: {listen: [10.0.0.1]}\n", "jacod.yaml:1:16: `dns.listen` must be a loopback address"),
+        ("dns: {forwarder_timeout: 2}\n", "jacod.yaml:1:26: `dns.forwarder_timeout` must be from"),
+        ("dns: {forwarder_timeout: 1h}\n", "jacod.yaml:1:26: `dns.forwarder_timeout` must be from"),
         ("ipam_pool: 10.0.0.0\n", "jacod.yaml:1:12: `ipam_pool` "),
         ("listen_addr: 0.0.0.0:7001\n", "jacod.yaml:1:14: `listen_addr` needs another port"),
     ] {

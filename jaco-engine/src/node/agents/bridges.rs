@@ -7,14 +7,12 @@ use jaco_net::{BridgeChange, Bridges, NetError};
 use jaco_runtime::{ContainerRuntime, RuntimeError, container::Network, spec::cluster_labels};
 use tokio::{sync::watch, time::sleep};
 
-use super::Isolation;
+use super::{Isolation, Looks};
 use crate::{
     node::plane::{bridges, made},
     retry::Backoff,
 };
 
-/// The bridges are looked at this often even when nothing was announced.
-const REGULARLY: Duration = Duration::from_secs(30);
 /// What changes at once is looked at once.
 const TOGETHER: Duration = Duration::from_millis(50);
 
@@ -34,6 +32,7 @@ pub(crate) struct Bridging {
     pub(crate) cluster: ClusterId,
     pub(crate) fabric: watch::Receiver<Option<Arc<Fabric>>>,
     pub(crate) isolation: watch::Receiver<Isolation>,
+    pub(crate) looks: Looks,
 }
 
 /// Repairs and sets bridges whenever the fabric, the rules or the kernel's interfaces change, until the
@@ -44,6 +43,7 @@ pub(crate) async fn keep_bridged(mut bridging: Bridging) {
     let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     loop {
         changes.borrow_and_update();
+        bridging.looks.begin();
         let isolated = matches!(*bridging.isolation.borrow_and_update(), Isolation::Loaded(_));
         let fabric = bridging.fabric.borrow_and_update().clone();
         if let Some(fabric) = fabric.filter(|_| isolated) {
@@ -58,8 +58,7 @@ pub(crate) async fn keep_bridged(mut bridging: Bridging) {
         tokio::select! {
             changed = bridging.fabric.changed() => if changed.is_err() { return },
             Ok(()) = bridging.isolation.changed() => {}
-            Ok(()) = changes.changed() => {}
-            () = sleep(REGULARLY) => {}
+            () = bridging.looks.next(&mut changes) => {}
         }
         sleep(TOGETHER).await;
     }
@@ -67,6 +66,9 @@ pub(crate) async fn keep_bridged(mut bridging: Bridging) {
 
 impl Bridging {
     async fn keep(&self, fabric: &Fabric) -> Result<(), Unkept> {
+        if self.bridges.forward()? {
+            tracing::warn!("net.ipv4.ip_forward was off and is set: containers reached nobody");
+        }
         let repaired = self.repair(fabric).await;
         let set = self.bridges.settle(&bridges(fabric)).await;
         self.bridges.sweep(&bridges(fabric)).await?;

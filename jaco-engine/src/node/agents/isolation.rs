@@ -7,6 +7,7 @@ use jaco_net::{EngineChains, Firewall, NetError, Ruleset};
 use jaco_runtime::reconcile::EngineStatus;
 use tokio::{sync::watch, time::sleep};
 
+use super::Looks;
 use crate::{
     command::{Command, RecordAudit},
     node::plane::{Mesh, rules},
@@ -15,8 +16,6 @@ use crate::{
     state::payload,
 };
 
-/// What is loaded is looked at this often even when nothing was announced.
-const REGULARLY: Duration = Duration::from_secs(30);
 /// So many differences are told; how many there were is told in any case.
 const TOLD: usize = 20;
 
@@ -41,8 +40,7 @@ pub(crate) struct Isolating {
     pub(crate) mesh: Option<Mesh>,
     pub(crate) fabric: watch::Receiver<Option<Arc<Fabric>>>,
     pub(crate) engine: watch::Receiver<EngineStatus>,
-    /// Changes when everything is to be applied once more.
-    pub(crate) again: watch::Receiver<u64>,
+    pub(crate) looks: Looks,
 }
 
 /// Applies the rules whenever they change or the kernel may hold others, until the node stops.
@@ -57,7 +55,7 @@ pub(crate) async fn isolate(
     loop {
         drift.borrow_and_update();
         isolating.engine.borrow_and_update();
-        isolating.again.borrow_and_update();
+        isolating.looks.begin();
         let fabric = isolating.fabric.borrow_and_update().clone();
         let wanted = fabric.as_ref().map(|f| rules(f, isolating.mesh.as_ref()));
         match isolating.load(wanted.as_ref(), applied.as_ref()).await {
@@ -70,18 +68,18 @@ pub(crate) async fn isolate(
                 let gateways = gateways.flat_map(|b| b.blocks.values().copied()).collect();
                 applied = wanted.or(applied);
                 isolation.send_if_modified(|i| replace(i, Isolation::Loaded(gateways)));
+                if drift.has_changed().is_err() {
+                    // Nobody announces anything: this firewall holds nothing.
+                    if isolating.fabric.changed().await.is_err() {
+                        isolation.closed().await;
+                        return;
+                    }
+                    continue;
+                }
                 tokio::select! {
-                    changed = drift.changed() => if changed.is_err() {
-                        // Nobody announces anything: this firewall holds nothing.
-                        if isolating.fabric.changed().await.is_err() {
-                            isolation.closed().await;
-                            return;
-                        }
-                    },
+                    () = isolating.looks.next(&mut drift) => {}
                     changed = isolating.fabric.changed() => if changed.is_err() { return },
                     Ok(()) = isolating.engine.changed() => {}
-                    Ok(()) = isolating.again.changed() => {}
-                    () = sleep(REGULARLY) => {}
                 }
             }
             Err(error) => {
@@ -90,7 +88,7 @@ pub(crate) async fn isolate(
                 isolation.send_if_modified(|i| replace(i, Isolation::Unavailable(why)));
                 tokio::select! {
                     () = sleep(pauses.pause()) => {}
-                    Ok(()) = isolating.again.changed() => {}
+                    () = isolating.looks.asked() => {}
                 }
             }
         }

@@ -6,13 +6,11 @@ use jaco_api::model::{Fabric, FabricMember};
 use jaco_net::{NetError, PrivateKey, mesh::mtu::mesh_mtu};
 use tokio::{net::UdpSocket, sync::watch, time::sleep};
 
+use super::Looks;
 use crate::{
     node::plane::{Mesh, endpoints, tunnels},
     retry::Backoff,
 };
-
-/// The interface and the paths are looked at this often even when nothing was announced.
-const REGULARLY: Duration = Duration::from_secs(30);
 
 /// The port of whoever wants no packets (RFC 863).
 const DISCARD: u16 = 9;
@@ -24,13 +22,13 @@ pub(crate) async fn keep_meshed(
     key: PrivateKey,
     mut fabric: watch::Receiver<Option<Arc<Fabric>>>,
     mtu: watch::Sender<Option<u32>>,
-    mut again: watch::Receiver<u64>,
+    mut looks: Looks,
 ) {
     let mut changes = mesh.device.watch();
     let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     loop {
         changes.borrow_and_update();
-        again.borrow_and_update();
+        looks.begin();
         let known = fabric.borrow_and_update().clone();
         let applied = match &known {
             Some(fabric) => apply(&mesh, &key, fabric).await.map(Some),
@@ -52,16 +50,14 @@ pub(crate) async fn keep_meshed(
                 tracing::error!(%error, cause, "the mesh is not as it must be");
                 tokio::select! {
                     () = sleep(pauses.pause()) => {}
-                    Ok(()) = again.changed() => {}
+                    () = looks.asked() => {}
                 }
                 continue;
             }
         }
         tokio::select! {
             changed = fabric.changed() => if changed.is_err() { return },
-            Ok(()) = changes.changed() => {}
-            Ok(()) = again.changed() => {}
-            () = sleep(REGULARLY) => {}
+            () = looks.next(&mut changes) => {}
         }
     }
 }

@@ -7,13 +7,10 @@ use std::{
 };
 
 use jaco_api::model::{Fabric, NodeName};
-use jaco_net::dns::{Forwarders, Listening, Names, Resolver, Responders, Zone};
+use jaco_net::dns::{Listening, Names, Resolver, Responders, Zone};
 use tokio::sync::watch;
 
-use crate::node::plane::{gateways, names};
-
-/// The port of DNS.
-const DOMAIN: u16 = 53;
+use crate::node::plane::Naming;
 
 /// On which gateways names are answered, and why not on the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,29 +41,32 @@ impl Answering {
 /// Answers until the node stops. A zone is there before the address on which it is asked for.
 pub(crate) async fn keep_named(
     node: NodeName,
-    forwarders: Forwarders,
+    naming: Naming,
     mut fabric: watch::Receiver<Option<Arc<Fabric>>>,
     answering: watch::Sender<Answering>,
 ) {
-    let resolver = Resolver::new(Zone::new(&Names::of(node)), forwarders);
+    let nobody = Zone::new(&Names::of(node));
+    let resolver = Resolver::waiting(nobody, naming.forwarders.clone(), naming.patience);
     let responders = Responders::start(Arc::clone(&resolver));
     let mut status = responders.watch();
     loop {
         if let Some(fabric) = fabric.borrow_and_update().clone() {
-            let zone = Zone::new(&names(&fabric));
+            let zone = Zone::new(&naming.names(&fabric));
             if !zone.left_out().is_empty() {
                 tracing::debug!(names = ?zone.left_out(), "these names cannot be asked for");
             }
             resolver.swap(zone);
-            let wanted = gateways(&fabric).into_iter().map(|ip| SocketAddr::new(ip, DOMAIN));
-            responders.set(wanted.collect());
+            responders.set(naming.listens(&fabric));
         }
         let now = Answering::of(&status.borrow_and_update());
-        answering.send_if_modified(|present| {
+        let changed = answering.send_if_modified(|present| {
             let differs = *present != now;
-            *present = now;
+            *present = now.clone();
             differs
         });
+        for (at, why) in now.failed.iter().filter(|(at, _)| changed && at.is_loopback()) {
+            tracing::warn!(%at, why, "programs of this host are not answered (`dns.listen`)");
+        }
         tokio::select! {
             changed = fabric.changed() => if changed.is_err() { return },
             Ok(()) = status.changed() => {}

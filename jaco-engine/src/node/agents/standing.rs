@@ -6,10 +6,10 @@ use jaco_api::model::{Actor, Intent, MeshFacts, Node, NodeCondition, NodeFacts, 
 use jaco_runtime::reconcile::EngineStatus;
 use tokio::sync::watch;
 
-use super::Isolation;
+use super::{Isolation, Proof};
 use crate::{
     command::{Command, UpdateNode},
-    node::host,
+    node::{host, readiness::Readiness},
     retry::Backoff,
     rpc::Membership,
     state::State,
@@ -24,8 +24,20 @@ pub(crate) struct Standing {
     pub(crate) mesh: Option<MeshFacts>,
     pub(crate) engine: watch::Receiver<EngineStatus>,
     pub(crate) isolation: watch::Receiver<Isolation>,
+    pub(crate) proof: watch::Receiver<Proof>,
+    pub(crate) caught_up: watch::Receiver<bool>,
+    /// Where it is told what the node waits for.
+    pub(crate) readiness: watch::Sender<Readiness>,
     /// The replicas that are here, once the engine was looked at.
     pub(crate) holds: watch::Receiver<Option<BTreeSet<String>>>,
+}
+
+/// What decides whether the node can run work.
+#[derive(Debug, Clone)]
+struct Able {
+    engine: EngineStatus,
+    isolation: Isolation,
+    proof: Proof,
 }
 
 /// Proposes a change whenever the row is not true, until the state machine stops.
@@ -34,13 +46,21 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
     let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     loop {
         let newest = state.newest();
-        let (engine, isolation) = (
-            standing.engine.borrow_and_update().clone(),
-            standing.isolation.borrow_and_update().clone(),
-        );
+        let able = Able {
+            engine: standing.engine.borrow_and_update().clone(),
+            isolation: standing.isolation.borrow_and_update().clone(),
+            proof: standing.proof.borrow_and_update().clone(),
+        };
+        let caught_up = *standing.caught_up.borrow_and_update();
+        let readiness = Readiness::of(caught_up, &able.isolation, &able.proof);
+        standing.readiness.send_if_modified(|present| {
+            let differs = *present != readiness;
+            *present = readiness;
+            differs
+        });
         let tidy = is_tidy(&newest, membership.id, standing.holds.borrow_and_update().as_ref());
         let update = match newest.node(membership.id) {
-            Some(node) => correction(node, &standing, &engine, &isolation, tidy),
+            Some(node) => correction(node, &standing, &able, tidy),
             None => moved(&membership, &standing),
         };
         if let Some(update) = update {
@@ -58,6 +78,8 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             changed = state.changed() => if changed.is_err() { return },
             Ok(()) = standing.engine.changed() => {}
             Ok(()) = standing.isolation.changed() => {}
+            Ok(()) = standing.proof.changed() => {}
+            Ok(()) = standing.caught_up.changed() => {}
             Ok(()) = standing.holds.changed() => {}
         }
     }
@@ -88,15 +110,9 @@ fn moved(membership: &Membership, standing: &Standing) -> Option<UpdateNode> {
 }
 
 /// What must change in the row; nothing while too little is known. Pure.
-fn correction(
-    node: &Node,
-    standing: &Standing,
-    engine: &EngineStatus,
-    isolation: &Isolation,
-    tidy: bool,
-) -> Option<UpdateNode> {
-    let facts = facts(&node.facts, standing, engine);
-    let condition = condition(node.condition, engine, isolation, tidy);
+fn correction(node: &Node, standing: &Standing, able: &Able, tidy: bool) -> Option<UpdateNode> {
+    let facts = facts(&node.facts, standing, &able.engine);
+    let condition = condition(node.condition, able, tidy);
     let facts = (facts != node.facts).then_some(facts);
     let condition = condition.filter(|(c, reason)| (*c, reason) != (node.condition, &node.reason));
     (facts.is_some() || condition.is_some()).then_some(UpdateNode {
@@ -131,20 +147,27 @@ fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeF
 /// only when it has stopped what is no longer its own.
 fn condition(
     present: NodeCondition,
-    engine: &EngineStatus,
-    isolation: &Isolation,
+    able: &Able,
     tidy: bool,
 ) -> Option<(NodeCondition, Option<String>)> {
-    let engine_is_down = matches!(engine, EngineStatus::Down { .. });
+    let engine_is_down = matches!(able.engine, EngineStatus::Down { .. });
     if present == NodeCondition::Down && !tidy && !engine_is_down {
         return None;
     }
-    match (isolation, engine) {
-        (Isolation::Unavailable(why), _) => {
+    match (&able.isolation, &able.engine, &able.proof) {
+        (Isolation::Unavailable(why), _, _) => {
             Some((NodeCondition::IsolationUnavailable, Some(why.clone())))
         }
-        (_, EngineStatus::Down { reason }) => Some((NodeCondition::Degraded, Some(reason.clone()))),
-        (Isolation::Loaded(_), EngineStatus::Up(_)) => Some((NodeCondition::Ready, None)),
+        (_, EngineStatus::Down { reason }, _) => {
+            Some((NodeCondition::Degraded, Some(reason.clone())))
+        }
+        (Isolation::Loaded(_), EngineStatus::Up(_), Proof::Proved) => {
+            Some((NodeCondition::Ready, None))
+        }
+        // What runs there is answered as before: it may well be reached by some.
+        (Isolation::Loaded(_), EngineStatus::Up(_), Proof::Failing(missing)) => {
+            Some((NodeCondition::Joining, Some(missing.clone())))
+        }
         _ => None,
     }
 }
@@ -203,56 +226,68 @@ mod tests {
             mesh: None,
             engine: watch::channel(EngineStatus::Connecting).1,
             isolation: watch::channel(Isolation::Loaded(BTreeSet::new())).1,
+            proof: watch::channel(Proof::Proved).1,
+            caught_up: watch::channel(true).1,
+            readiness: watch::Sender::default(),
             holds: watch::channel(None).1,
         }
     }
 
+    fn up() -> Able {
+        Able {
+            engine: EngineStatus::Up(version()),
+            isolation: Isolation::Loaded(BTreeSet::new()),
+            proof: Proof::Proved,
+        }
+    }
+
+    fn down() -> Able {
+        Able { engine: EngineStatus::Down { reason: "no socket".to_owned() }, ..up() }
+    }
+
     #[test]
     fn a_true_row_is_left_alone() {
-        let up = EngineStatus::Up(version());
         let ready = row(NodeCondition::Ready);
-        assert_eq!(
-            correction(&ready, &standing(), &up, &Isolation::Loaded(BTreeSet::new()), true),
-            None
-        );
+        assert_eq!(correction(&ready, &standing(), &up(), true), None);
         let joining = row(NodeCondition::Joining);
-        let unknown = correction(
-            &joining,
-            &standing(),
-            &EngineStatus::Connecting,
-            &Isolation::Loaded(BTreeSet::new()),
-            true,
-        );
-        assert_eq!(unknown, None);
+        let unknown = Able { engine: EngineStatus::Connecting, ..up() };
+        assert_eq!(correction(&joining, &standing(), &unknown, true), None);
     }
 
     #[test]
     fn the_engine_and_the_firewall_decide_what_the_node_can_do() {
-        let up = EngineStatus::Up(version());
-        let down = EngineStatus::Down { reason: "no socket".to_owned() };
-        let broken = Isolation::Unavailable("no nftables".to_owned());
-        let condition = |present, engine, isolation| {
-            correction(&row(present), &standing(), engine, isolation, false)
-                .and_then(|u| u.condition)
+        let broken = Able { isolation: Isolation::Unavailable("no nftables".to_owned()), ..up() };
+        let condition = |present, able: &Able| {
+            correction(&row(present), &standing(), able, false).and_then(|u| u.condition)
         };
-        let loaded = &Isolation::Loaded(BTreeSet::new());
+        assert_eq!(condition(NodeCondition::Joining, &up()), Some((NodeCondition::Ready, None)));
         assert_eq!(
-            condition(NodeCondition::Joining, &up, loaded),
-            Some((NodeCondition::Ready, None))
-        );
-        assert_eq!(
-            condition(NodeCondition::Ready, &down, loaded),
+            condition(NodeCondition::Ready, &down()),
             Some((NodeCondition::Degraded, Some("no socket".to_owned())))
         );
         assert_eq!(
-            condition(NodeCondition::Degraded, &up, &broken),
+            condition(NodeCondition::Degraded, &broken),
             Some((NodeCondition::IsolationUnavailable, Some("no nftables".to_owned())))
         );
-        assert_eq!(condition(NodeCondition::Down, &up, loaded), None);
-        let back = correction(&row(NodeCondition::Down), &standing(), &up, loaded, true);
+        assert_eq!(condition(NodeCondition::Down, &up()), None);
+        let back = correction(&row(NodeCondition::Down), &standing(), &up(), true);
         assert_eq!(back.and_then(|u| u.condition), Some((NodeCondition::Ready, None)));
-        let update =
-            correction(&row(NodeCondition::Ready), &standing(), &down, loaded, false).unwrap();
+        let update = correction(&row(NodeCondition::Ready), &standing(), &down(), false).unwrap();
         assert_eq!(update.facts.unwrap().engine, None);
+    }
+
+    #[test]
+    fn a_node_is_ready_once_its_network_is_proved() {
+        let missing = "probe of b: nothing came back".to_owned();
+        let (outstanding, failing) = (
+            Able { proof: Proof::Outstanding, ..up() },
+            Able { proof: Proof::Failing(missing.clone()), ..up() },
+        );
+        for present in [NodeCondition::Joining, NodeCondition::Ready, NodeCondition::Down] {
+            let condition = |able| condition(present, able, true);
+            assert_eq!(condition(&outstanding), None);
+            assert_eq!(condition(&failing), Some((NodeCondition::Joining, Some(missing.clone()))));
+            assert_eq!(condition(&up()), Some((NodeCondition::Ready, None)));
+        }
     }
 }

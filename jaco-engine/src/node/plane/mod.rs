@@ -8,6 +8,7 @@
 
 mod bridges;
 mod names;
+mod proof;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ use jaco_api::model::MeshFacts;
 use jaco_net::{MeshDevice, PrivateKey, mesh::INTERFACE};
 
 pub(crate) use bridges::{bridges, made};
-pub(crate) use names::{gateways, names};
+pub use names::Naming;
+pub(crate) use proof::outstanding;
 pub(crate) use rules::rules;
 pub(crate) use tunnels::{endpoints, tunnels};
 pub(crate) use wanted::{serving, wanted};

@@ -1,14 +1,55 @@
 //! Which names lead where, and where they are answered. Pure.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use jaco_api::model::{Fabric, FabricService, NetworkId, ReplicaId, ServiceName};
-use jaco_net::dns::{Bridge, Container, Endpoint, NamedPort, NamedReplica, NamedService, Names};
+use jaco_net::dns::{
+    Bridge, Container, Endpoint, FORWARDER_TIMEOUT, Forwarders, NamedPort, NamedReplica,
+    NamedService, Names,
+};
 
 use super::rules::scope;
 
-/// What the responders of a node answer from.
-pub(crate) fn names(fabric: &Fabric) -> Names {
+/// The port of DNS.
+const DOMAIN: u16 = 53;
+
+/// How a node answers names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Naming {
+    /// Who is asked for names that are none of the cluster's.
+    pub forwarders: Forwarders,
+    /// How long each of them has for an answer.
+    pub patience: Duration,
+    /// Loopback addresses where the host's own programs are answered, besides the gateways where
+    /// containers are. They see every deployment, by names below `jaco.internal`.
+    pub host: BTreeSet<SocketAddr>,
+}
+
+impl From<Forwarders> for Naming {
+    fn from(forwarders: Forwarders) -> Self {
+        Self { forwarders, patience: FORWARDER_TIMEOUT, host: BTreeSet::new() }
+    }
+}
+
+impl Naming {
+    /// Where questions are answered on a node with this network.
+    pub(crate) fn listens(&self, fabric: &Fabric) -> BTreeSet<SocketAddr> {
+        let gateways = gateways(fabric).into_iter().map(|ip| SocketAddr::new(ip, DOMAIN));
+        gateways.chain(self.host.iter().copied()).collect()
+    }
+
+    /// What is answered there.
+    pub(crate) fn names(&self, fabric: &Fabric) -> Names {
+        Names { host: self.host.iter().map(SocketAddr::ip).collect(), ..names(fabric) }
+    }
+}
+
+/// What the containers of a node are answered.
+fn names(fabric: &Fabric) -> Names {
     let services = |services: &std::collections::BTreeMap<ServiceName, FabricService>| {
         services.iter().map(|(name, service)| named(name, service)).collect()
     };
@@ -21,12 +62,13 @@ pub(crate) fn names(fabric: &Fabric) -> Names {
         pools: fabric.pools.iter().copied().collect(),
         scopes: fabric.networks.iter().map(|(id, n)| (scope(id), services(&n.services))).collect(),
         bridges: bridges.collect(),
+        host: BTreeSet::new(),
         containers: fabric.containers.iter().map(|(id, all)| container(id, all)).collect(),
     }
 }
 
-/// The addresses that questions are answered at.
-pub(crate) fn gateways(fabric: &Fabric) -> BTreeSet<IpAddr> {
+/// The addresses that containers ask at.
+fn gateways(fabric: &Fabric) -> BTreeSet<IpAddr> {
     fabric.networks.values().filter_map(|network| Some(network.local.as_ref()?.gateway)).collect()
 }
 

@@ -1,15 +1,18 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
 
 use jaco_api::model::{
     AssignedSubnet, Fabric, FabricMember, FabricNetwork, FabricReplica, FabricService, MeshFacts,
     MeshKey, MeshKind, NetworkId, NetworkName, Slot,
 };
 use jaco_net::{
-    dns::{Endpoint, Zone},
+    dns::{Endpoint, Forwarders, Zone},
     testing::FakeMesh,
 };
 
-use super::{Mesh, endpoints, gateways, names, rules, tunnels};
+use super::{Mesh, Naming, endpoints, rules, tunnels};
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
@@ -112,8 +115,11 @@ fn a_member_is_a_peer_once_it_has_said_where_its_tunnels_end() {
 #[test]
 fn names_lead_to_the_address_of_a_service_and_are_answered_on_every_gateway() {
     let fabric = fabric();
-    let found = names(&fabric);
-    assert_eq!(gateways(&fabric), found.bridges.keys().copied().collect());
+    let mut naming = Naming::from(Forwarders::Given(Vec::new()));
+    naming.host.insert(parse("127.0.0.54:53"));
+    let found = naming.names(&fabric);
+    let asked: BTreeSet<IpAddr> = naming.listens(&fabric).iter().map(SocketAddr::ip).collect();
+    assert_eq!(asked, found.bridges.keys().chain(&found.host).copied().collect());
     let web = &found.scopes.values().last().unwrap()[0];
     assert_eq!(web.endpoint, Endpoint::Vip(vec![parse("10.242.0.1")]));
     assert_eq!(web.replicas.iter().filter(|replica| replica.healthy).count(), 2);

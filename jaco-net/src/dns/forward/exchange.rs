@@ -18,8 +18,6 @@ use super::{
 };
 use crate::dns::query::UDP_MOST;
 
-/// How long an upstream has for everything together.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// A datagram that is lost is sent again.
 const AGAIN: Duration = Duration::from_millis(800);
 

@@ -9,10 +9,7 @@ use std::{
 
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{
-    Failure, Key, Said,
-    exchange::{PATIENCE, exchange},
-};
+use super::{Failure, Key, Said, exchange::exchange};
 
 /// How long one is waited for before the next is asked as well.
 const HEAD_START: Duration = Duration::from_millis(300);
@@ -22,13 +19,19 @@ const DEMOTED: Duration = Duration::from_secs(10);
 /// How often it must not have answered for that, in a row: the order of the upstreams has a meaning.
 const STRIKES: u32 = 3;
 
-/// Who does not answer.
-#[derive(Debug, Default)]
+/// How long an upstream is waited for, and who does not answer.
+#[derive(Debug)]
 pub(super) struct Standing {
+    patience: Duration,
     silent: Mutex<BTreeMap<SocketAddr, (u32, Instant)>>,
 }
 
 impl Standing {
+    /// Everybody has this long for everything together.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, silent: Mutex::default() }
+    }
+
     fn silent(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, (u32, Instant)>> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,8 +77,9 @@ pub(super) async fn run(
         if let Some(upstream) = waiting.next() {
             let key = Arc::clone(key);
             silent.push(upstream);
+            let patience = standing.patience;
             running.spawn(async move {
-                let done = tokio::time::timeout(PATIENCE, exchange(upstream, &key)).await;
+                let done = tokio::time::timeout(patience, exchange(upstream, &key)).await;
                 (upstream, done.unwrap_or(Err(Failure::Silent { upstream })))
             });
         }

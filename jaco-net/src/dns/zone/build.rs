@@ -45,6 +45,7 @@ pub(super) fn zone(names: &Names) -> Zone {
         bridges: bridges
             .map(|(at, bridge)| (*at, (bridge.block, [number[&bridge.scope]])))
             .collect(),
+        host: (names.host.clone(), number.values().copied().collect()),
         sources: sources(names, &number),
         left_out,
     }

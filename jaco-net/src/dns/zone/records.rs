@@ -8,7 +8,7 @@ use hickory_proto::rr::{
 };
 use jaco_api::model::Slot;
 
-use super::{APEX, Answer, Target, View, Zone, find::Found, order::shuffle};
+use super::{APEX, Answer, Asked, Target, View, Zone, find::Found, order::shuffle};
 use crate::dns::labels::labels_of;
 
 /// How long anything that this node knows may be believed.
@@ -83,13 +83,15 @@ struct Candidate<'z> {
 }
 
 impl Zone {
-    pub(super) fn records(&self, what: &Found, kind: RecordType, seed: u64, apex: usize) -> Answer {
+    pub(super) fn records(&self, what: &Found, asked: Asked, apex: usize) -> Answer {
+        let Asked { kind, seed, direct } = asked;
         match (what, kind) {
             (Found::Nobody, _) => Answer::NxDomain { apex },
             (Found::Within, _) => Answer::NoData { apex },
             (_, RecordType::ANY) => found(vec![any()], apex),
             (Found::Targets(targets), RecordType::A | RecordType::AAAA) => {
-                let all = targets.iter().flat_map(|(n, target)| self.candidates(*n, *target));
+                let all =
+                    targets.iter().flat_map(|(n, target)| self.candidates(*n, *target, direct));
                 let mut seen = Vec::new();
                 let addresses = ordered(all, |a| is(*a, kind), seed)
                     .into_iter()
@@ -104,20 +106,21 @@ impl Zone {
                 });
                 found(once.map(RData::from).collect(), apex)
             }
-            (Found::Ports(ports), RecordType::SRV) => self.services(ports, seed, apex),
+            (Found::Ports(ports), RecordType::SRV) => self.services(ports, asked, apex),
             (Found::Targets(_) | Found::Ports(_), _) => Answer::NoData { apex },
         }
     }
 
-    fn services(&self, ports: &[(usize, usize, u16)], seed: u64, apex: usize) -> Answer {
+    fn services(&self, ports: &[(usize, usize, u16)], asked: Asked, apex: usize) -> Answer {
         let (mut data, mut additional) = (Vec::new(), Vec::new());
         let mut numbers: Vec<u16> = ports.iter().map(|(_, _, number)| *number).collect();
         numbers.sort_unstable();
         numbers.dedup();
         for number in numbers {
             let same = ports.iter().filter(|(_, _, other)| *other == number);
-            let all = same.flat_map(|(n, s, _)| self.candidates(*n, Target::Service(*s)));
-            for candidate in ordered(all, |_| true, seed) {
+            let all =
+                same.flat_map(|(n, s, _)| self.candidates(*n, Target::Service(*s), asked.direct));
+            for candidate in ordered(all, |_| true, asked.seed) {
                 let target = candidate.name();
                 let addresses = candidate.addresses.iter();
                 additional.extend(addresses.map(|address| (target.clone(), *address)));
@@ -127,8 +130,9 @@ impl Zone {
         if data.is_empty() { Answer::NoData { apex } } else { Answer::Records { data, additional } }
     }
 
-    /// The healthy replicas of a target, or the virtual address of a service that has one.
-    fn candidates(&self, network: usize, target: Target) -> Vec<Candidate<'_>> {
+    /// The healthy replicas of a target, or the virtual address of a service that has one unless replicas
+    /// are wanted in any case.
+    fn candidates(&self, network: usize, target: Target, direct: bool) -> Vec<Candidate<'_>> {
         let Self { networks, .. } = self;
         let deployment = &*networks[network].deployment;
         let (service, replicas) = match target {
@@ -144,7 +148,7 @@ impl Zone {
         match replicas {
             Some(index) if service.replicas[index].healthy => vec![candidate(index)],
             Some(_) => Vec::new(),
-            None if !service.vip.is_empty() => {
+            None if !direct && !service.vip.is_empty() => {
                 let identity = (deployment, &*service.name, None);
                 vec![Candidate { network, identity, local: true, addresses: &service.vip }]
             }

@@ -472,3 +472,32 @@ fn records_of_ours_are_good_for_a_second() {
     assert_eq!(record.ttl, 1);
     assert!(matches!(&record.data, RData::SOA(soa) if soa.minimum == 1));
 }
+
+#[test]
+fn programs_of_the_host_know_full_names_and_are_told_of_replicas() {
+    let mut all = names();
+    all.host.insert(ip("127.0.0.54"));
+    let zone = Zone::new(&all);
+    assert!(zone.view(ip("127.0.0.54"), ip("10.244.0.2")).is_none(), "it is for the host alone");
+    let view = zone.view(ip("127.0.0.54"), ip("127.0.0.1")).unwrap();
+    let ask = |name: &str| {
+        let name = Labels::of(&Name::from_ascii(name).unwrap());
+        match zone.ask(view, &name, RecordType::A, 0) {
+            Answer::Records { data, .. } => {
+                let mut found: Vec<_> = data.iter().map(ToString::to_string).collect();
+                found.sort();
+                found.join(" ")
+            }
+            other => format!("{other:?}"),
+        }
+    };
+    // Of every deployment and network, and of a service with an address of its own its replicas.
+    assert_eq!(ask("api.shop.jaco.internal."), "10.244.0.9");
+    assert_eq!(ask("db.shop.jaco.internal."), "10.244.1.2");
+    assert_eq!(ask("secret.blog.jaco.internal."), "10.244.2.2");
+    assert_eq!(ask("2.web.shop.jaco.internal."), "10.244.5.2");
+    assert!(ask("nobody.shop.jaco.internal.").starts_with("NxDomain"));
+    for other in ["web.", "web.shop.", "example.com.", "localhost."] {
+        assert_eq!(ask(other), "Forward", "{other}");
+    }
+}
