@@ -91,16 +91,16 @@ fn stack(cluster: &Cluster, name: &str, services: &str) -> Result<Stack> {
     Ok(stack)
 }
 
-/// Services that talk to each other, on one host: there is no network between containers of different
-/// hosts yet.
+/// Services that talk to each other by name, each on a host of its own.
 fn shop(cluster: &Cluster) -> Result<()> {
-    say::step("Applying examples/stacks/shop through node2, all of it on node1");
-    let on_one = ["web", "api", "worker", "db"]
-        .map(|name| format!("  - {{ name: {name}, constraints: [node.hostname == node1] }}\n"));
-    let stack = stack(cluster, "shop", &format!("services:\n{}", on_one.concat()))?;
+    say::step("Applying examples/stacks/shop through node2, its services on three hosts");
+    let apart = [("web", 1), ("api", 2), ("worker", 2), ("db", 3)].map(|(name, n)| {
+        format!("  - {{ name: {name}, constraints: [node.hostname == node{n}] }}\n")
+    });
+    let stack = stack(cluster, "shop", &format!("services:\n{}", apart.concat()))?;
     say::data(&cluster.cli(1).run(&["apply", &stack.manifest(), "--wait=90s"])?.stdout);
 
-    say::step("Ordering a teapot");
+    say::step("Ordering a teapot: web on node1, api on node2, database on node3");
     let host = cluster.rig().host(0);
     let web = addresses(cluster, 0, "web")?.remove(0);
     let page = until(Patience::NORMAL, "the page to answer", || {
@@ -192,6 +192,17 @@ fn loss(cluster: &Cluster) -> Result<()> {
     cluster.rig().host(lost).heal()?;
     cluster.ready(Patience::LONG)?;
     say::data(&cluster.cli(lost).run(&["node", "list"])?.stdout);
+
+    say::step("The shop on three hosts, with its database back");
+    let web = addresses(cluster, 0, "web")?;
+    let host = cluster.rig().host(0);
+    cluster.until(Patience::NORMAL, "the teapot to be remembered", || {
+        let pages = web.iter().map(|a| host.http_get(&format!("http://{a}:8080/")));
+        let pages: Vec<_> = pages.map(|p| p.unwrap_or_else(|e| e.to_string())).collect();
+        let found = pages.iter().any(|page| page.contains("packed teapot"));
+        if found { Ok(()) } else { Err(pages.join("\n")) }
+    })?;
+    say::data(&cluster.cli(0).run(&["doctor"])?.stdout);
     Ok(())
 }
 

@@ -109,6 +109,7 @@ impl Host {
             names: None,
             probes: None,
         };
+        host.forwards(true);
         host.ip(&["link", "add", "jaco-a", "type", "bridge"]);
         host.ip(&["address", "add", &format!("{}/24", block(n).1), "dev", "jaco-a"]);
         host.ip(&["link", "set", "jaco-a", "up"]);
@@ -215,6 +216,12 @@ impl Host {
 
     pub(crate) fn ip(&self, arguments: &[&str]) -> String {
         self.namespace.ip(arguments)
+    }
+
+    /// As a container engine sets it.
+    pub(crate) fn forwards(&self, on: bool) {
+        let value = if on { "1" } else { "0" };
+        self.namespace.inside(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", value)).unwrap();
     }
 
     pub(crate) fn nft(&self, script: &str) {

@@ -25,6 +25,7 @@ fn sound_hosts_are_found_sound_from_either_end() {
         let checks: Vec<_> = found.0.iter().map(|f| (f.check, f.subject.as_str())).collect();
         for wanted in [
             (Capability, ""),
+            (Kernel, ""),
             (Rules, ""),
             (Bridge, NETWORK),
             (Route, NETWORK),
@@ -38,6 +39,15 @@ fn sound_hosts_are_found_sound_from_either_end() {
             assert_eq!(checks.iter().filter(|c| **c == wanted).count(), 1, "{wanted:?} {checks:?}");
         }
     }
+}
+
+#[test]
+fn a_kernel_that_passes_nothing_on() {
+    let Some(lab) = lab() else { return };
+    lab.a.forwards(false);
+    let found = lab.a.examine();
+    found.are(&[(Kernel, "")], &[]);
+    assert!(found.cause(Kernel, "").starts_with("net.ipv4.ip_forward is 0"));
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Running scenarios one after the other over what they share.
+//! Running scenarios over what they share: those of one stage one after the other, both stages at once.
 
 use std::{
     error::Error,
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
+    thread,
     time::Instant,
 };
 
@@ -21,19 +22,26 @@ pub struct Scenario<S> {
     pub run: fn(&mut S) -> Outcome,
 }
 
-/// Runs the scenarios of one host and then those of many: those whose name holds one of the arguments,
-/// or all of them.
+/// Runs the scenarios that measure the machine alone, then those of one host and those of many at the same
+/// time: each mostly waits. Of all of them those whose name holds one of the arguments, or all.
 ///
 /// Understands `--list` and ignores other flags, as test harnesses are called with.
-pub fn main(one_host: &[Scenario<Bench>], many_hosts: &[Scenario<Fleet>]) -> ExitCode {
+pub fn main(
+    measured: &[Scenario<Bench>],
+    one_host: &[Scenario<Bench>],
+    many_hosts: &[Scenario<Fleet>],
+) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(*f));
+    let measured: Vec<_> = measured.iter().filter(|s| wanted(s.name)).collect();
     let one_host: Vec<_> = one_host.iter().filter(|s| wanted(s.name)).collect();
     let many_hosts: Vec<_> = many_hosts.iter().filter(|s| wanted(s.name)).collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        let names = one_host.iter().map(|s| s.name).chain(many_hosts.iter().map(|s| s.name));
-        names.for_each(|name| say(&format!("{name}: test")));
+        let names = measured.iter().chain(&one_host).map(|s| s.name);
+        names
+            .chain(many_hosts.iter().map(|s| s.name))
+            .for_each(|name| say(&format!("{name}: test")));
         return ExitCode::SUCCESS;
     }
     if std::env::var_os("JACO_BIN_DIR").is_none() {
@@ -42,8 +50,14 @@ pub fn main(one_host: &[Scenario<Bench>], many_hosts: &[Scenario<Fleet>]) -> Exi
         );
         return ExitCode::SUCCESS;
     }
-    let failed = [group(&one_host), group(&many_hosts)].concat();
-    let count = one_host.len() + many_hosts.len();
+    let mut failed = group(&measured);
+    let others = thread::scope(|scope| {
+        let one = scope.spawn(|| group(&one_host));
+        let many = group(&many_hosts);
+        [one.join().unwrap_or_else(|_| vec!["the stage of one host"]), many].concat()
+    });
+    failed.extend(others);
+    let count = measured.len() + one_host.len() + many_hosts.len();
     say(&format!("\n{count} scenarios, {} failed {}", failed.len(), failed.join(", ")));
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

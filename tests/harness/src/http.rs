@@ -1,17 +1,13 @@
 //! Pages fetched from inside a host's network: one request, one connection, a few seconds.
 
 use std::{
-    fs::File,
-    io::{self, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    os::fd::AsFd,
     path::Path,
     time::Duration,
 };
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
-use crate::{HarnessError, Result};
+use crate::{HarnessError, Result, vantage::enter};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -37,10 +33,7 @@ pub(crate) fn fetch(namespace: &Path, method: &str, url: &str, body: &str) -> Re
          Connection: close\r\n\r\n{body}",
         body.len()
     );
-    let namespace = File::open(namespace).map_err(HarnessError::file("open", namespace))?;
-    // A thread of its own: it stays in the namespace it has entered.
-    let exchange = std::thread::spawn(move || -> io::Result<String> {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+    let exchange = enter(namespace, move || {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(request.as_bytes())?;
@@ -48,11 +41,10 @@ pub(crate) fn fetch(namespace: &Path, method: &str, url: &str, body: &str) -> Re
         stream.read_to_end(&mut answer)?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     });
-    let answer = match exchange.join() {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(failed(error.to_string())),
-        Err(_) => return Err(failed("the thread that asked panicked".to_owned())),
-    };
+    let answer = exchange.map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        failed(cause.unwrap_or_else(|| error.to_string()))
+    })?;
     let status: u16 = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
     match answer.split_once("\r\n\r\n") {
         Some((_, body)) if (200..400).contains(&status) => Ok(body.to_owned()),

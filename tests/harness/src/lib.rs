@@ -27,6 +27,8 @@ mod shell;
 mod stack;
 mod timeline;
 mod traffic;
+mod trickle;
+mod vantage;
 mod wait;
 
 pub use binaries::Binaries;
@@ -47,6 +49,8 @@ pub use shell::{Run, run};
 pub use stack::Stack;
 pub use timeline::{Happening, Moment, Timeline, lowest};
 pub use traffic::{Flow, Traffic};
+pub use trickle::{Trickle, Trickled};
+pub use vantage::Vantage;
 pub use wait::{Patience, until};
 
 /// What every fallible call of the harness returns.

@@ -5,6 +5,7 @@ use std::{
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use crate::{
@@ -231,10 +232,17 @@ fn switch(rig: &str) -> String {
     format!("{rig}sw")
 }
 
+/// Whoever holds it chooses; it counts the rigs of this process that were not named.
+static CHOOSING: Mutex<u8> = Mutex::new(0);
+
 /// Chooses a name and an address block that nobody uses and writes them down.
 fn reserve(options: &RigOptions) -> Result<Record> {
     let owner = rustix::process::getpid().as_raw_nonzero().get();
-    let name = options.name.clone().unwrap_or_else(|| format!("jr{owner:x}"));
+    let mut unnamed = CHOOSING.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = options.name.clone().unwrap_or_else(|| {
+        *unnamed = unnamed.wrapping_add(1);
+        format!("jr{owner:x}{}", char::from(b'a' + *unnamed % 26))
+    });
     if Record::all().iter().any(|record| record.name == name) {
         Rig::open(&name)?.down()?;
     }

@@ -21,9 +21,9 @@ mod stacks;
 use std::process::ExitCode;
 
 use fleet::{
-    addresses, anywhere, catching_up, companions, cron, draining, instruments, joining, leadership,
-    membership, minority, networks, power, recovery, secrecy, singleton, spread, strangers,
-    updates, wire,
+    addresses, anywhere, catching_up, companions, cron, doctor, draining, instruments, joining,
+    leadership, membership, minority, networks, power, recovery, secrecy, singleton, spread,
+    strangers, updates, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -32,6 +32,9 @@ macro_rules! scenarios {
         &[$(Scenario { name: stringify!($name), run: $module::$name }),*]
     };
 }
+
+const MEASURED: &[Scenario<Bench>] =
+    scenarios![speed::ten_replicas_run_soon, idle::fifty_replicas_cost_nothing];
 
 const ONE_HOST: &[Scenario<Bench>] = scenarios![
     harness::the_rig_runs_containers,
@@ -58,8 +61,6 @@ const ONE_HOST: &[Scenario<Bench>] = scenarios![
     bad_input::bad_manifests_are_refused_without_change,
     bad_input::a_daemon_that_cannot_start_says_why,
     bad_input::a_full_disk_is_survived,
-    speed::ten_replicas_run_soon,
-    idle::fifty_replicas_cost_nothing,
     crash::nothing_acknowledged_is_lost_when_killed,
 ];
 
@@ -74,10 +75,13 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     addresses::each_host_has_its_block_until_all_have_let_go,
     addresses::a_replica_without_a_block_waits_for_another_pool,
     networks::a_network_spans_hosts_and_ends_at_its_deployment,
+    networks::networks_of_one_deployment_are_apart,
     networks::damaged_rules_are_restored_at_once,
     recovery::what_is_damaged_by_hand_comes_back,
+    doctor::the_doctor_names_what_is_broken_and_repairs_it,
     recovery::a_deleted_deployment_leaves_no_trace_on_any_host,
     recovery::a_host_that_cannot_isolate_runs_nothing,
+    recovery::a_taken_port_53_is_told_and_waited_for,
     recovery::names_of_a_lost_host_are_forgotten_and_come_back,
     networks::a_service_has_one_address_that_leads_to_healthy_replicas,
     spread::replicas_of_a_lost_host_run_elsewhere,
@@ -101,5 +105,5 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
 ];
 
 fn main() -> ExitCode {
-    jaco_e2e::main(ONE_HOST, MANY_HOSTS)
+    jaco_e2e::main(MEASURED, ONE_HOST, MANY_HOSTS)
 }

@@ -177,6 +177,19 @@ impl Host {
         Ok(())
     }
 
+    /// Ends everything on the host at once, as a power cut does: its processes, its containers, and what is in
+    /// memory of networks and files. Only the cable is left.
+    ///
+    /// # Errors
+    /// Something cannot be ended.
+    pub fn power_off(&mut self) -> Result<()> {
+        self.kill_engine()?;
+        removal::kill_rest(&self.record)?;
+        removal::unmount_below(&self.record.directory.join("docker"));
+        removal::empty(&self.record.memory());
+        self.forget_network()
+    }
+
     /// Fetches a page from inside the host's network.
     ///
     /// # Errors

@@ -74,6 +74,14 @@ impl Host {
         self.command("sh").args(["-c", script]).text().map(drop)
     }
 
+    /// Removes every interface but the cable, and all rules, as a kernel that starts has none.
+    pub(super) fn forget_network(&self) -> Result<()> {
+        let script = "nft flush ruleset; echo 0 >/proc/sys/net/ipv4/ip_forward; \
+                      ip -o link | sed 's/^[0-9]*: //; s/[@:].*//' | grep -v -x -e lo -e eth0 | \
+                      while read link; do ip link del $link; done";
+        self.command("sh").args(["-c", script]).text().map(drop)
+    }
+
     /// The rules in the host's kernel, as `nft` lists them.
     ///
     /// # Errors

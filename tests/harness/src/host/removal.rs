@@ -53,7 +53,7 @@ pub(crate) fn remove_link(link: &str) -> Result<()> {
 }
 
 /// Kills what still lives in the host's network or in its containers' control groups.
-fn kill_rest(record: &HostRecord) -> Result<()> {
+pub(super) fn kill_rest(record: &HostRecord) -> Result<()> {
     until(Patience::SHORT, "the host's processes to end", || {
         let left = processes(record);
         left.iter().for_each(|pid| signal_pid(*pid, Signal::KILL));
@@ -100,7 +100,15 @@ fn remove_cgroup(directory: &Path) {
     let _ = fs::remove_dir(directory);
 }
 
-fn unmount_below(directory: &Path) {
+/// Removes what is in a directory; what cannot be removed stays.
+pub(super) fn empty(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+}
+
+pub(super) fn unmount_below(directory: &Path) {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
     let mut below: Vec<&Path> = points.filter(|point| point.starts_with(directory)).collect();

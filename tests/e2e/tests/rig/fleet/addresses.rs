@@ -84,6 +84,9 @@ pub(crate) fn a_replica_without_a_block_waits_for_another_pool(fleet: &mut Fleet
         let told = row.is_some_and(|row| row.to_string().contains(why));
         if told { Ok(()) } else { Err(list.to_string()) }
     })?;
+    let audit = fleet.cli(0).json(&["audit"])?;
+    let low = audit.as_array().into_iter().flatten().filter(|e| e["type"] == "subnet_pool_low");
+    assert!(low.count() > 0, "the log warned that blocks become few: {audit}");
     let error = fleet.cli(0).try_run(&["cluster", "set", "address_pools", "10.88.0.0/24:26"])?;
     assert_eq!(error.error_code(), Some("validation_failed"), "{error:?}");
 

@@ -5,14 +5,15 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::SocketAddr,
     os::unix::fs::symlink,
     time::{Duration, Instant},
 };
 
 use jaco_e2e::{Fleet, Outcome, times};
-use jaco_harness::{Patience, Run as _};
+use jaco_harness::{Container, Patience, Run as _, Vantage};
 
-use super::networks::places;
+use super::places::{Place, places};
 use crate::stacks::{QUIET, named, pages};
 
 /// Deletes the bridge of the one network that is there.
@@ -24,8 +25,12 @@ fn all_reach_all(fleet: &Fleet, deployment: &str, count: usize) -> Result<(), St
     if places.len() != count {
         return Err(format!("{} of {count} run", places.len()));
     }
-    for (from, to) in places.iter().flat_map(|from| places.iter().map(move |to| (from, to))) {
-        from.page(&to.address)?;
+    let all: Vec<_> = places.iter().map(|place| SocketAddr::new(place.address, 8080)).collect();
+    for from in &places {
+        let reached = Vantage::of(&from.container).connects(&all).map_err(|e| e.to_string())?;
+        if reached.len() < all.len() {
+            return Err(format!("{} reaches {reached:?} of {all:?}", from.container.name));
+        }
         from.page("app")?;
     }
     Ok(())
@@ -63,7 +68,16 @@ pub(crate) fn what_is_damaged_by_hand_comes_back(fleet: &mut Fleet) -> Outcome {
     host.stop_engine()?;
     host.start_engine()?;
     host.wait_for_engine()?;
-    whole(fleet, "an engine stopped and started")
+    whole(fleet, "an engine stopped and started")?;
+    fleet.cluster_mut().node_mut(1).kill()?;
+    let host = fleet.cluster_mut().rig_mut().host_mut(1);
+    host.power_off()?;
+    host.start_engine()?;
+    host.wait_for_engine()?;
+    fleet.cluster_mut().node_mut(1).start()?;
+    whole(fleet, "a host without power, from when its engine answers")?;
+    fleet.cluster().ready(Patience::LONG)?;
+    Ok(())
 }
 
 /// What of a host belongs to networks of the cluster, as the host's own tools show it.
@@ -147,6 +161,23 @@ pub(crate) fn a_host_that_cannot_isolate_runs_nothing(fleet: &mut Fleet) -> Outc
     fleet.measured("nft repaired", format!("ready after {:.1?}", began.elapsed()));
     fleet.cli(0).run(&["scale", "alpha/app=6", "--wait=60s"])?;
     assert!(fleet.running("app")?[2] > 0, "{:?}", fleet.running("app")?);
+    // It loses its firewall while containers run: they run on, and nothing new comes.
+    let before = fleet.containers("app")?;
+    fs::remove_file(programs.join("nft"))?;
+    fleet.cluster().rig().host(2).command("nft").args(["flush", "table", "inet", "jaco"]).text()?;
+    fleet.cluster().until(Patience::NORMAL, "node3 to say so", || match condition(fleet)? {
+        (status, _) if status == "isolation_unavailable" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    fleet.cli(0).run(&["scale", "alpha/app=8", "--wait=60s"])?;
+    let after = fleet.containers("app")?;
+    let pids = |all: &[Container]| all.iter().map(|c| (c.name.clone(), c.pid)).collect::<Vec<_>>();
+    assert_eq!(pids(&after[2]), pids(&before[2]), "what runs there runs on, and nothing else");
+    symlink("/usr/sbin/nft", programs.join("nft"))?;
+    fleet.cluster().until(Patience::LONG, "node3 to be ready", || match condition(fleet)? {
+        (status, _) if status == "ready" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
     fleet.cluster_mut().node_mut(2).finds_programs_in(None);
     Ok(())
 }
@@ -165,12 +196,13 @@ pub(crate) fn names_of_a_lost_host_are_forgotten_and_come_back(fleet: &mut Fleet
     let (near, far) = (0, 2);
     let mut slowest = Duration::ZERO;
     let all = places(fleet, "alpha", "app")?;
-    let of = |host| all.iter().find(|p| p.host == host).map(|p| p.address.clone());
+    let of = |host| all.iter().find(|p| p.host == host).map(|p| p.address.to_string());
     let (near, lost) = (of(near).ok_or("none on node1")?, of(far).ok_or("none on node3")?);
     let answered = |address: &str| -> Result<bool, String> {
         let said = client.run(&["nslookup", "app"])?;
         Ok(said.lines().any(|line| line == format!("Address: {address}")))
     };
+    health_is_answered_within_a_second(fleet, &client, all.iter().find(|p| p.host == 1))?;
     for round in 0..times(3, 20) {
         fleet.cluster().until(Patience::NORMAL, "both to be answered", || {
             match (answered(&near)?, answered(&lost)?) {
@@ -189,5 +221,57 @@ pub(crate) fn names_of_a_lost_host_are_forgotten_and_come_back(fleet: &mut Fleet
     }
     fleet.measured("a lost host's names", format!("forgotten after {slowest:.1?} at most"));
     assert!(slowest < Duration::from_secs(12), "{slowest:?}");
+    Ok(())
+}
+
+/// A replica that is not healthy any more is not answered any more, and is again once it is healthy.
+fn health_is_answered_within_a_second(
+    fleet: &Fleet,
+    client: &Place,
+    replica: Option<&Place>,
+) -> Outcome {
+    let replica = replica.ok_or("none on node2")?;
+    let address = format!("Address: {}", replica.address);
+    for (healthy, verdict, script) in [
+        (false, "unhealthy", "mv /tmp/index.html /tmp/away"),
+        (true, "healthy", "mv /tmp/away /tmp/index.html"),
+    ] {
+        replica.run(&["sh", "-c", script])?;
+        fleet.cluster().until(Patience::NORMAL, verdict, || {
+            let format = ["inspect", "-f", "{{.State.Health.Status}}", &replica.container.name];
+            let said = replica.engine.docker(&format).map_err(|error| error.to_string())?;
+            if said.trim() == verdict { Ok(()) } else { Err(said) }
+        })?;
+        let began = Instant::now();
+        fleet.cluster().until(Patience::NORMAL, "the answers to follow", || {
+            let said = client.run(&["nslookup", "app"])?;
+            if said.lines().any(|line| line == address) == healthy { Ok(()) } else { Err(said) }
+        })?;
+        let took = began.elapsed();
+        fleet.measured(&format!("a replica {verdict}"), format!("answers follow in {took:.2?}"));
+        assert!(took < Duration::from_secs(1), "{took:?} until {verdict} is answered");
+    }
+    Ok(())
+}
+
+pub(crate) fn a_taken_port_53_is_told_and_waited_for(fleet: &mut Fleet) -> Outcome {
+    fleet.form()?;
+    let resolver = Vantage::of_host(fleet.cluster().rig().host(2)).udp(53)?;
+    let stack = fleet.stack(&named("alpha"), &pages("alpha", 3, ""))?;
+    fleet.cli(0).run(&["apply", &stack.manifest()])?;
+    fleet.cluster().until(Patience::NORMAL, "the replica there to say so", || {
+        let rows = fleet.cli(0).json(&["get", "replicas"]).map_err(|error| error.to_string())?;
+        let all = rows.as_array().into_iter().flatten();
+        let row = all.into_iter().find(|row| row["node"] == "node3").map(ToString::to_string);
+        match row.unwrap_or_default() {
+            row if row.contains("UDP cannot be listened on") => Ok(()),
+            row => Err(row),
+        }
+    })?;
+    assert_eq!(fleet.running("app")?[2], 0, "nothing runs there without names");
+    drop(resolver);
+    fleet
+        .cluster()
+        .until(Patience::NORMAL, "it to run by itself", || all_reach_all(fleet, "alpha", 3))?;
     Ok(())
 }
