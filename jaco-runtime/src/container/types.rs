@@ -103,6 +103,10 @@ impl NetworkRequest {
     pub const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
     /// The option of the bridge driver by which what leaves the bridge has the host's address.
     pub const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+    /// The option of the bridge driver by which packets for containers that are routed here are not dropped by
+    /// the engine's own rules, whichever program it makes them with. Known from API 1.48 on (engine 28);
+    /// older engines drop none.
+    pub const GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv4";
     /// The option of the bridge driver that says how large a packet may be.
     pub const MTU: &str = "com.docker.network.driver.mtu";
 }

@@ -6,7 +6,7 @@
 use bollard::ClientVersion;
 use jaco_api::model::{ContainerSpec, DeviceRequest, Healthcheck, Mount, MountSource, Recursion};
 
-use crate::container::{ContainerRequest, RuntimeError};
+use crate::container::{ContainerRequest, Labels, NetworkRequest, RuntimeError};
 
 /// An attribute, the minor version of the API that brought it, and the release of Docker.
 type Need = (&'static str, usize, &'static str);
@@ -24,6 +24,13 @@ pub(super) fn check(request: &ContainerRequest, spoken: ClientVersion) -> Result
             release,
         }),
     }
+}
+
+/// The options of a network that an engine of this version knows. What it has no option for, it does not do.
+pub(super) fn known_to(options: &Labels, spoken: ClientVersion) -> Labels {
+    let known = (spoken.major_version, spoken.minor_version) >= (1, 48);
+    let all = options.iter().filter(|(key, _)| known || *key != NetworkRequest::GATEWAY_MODE);
+    all.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn needs(request: &ContainerRequest) -> Vec<Need> {
@@ -72,6 +79,16 @@ mod tests {
 
     use super::*;
     use crate::container::NetworkJoin;
+
+    #[test]
+    fn an_old_engine_is_not_told_how_to_route() {
+        let options: Labels = [NetworkRequest::GATEWAY_MODE, NetworkRequest::MASQUERADE]
+            .map(|key| (key.to_owned(), "x".to_owned()))
+            .into();
+        assert_eq!(known_to(&options, version(48)), options);
+        let old = known_to(&options, version(41));
+        assert_eq!(old.keys().collect::<Vec<_>>(), [NetworkRequest::MASQUERADE]);
+    }
 
     fn version(minor_version: usize) -> ClientVersion {
         ClientVersion { major_version: 1, minor_version }

@@ -5,7 +5,7 @@ use bollard::{
     query_parameters::{ListNetworksOptionsBuilder, RemoveVolumeOptions},
 };
 
-use super::{DockerRuntime, containers::label_filter, error::Engine as _};
+use super::{DockerRuntime, containers::label_filter, error::Engine as _, needs};
 use crate::container::{Labels, Network, NetworkRequest, RuntimeError, Volume, VolumeRequest};
 
 fn map(labels: &Labels) -> std::collections::HashMap<String, String> {
@@ -38,11 +38,13 @@ impl DockerRuntime {
             let message = format!("network with name {} already exists", request.name);
             return Err(RuntimeError::Conflict { message });
         }
+        let client = self.client().await?;
+        let known = needs::known_to(&request.driver_opts, client.client_version());
         let body = NetworkCreateRequest {
             name: request.name.clone(),
             driver: Some("bridge".to_owned()),
             internal: Some(request.internal),
-            options: Some(map(&request.driver_opts)),
+            options: Some(map(&known)),
             labels: Some(map(&request.labels)),
             ipam: request.addresses.map(|(subnet, gateway)| Ipam {
                 config: Some(vec![IpamConfig {
@@ -54,7 +56,7 @@ impl DockerRuntime {
             }),
             ..NetworkCreateRequest::default()
         };
-        let made = self.client().await?.create_network(body).await.engine(self, "create network");
+        let made = client.create_network(body).await.engine(self, "create network");
         match (made, request.addresses) {
             // What it forbids of a network whose name it takes is its addresses and its bridge.
             (Err(RuntimeError::Refused { status: 403, message }), Some((subnet, _))) => {

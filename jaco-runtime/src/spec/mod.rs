@@ -141,6 +141,9 @@ pub fn network(
         // Containers on other nodes see the address of this one, and the node lets nothing out of an
         // internal network: the engine would leave its containers without a way to other nodes, too.
         driver_opts.insert(NetworkRequest::MASQUERADE.to_owned(), "false".to_owned());
+        // Who reaches whom is decided by the node's own rules; the engine's would drop what comes by the mesh.
+        let unprotected = "nat-unprotected".to_owned();
+        driver_opts.insert(NetworkRequest::GATEWAY_MODE.to_owned(), unprotected);
         labels.insert(label::POLICED.to_owned(), "true".to_owned());
     }
     if let Some(mtu) = underlay.and_then(|u| u.mtu) {

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::symlink,
     time::{Duration, Instant},
 };
@@ -224,34 +224,43 @@ pub(crate) fn names_of_a_lost_host_are_forgotten_and_come_back(fleet: &mut Fleet
     Ok(())
 }
 
-/// A replica that is not healthy any more is not answered any more, and is again once it is healthy.
+/// A replica that is not healthy any more is not answered any more; when it was restarted for that and is
+/// healthy, it is answered again.
 fn health_is_answered_within_a_second(
     fleet: &Fleet,
     client: &Place,
     replica: Option<&Place>,
 ) -> Outcome {
     let replica = replica.ok_or("none on node2")?;
-    let address = format!("Address: {}", replica.address);
-    for (healthy, verdict, script) in [
-        (false, "unhealthy", "mv /tmp/index.html /tmp/away"),
-        (true, "healthy", "mv /tmp/away /tmp/index.html"),
-    ] {
-        replica.run(&["sh", "-c", script])?;
-        fleet.cluster().until(Patience::NORMAL, verdict, || {
-            let format = ["inspect", "-f", "{{.State.Health.Status}}", &replica.container.name];
-            let said = replica.engine.docker(&format).map_err(|error| error.to_string())?;
-            if said.trim() == verdict { Ok(()) } else { Err(said) }
-        })?;
+    let answers = |address: IpAddr, expected: bool, what: &str| -> Outcome {
         let began = Instant::now();
         fleet.cluster().until(Patience::NORMAL, "the answers to follow", || {
             let said = client.run(&["nslookup", "app"])?;
-            if said.lines().any(|line| line == address) == healthy { Ok(()) } else { Err(said) }
+            let line = format!("Address: {address}");
+            if said.lines().any(|l| l == line) == expected { Ok(()) } else { Err(said) }
         })?;
         let took = began.elapsed();
-        fleet.measured(&format!("a replica {verdict}"), format!("answers follow in {took:.2?}"));
-        assert!(took < Duration::from_secs(1), "{took:?} until {verdict} is answered");
-    }
-    Ok(())
+        fleet.measured(what, format!("answers follow in {took:.2?}"));
+        assert!(took < Duration::from_secs(1), "{took:?}: {what}");
+        Ok(())
+    };
+    let verdict = |wanted: &str| {
+        fleet.cluster().until(Patience::NORMAL, wanted, || {
+            let format = "{{.State.Pid}} {{.State.Health.Status}}";
+            let inspect = ["inspect", "-f", format, &replica.container.name];
+            let said = replica.engine.docker(&inspect).map_err(|error| error.to_string())?;
+            match said.trim().split_once(' ') {
+                Some((pid, verdict)) if verdict == wanted => Ok(pid.to_owned()),
+                _ => Err(said),
+            }
+        })
+    };
+    replica.run(&["mv", "/tmp/index.html", "/tmp/away"])?;
+    let sick = verdict("unhealthy")?;
+    answers(replica.address, false, "a replica unhealthy")?;
+    assert_ne!(verdict("healthy")?, sick, "it was restarted");
+    let now = places(fleet, "alpha", "app")?.into_iter().find(|place| place.host == replica.host);
+    answers(now.ok_or("none on node2")?.address, true, "a replica healthy")
 }
 
 pub(crate) fn a_taken_port_53_is_told_and_waited_for(fleet: &mut Fleet) -> Outcome {
