@@ -17,6 +17,7 @@ mod doctor;
 mod exec;
 mod fabric;
 mod file;
+mod frontend;
 mod ids;
 mod isolation;
 mod lifecycle;
@@ -57,6 +58,7 @@ pub use fabric::{Fabric, FabricMember, FabricNetwork, FabricReplica, FabricServi
 pub use file::{
     FileContent, FileId, FileKind, FileMount, FileSource, FileSummary, MOST_FILE_BYTES, NamedFile,
 };
+pub use frontend::{Backend, FrontPort, FrontRoute, Frontends};
 pub use ids::{
     ClusterId, DeploymentName, Digest, FileName, Identity, InvalidName, NetworkName, NodeId,
     NodeName, ReplicaId, ServiceName, Slot, VolumeName,

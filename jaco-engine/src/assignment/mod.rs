@@ -7,6 +7,7 @@
 pub mod depend;
 mod fabric;
 mod fence;
+mod frontends;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use jaco_api::model::{
 
 pub use fabric::fabric;
 pub use fence::fence;
+pub use frontends::frontends;
 
 use crate::state::State;
 

@@ -208,6 +208,16 @@ impl World {
     /// # Panics
     /// When it is refused.
     pub fn deploy(&mut self, deployment: &str, services: &[(&str, ServiceSchedule, &str)]) {
+        self.deploy_with(deployment, services, Vec::new());
+    }
+
+    /// The same with routes.
+    pub fn deploy_with(
+        &mut self,
+        deployment: &str,
+        services: &[(&str, ServiceSchedule, &str)],
+        routes: Vec<RouteSpec>,
+    ) {
         let contents = services.iter().map(|(service, schedule, content)| {
             let schedule = ServiceSchedule { image: (*content).to_owned(), ..schedule.clone() };
             (name(service), (schedule, Digest::of(content.as_bytes())))
@@ -217,7 +227,7 @@ impl World {
             services: contents.collect(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
-            routes: Vec::<RouteSpec>::new(),
+            routes,
             documents: services.iter().map(|s| (Digest::of(s.2.as_bytes()), sealed())).collect(),
             privileged: BTreeMap::new(),
         };

@@ -255,7 +255,7 @@ fn health_is_answered_within_a_second(
             }
         })
     };
-    replica.run(&["mv", "/tmp/index.html", "/tmp/away"])?;
+    replica.run(&["sh", "-c", "rm /tmp/index.html"])?;
     let sick = verdict("unhealthy")?;
     answers(replica.address, false, "a replica unhealthy")?;
     assert_ne!(verdict("healthy")?, sick, "it was restarted");
