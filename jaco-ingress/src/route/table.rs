@@ -1,0 +1,71 @@
+//! The table: which route a request belongs to.
+
+use std::collections::BTreeMap;
+
+use super::path::borders;
+
+/// Finds by host and path, in a time that hardly grows with the number of routes. `T` is what a route leads to.
+///
+/// The host is matched first: as it is, then as one label before a wildcard, then as any. Whoever has the host is the
+/// only one asked for the path: what has no route there is not given to a wildcard's owner, who would see what is
+/// meant for another.
+#[derive(Debug, Clone)]
+pub struct Table<T> {
+    pub(super) exact: BTreeMap<Box<str>, Paths<T>>,
+    /// By the name behind `*.`.
+    pub(super) wildcard: BTreeMap<Box<str>, Paths<T>>,
+    pub(super) any: Option<Paths<T>>,
+    pub(super) routes: usize,
+}
+
+/// The prefixes of one host. `/` is kept as the empty text, so that a prefix always ends at a border.
+#[derive(Debug, Clone)]
+pub(super) struct Paths<T> {
+    pub(super) prefixes: BTreeMap<Box<str>, T>,
+    pub(super) longest: usize,
+}
+
+impl<T> Paths<T> {
+    fn find(&self, path: &str) -> Option<&T> {
+        borders(path, self.longest).find_map(|end| self.prefixes.get(&path[..end]))
+    }
+}
+
+impl<T> Table<T> {
+    /// The route of a request. `host` as [`host_of`](super::host_of), `path` as [`normal`](super::normal) gives them.
+    #[must_use]
+    pub fn find(&self, host: &str, path: &str) -> Option<&T> {
+        self.of_host(host)?.find(path)
+    }
+
+    /// Whether any route has this host.
+    #[must_use]
+    pub fn knows(&self, host: &str) -> bool {
+        self.of_host(host).is_some()
+    }
+
+    fn of_host(&self, host: &str) -> Option<&Paths<T>> {
+        if let Some(paths) = self.exact.get(host) {
+            return Some(paths);
+        }
+        let parent = || host.split_once('.').filter(|(label, _)| !label.is_empty());
+        if !self.wildcard.is_empty()
+            && let Some(paths) = parent().and_then(|(_, name)| self.wildcard.get(name))
+        {
+            return Some(paths);
+        }
+        self.any.as_ref()
+    }
+
+    /// How many routes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.routes
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.routes == 0
+    }
+}
