@@ -134,7 +134,7 @@ mod tests {
     async fn a_bucket_is_refilled_evenly_and_is_each_visitors_own() {
         let rate_limit = Some(RateLimit { per_second: 2, burst: 3 });
         let access = Access::new(&RouteOptions { rate_limit, ..RouteOptions::default() });
-        let mut ask = |visitor| access.check(visitor, &HeaderMap::new()).is_ok();
+        let ask = |visitor| access.check(visitor, &HeaderMap::new()).is_ok();
         assert_eq!([ask(at(1)), ask(at(1)), ask(at(1)), ask(at(1))], [true, true, true, false]);
         assert!(ask(at(2)));
         tokio::time::advance(Duration::from_millis(500)).await;

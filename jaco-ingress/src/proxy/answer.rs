@@ -35,7 +35,7 @@ enum Content {
     /// A replica's.
     Upstream(Exchange),
     /// A replica's, compressed on its way.
-    Compressed(Exchange, Gzip),
+    Compressed(Exchange, Box<Gzip>),
 }
 
 impl fmt::Debug for ResponseBody {
@@ -134,7 +134,7 @@ impl ResponseBody {
 
     pub(super) fn compressed(self) -> Self {
         let content = match self.content {
-            Content::Upstream(exchange) => Content::Compressed(exchange, Gzip::default()),
+            Content::Upstream(exchange) => Content::Compressed(exchange, Box::default()),
             other => other,
         };
         Self { content, account: self.account, open: self.open }

@@ -33,7 +33,7 @@ pub(super) async fn answer(
 ) -> Response<ResponseBody> {
     let began = Instant::now();
     let mut response = match find(&serving, &request) {
-        Ok(Found::Answer(response)) => response,
+        Ok(Found::Challenge(response)) => *response,
         Err(refusal) => {
             tracing::debug!(peer = %peer.address, uri = %request.uri(), ?refusal, "refused");
             refusal.response()
@@ -74,7 +74,8 @@ pub(super) async fn answer(
 
 enum Found {
     Route(Arc<LiveRoute>, Authority, Box<str>),
-    Answer(Response<ResponseBody>),
+    /// Nobody else is asked.
+    Challenge(Box<Response<ResponseBody>>),
 }
 
 fn find(serving: &Serving, request: &Request<Incoming>) -> Result<Found, Refusal> {
@@ -91,7 +92,7 @@ fn find(serving: &Serving, request: &Request<Incoming>) -> Result<Found, Refusal
     let live = serving.shared.live.load();
     if let Some(token) = path.strip_prefix(CHALLENGE) {
         let challenge = live.picture.challenges.get(token).ok_or(Refusal::NoChallenge)?;
-        return Ok(Found::Answer(key_authorization(challenge)));
+        return Ok(Found::Challenge(Box::new(key_authorization(challenge))));
     }
     let route = live.table.find(&host, &path).ok_or(Refusal::NoRoute)?;
     Ok(Found::Route(Arc::clone(route), authority.clone(), host.into()))

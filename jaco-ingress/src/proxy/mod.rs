@@ -36,7 +36,7 @@ pub use stats::{BUCKETS_MS, RouteKey, RouteStats};
 
 pub(crate) use pool::tune;
 pub(crate) use relay::relay;
-pub(crate) use upstream::{Endpoints, InFlight, Replicas};
+pub(crate) use upstream::{Endpoint, Endpoints, InFlight, Replicas};
 
 use self::{live::Live, stats::Ledger, visitors::Visitors};
 use crate::route::{LeftOut, Picture};

@@ -104,3 +104,29 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_counted_from_the_last_byte_of_either_side() {
+        let ((mut client, front), (back, mut server)) = (duplex(64), duplex(64));
+        let began = Instant::now();
+        let relaying = tokio::spawn(relay(front, back, IDLE));
+        for n in 0..4 {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            let (from, to) =
+                if n % 2 == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
+            from.write_all(b"x").await.expect("open");
+            assert_eq!(to.read_u8().await.expect("open"), b'x');
+        }
+        let ended = relaying.await.expect("no panic");
+        assert_eq!(ended.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        assert_eq!(began.elapsed().as_secs(), 4 * 9 + 10);
+    }
+}

@@ -47,13 +47,13 @@ async fn a_body_that_stops_coming_is_given_up() {
 #[tokio::test]
 async fn an_upload_may_take_longer_than_an_answer() {
     let site = Site::bounded(to(&[echo("one").await]), |limits| {
-        limits.answer_time = Duration::from_millis(150);
+        limits.answer_time = Duration::from_millis(800);
     })
     .await;
     let mut stream = site.connect().await;
     let head = "POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nContent-Length: 6\r\n\r\n";
     stream.write_all(head.as_bytes()).await.expect("taken");
-    let mut beat = tokio::time::interval(Duration::from_millis(60));
+    let mut beat = tokio::time::interval(Duration::from_millis(200));
     for _ in 0..6 {
         beat.tick().await;
         stream.write_all(b"x").await.expect("taken");

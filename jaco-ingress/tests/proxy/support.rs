@@ -23,12 +23,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub type Body = BoxBody<Bytes, Infallible>;
+pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
 /// The longest that anything here may take.
-pub const BOUND: Duration = Duration::from_secs(10);
+pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
-pub fn upstream(address: SocketAddr, slot: u32) -> Upstream {
+pub(crate) fn upstream(address: SocketAddr, slot: u32) -> Upstream {
     Upstream {
         address,
         replica: ReplicaId {
@@ -42,7 +42,7 @@ pub fn upstream(address: SocketAddr, slot: u32) -> Upstream {
     }
 }
 
-pub fn route(domain: &str, path: &str, addresses: &[SocketAddr]) -> Route {
+pub(crate) fn route(domain: &str, path: &str, addresses: &[SocketAddr]) -> Route {
     let upstreams = (1..).zip(addresses).map(|(slot, address)| upstream(*address, slot));
     Route {
         domain: domain.to_owned(),
@@ -56,38 +56,38 @@ pub fn route(domain: &str, path: &str, addresses: &[SocketAddr]) -> Route {
     }
 }
 
-pub fn picture(routes: impl IntoIterator<Item = Route>) -> Picture {
+pub(crate) fn picture(routes: impl IntoIterator<Item = Route>) -> Picture {
     Picture { routes: routes.into_iter().collect(), ..Picture::default() }
 }
 
 /// One route `a.test/` to these addresses.
-pub fn to(addresses: &[SocketAddr]) -> Picture {
+pub(crate) fn to(addresses: &[SocketAddr]) -> Picture {
     picture([route("a.test", "/", addresses)])
 }
 
-pub fn with(addresses: &[SocketAddr], options: RouteOptions) -> Picture {
+pub(crate) fn with(addresses: &[SocketAddr], options: RouteOptions) -> Picture {
     picture([Route { options, ..route("a.test", "/", addresses) }])
 }
 
-pub struct Site {
-    pub ingress: Ingress,
-    pub address: SocketAddr,
-    pub stop: CancellationToken,
-    pub task: JoinHandle<()>,
+pub(crate) struct Site {
+    pub(crate) ingress: Ingress,
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
 }
 
 impl Site {
-    pub async fn of(picture: Picture) -> Self {
+    pub(crate) async fn of(picture: Picture) -> Self {
         Self::start(picture, Limits::default(), Transport::Plain).await
     }
 
-    pub async fn bounded(picture: Picture, change: impl FnOnce(&mut Limits)) -> Self {
+    pub(crate) async fn bounded(picture: Picture, change: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits::default();
         change(&mut limits);
         Self::start(picture, limits, Transport::Plain).await
     }
 
-    pub async fn start(picture: Picture, limits: Limits, transport: Transport) -> Self {
+    pub(crate) async fn start(picture: Picture, limits: Limits, transport: Transport) -> Self {
         let ingress = Ingress::new(limits);
         assert_eq!(ingress.set(picture), []);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -98,25 +98,25 @@ impl Site {
         Self { ingress, address, stop, task }
     }
 
-    pub async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("the ingress listens")
     }
 
     /// Sends these bytes and reads until the ingress closes the connection.
-    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         stream.write_all(bytes.as_ref()).await.expect("taken");
         to_end(&mut stream).await
     }
 
     /// `GET` with these further header lines.
-    pub async fn get(&self, host: &str, path: &str, lines: &str) -> String {
+    pub(crate) async fn get(&self, host: &str, path: &str, lines: &str) -> String {
         let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
         self.raw(format!("{head}{lines}\r\n")).await
     }
 }
 
-pub async fn to_end(stream: &mut TcpStream) -> String {
+pub(crate) async fn to_end(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     // A reset is an end too.
     let _ = tokio::time::timeout(BOUND, stream.read_to_end(&mut all)).await.expect("an end");
@@ -124,7 +124,7 @@ pub async fn to_end(stream: &mut TcpStream) -> String {
 }
 
 /// Reads until the text is there.
-pub async fn until(stream: &mut TcpStream, text: &str) -> String {
+pub(crate) async fn until(stream: &mut TcpStream, text: &str) -> String {
     let mut all = String::new();
     let reading = async {
         let mut part = vec![0; 4096];
@@ -141,7 +141,7 @@ pub async fn until(stream: &mut TcpStream, text: &str) -> String {
 }
 
 /// Waits until it holds.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -152,12 +152,12 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-pub fn text(text: impl Into<String>) -> Response<Body> {
+pub(crate) fn text(text: impl Into<String>) -> Response<Body> {
     Response::new(Full::new(Bytes::from(text.into())).boxed())
 }
 
 /// A server whose answers say what it was asked, and its name.
-pub async fn echo(name: &'static str) -> SocketAddr {
+pub(crate) async fn echo(name: &'static str) -> SocketAddr {
     server(move |request| async move {
         let (parts, body) = request.into_parts();
         let Ok(body) = body.collect().await else { return text("broken body") };
@@ -173,7 +173,7 @@ pub async fn echo(name: &'static str) -> SocketAddr {
 }
 
 /// A server of HTTP/1.1.
-pub async fn server<F, R>(answer: F) -> SocketAddr
+pub(crate) async fn server<F, R>(answer: F) -> SocketAddr
 where
     F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
@@ -194,7 +194,7 @@ where
 }
 
 /// A server of HTTP/2 alone.
-pub async fn server_http2<F, R>(answer: F) -> SocketAddr
+pub(crate) async fn server_http2<F, R>(answer: F) -> SocketAddr
 where
     F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
@@ -215,7 +215,7 @@ where
 }
 
 /// Does this with every connection.
-pub async fn listen<F, R>(serve: F) -> SocketAddr
+pub(crate) async fn listen<F, R>(serve: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -231,7 +231,7 @@ where
 }
 
 /// An address on which nobody listens.
-pub async fn nobody() -> SocketAddr {
+pub(crate) async fn nobody() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     listener.local_addr().expect("bound")
 }
