@@ -26,7 +26,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Shared, Transport, http, preface::Prefixed};
+use super::{Shared, Transport, http, preface::Prefixed, visitors::Visit};
 
 /// How long nothing is accepted after accepting failed, for want of descriptors mostly.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -46,11 +46,13 @@ pub(super) struct Serving {
 }
 
 /// Who is connected.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) trusted: bool,
     pub(super) secure: bool,
+    /// Held by the connection, and by the tunnel that it may become.
+    pub(super) visit: Arc<Visit>,
 }
 
 /// What one HTTP/2 connection has under way.
@@ -134,24 +136,25 @@ impl Serving {
         let limits = &self.shared.limits;
         super::pool::tune(&stream);
         let mut stream = Prefixed::new(stream);
-        let mut peer = Peer { address, trusted: limits.trusts(address.ip()), secure: false };
-        if peer.trusted {
+        let (mut address, mut trusted) = (address, limits.trusts(address.ip()));
+        if trusted {
             let told = tokio::time::timeout(limits.head_time, stream.proxy_header()).await;
             let Ok(Ok(told)) = told else { return };
-            if let Some(address) = told {
-                peer.address = address;
-                peer.trusted = limits.trusts(address.ip());
+            if let Some(visitor) = told {
+                address = visitor;
+                trusted = limits.trusts(visitor.ip());
             }
         }
-        let most = if peer.trusted { usize::MAX } else { limits.connections_per_ip };
-        let Some(_visit) = self.shared.visitors.enter(peer.address.ip(), most) else {
-            tracing::debug!(peer = %peer.address, "refused: too many connections of one address");
+        let most = if trusted { usize::MAX } else { limits.connections_per_ip };
+        let Some(visit) = self.shared.visitors.enter(address.ip(), most) else {
+            tracing::debug!(peer = %address, "refused: too many connections of one address");
             return;
         };
+        let secure = matches!(self.transport, Transport::Tls(_));
+        let peer = Peer { address, trusted, secure, visit: Arc::new(visit) };
         match &self.transport {
             Transport::Plain => self.speak(stream, peer).await,
             Transport::Tls(config) => {
-                peer.secure = true;
                 let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
                 let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_time, handshake).await
                 else {
@@ -189,7 +192,7 @@ impl Serving {
     {
         let limits = &self.shared.limits;
         let service = service_fn(|request: Request<Incoming>| {
-            let serving = Arc::clone(self);
+            let (serving, peer) = (Arc::clone(self), peer.clone());
             async move { Ok::<_, Infallible>(http::answer(serving, peer, None, request).await) }
         });
         let connection = http1::Builder::new()
@@ -215,6 +218,7 @@ impl Serving {
         let serving = Arc::clone(self);
         let service = service_fn(move |request: Request<Incoming>| {
             let (serving, open) = (Arc::clone(&serving), Open::begin(&begins));
+            let peer = peer.clone();
             async move { Ok::<_, Infallible>(http::answer(serving, peer, Some(open), request).await) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())

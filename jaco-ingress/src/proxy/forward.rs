@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     limits::Limits,
     live::LiveRoute,
     pool::Connection,
-    upgrade,
+    upgrade::{self, Upgrade},
     upstream::{InFlight, Replica},
 };
 use crate::route::{RouteOptions, UpstreamProtocol};
@@ -32,8 +32,6 @@ use crate::route::{RouteOptions, UpstreamProtocol};
 const REPLICAS: usize = 3;
 /// So often is one asked again because a kept connection turned out to be closed.
 const STALE: usize = 2;
-
-type Upgrade = (HeaderValue, OnUpgrade);
 
 /// A request in the form in which it is sent.
 pub(super) struct Outbound {
@@ -142,8 +140,9 @@ async fn ask(
     let limits = &serving.shared.limits;
     let endpoint = &replica.endpoint;
     for stale in 0..=STALE {
-        let connection =
-            endpoint.connection(outbound.protocol, stale > 0, limits.connect_time).await;
+        // An upgrade cannot be sent again, so it is not risked on a kept connection.
+        let fresh = stale > 0 || outbound.upgrade.is_some();
+        let connection = endpoint.connection(outbound.protocol, fresh, limits.connect_time).await;
         let (connection, used) = match connection {
             Ok(connection) => connection,
             Err(error) => {
@@ -257,8 +256,8 @@ fn received(
     upgrade: Option<Upgrade>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let (wanted, client) = upgrade.ok_or(Refusal::Broken)?;
-        return upgrade::switch(serving, response, exchange, &wanted, client);
+        let upgrade = upgrade.ok_or(Refusal::Broken)?;
+        return upgrade::switch(serving, response, exchange, upgrade);
     }
     let mut response = response.map(|incoming| ResponseBody::upstream(exchange(incoming)));
     headers::strip_hop_by_hop(response.headers_mut());

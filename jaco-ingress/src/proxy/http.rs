@@ -19,6 +19,7 @@ use super::{
     forward::{self, Outbound},
     headers::{self, Forwarding, Visitor},
     live::LiveRoute,
+    upgrade::Upgrade,
 };
 use crate::route::{UpstreamProtocol, host_of, normal, without_prefix};
 
@@ -58,7 +59,7 @@ pub(super) async fn answer(
                 status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
                 bytes: 0,
             };
-            let asked = Asked { serving: &serving, peer, visitor, authority };
+            let asked = Asked { serving: &serving, peer: &peer, visitor, authority };
             let mut response =
                 asked.pass(&route, request, &mut account).await.unwrap_or_else(Refusal::response);
             account.status = response.status();
@@ -130,7 +131,7 @@ fn authority(request: &Request<Incoming>) -> Result<Authority, Refusal> {
 
 struct Asked<'a> {
     serving: &'a Arc<Serving>,
-    peer: Peer,
+    peer: &'a Peer,
     visitor: Visitor,
     authority: Authority,
 }
@@ -162,10 +163,15 @@ impl Asked<'_> {
         let upgrade = (request.version() == Version::HTTP_11)
             .then(|| headers::upgrade_of(request.headers()))
             .flatten()
-            .map(|wanted| (wanted, hyper::upgrade::on(&mut request)));
+            .map(|wanted| Upgrade {
+                wanted,
+                client: hyper::upgrade::on(&mut request),
+                visit: Arc::clone(&self.peer.visit),
+            });
         let gzip = options.compress && compress::is_taken(request.headers());
         let method = request.method().clone();
-        let request = self.rewritten(route, request, upgrade.as_ref().map(|(wanted, _)| wanted))?;
+        let request =
+            self.rewritten(route, request, upgrade.as_ref().map(|upgrade| &upgrade.wanted))?;
         account.id = headers::request_id(request.headers()).cloned();
         let outbound = Outbound::new(request, upgrade, &self.serving.shared.limits, options);
         let mut answered = forward::forward(self.serving, route, outbound, account).await?;

@@ -28,7 +28,7 @@ pub struct Limits {
     pub answer_time: Duration,
     /// Most connections of one address (of one /64 with IPv6). A trusted proxy is one visitor and has no such bound.
     pub connections_per_ip: usize,
-    /// Most connections in all.
+    /// Most connections and tunnels of one listener.
     pub connections: usize,
     /// Most requests at once on one HTTP/2 connection.
     pub streams: u32,

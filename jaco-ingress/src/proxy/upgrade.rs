@@ -12,18 +12,36 @@ use super::{
     connection::Serving,
     headers,
     relay::relay,
+    visitors::Visit,
 };
+
+/// What a client asks for, and what its connection becomes.
+pub(super) struct Upgrade {
+    pub(super) wanted: HeaderValue,
+    pub(super) client: OnUpgrade,
+    /// The tunnel is still a connection of its visitor.
+    pub(super) visit: Arc<Visit>,
+}
+
+impl Upgrade {
+    /// Whether the client has named this protocol.
+    fn names(&self, agreed: &HeaderValue) -> bool {
+        let wanted = self.wanted.to_str().unwrap_or("").split(',').map(str::trim);
+        agreed.to_str().is_ok_and(|agreed| {
+            wanted.into_iter().any(|one| one.eq_ignore_ascii_case(agreed.trim()))
+        })
+    }
+}
 
 /// Hands the replica's agreement on and joins the two connections. The replica must agree to what was asked.
 pub(super) fn switch(
     serving: &Arc<Serving>,
     mut response: Response<Incoming>,
     exchange: impl FnOnce(Incoming) -> Exchange,
-    wanted: &HeaderValue,
-    client: OnUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let agreed = response.headers().get(header::UPGRADE).cloned().ok_or(Refusal::Broken)?;
-    if !agreed.as_bytes().eq_ignore_ascii_case(wanted.as_bytes()) {
+    if !upgrade.names(&agreed) {
         return Err(Refusal::Broken);
     }
     let upstream = hyper::upgrade::on(&mut response);
@@ -33,7 +51,8 @@ pub(super) fn switch(
     let idle = serving.shared.limits.tunnel_idle;
     let kill = serving.kill.clone();
     serving.tasks.spawn(async move {
-        let _held = (under_way, connection);
+        let Upgrade { client, visit, .. } = upgrade;
+        let _held = (under_way, connection, visit);
         let tunnel = async {
             let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
             let moved = relay(TokioIo::new(client), TokioIo::new(upstream), idle).await;

@@ -79,7 +79,7 @@ async fn a_grpc_call_has_its_trailers_and_its_version() {
 }
 
 #[tokio::test]
-async fn one_connection_to_a_replica_of_http2_is_made_anew_when_it_is_gone() {
+async fn a_stream_that_breaks_ends_its_request_alone() {
     let address = server_http2(|request| async move {
         if request.uri().path() == "/die" {
             // The task of this stream ends, and with it only this request.
@@ -96,6 +96,41 @@ async fn one_connection_to_a_replica_of_http2_is_made_anew_when_it_is_gone() {
             client.send_request(get(&format!("http://a.test{path}"))).await.expect("answered");
         let expected = if path == "/die" { 502 } else { 200 };
         assert_eq!(response.status(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_to_a_replica_of_http2_is_shared_and_made_anew_when_it_is_gone() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    let (hang_up, hung_up) = tokio::sync::watch::channel(0_usize);
+    let opened = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&opened);
+    let address = crate::support::listen(move |stream| {
+        let this = counted.fetch_add(1, Relaxed) + 1;
+        let mut hung_up = hung_up.clone();
+        async move {
+            let service = hyper::service::service_fn(|_| async {
+                Ok::<_, std::convert::Infallible>(text("alive"))
+            });
+            let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                _ = serving => {}
+                _ = hung_up.wait_for(|last| *last >= this) => {}
+            }
+        }
+    })
+    .await;
+    let protocol = UpstreamProtocol::H2c;
+    let site = Site::of(with(&[address], RouteOptions { protocol, ..Default::default() })).await;
+    let mut client = client(&site).await;
+    for round in 1..=5 {
+        for _ in 0..3 {
+            let response = client.send_request(get("http://a.test/")).await.expect("answered");
+            assert_eq!(response.status(), 200, "round {round}");
+        }
+        assert_eq!(opened.load(Relaxed), round);
+        hang_up.send(round).expect("the replica listens");
     }
 }
 

@@ -83,6 +83,26 @@ async fn one_address_has_so_many_connections() {
 }
 
 #[tokio::test]
+async fn a_tunnel_is_a_connection_of_its_visitor() {
+    let address = listen(|mut stream| async move {
+        until(&mut stream, "\r\n\r\n").await;
+        let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("taken");
+        to_end(&mut stream).await;
+    })
+    .await;
+    let site = Site::bounded(to(&[address]), |limits| limits.connections_per_ip = 1).await;
+    let mut stream = site.connect().await;
+    let head = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: y, X\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("taken");
+    assert!(until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 101"));
+    for _ in 0..20 {
+        assert_eq!(site.get("a.test", "/", "").await, "");
+    }
+    assert_eq!(site.ingress.in_flight().values().sum::<usize>(), 1);
+}
+
+#[tokio::test]
 async fn a_visitor_that_goes_away_frees_the_replica() {
     let (sender, mut gone) = tokio::sync::mpsc::channel(1);
     let address = listen(move |mut stream| {
