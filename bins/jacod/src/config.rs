@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use jaco_api::model::{AddressPools, InvalidAddresses, NodeName, Span};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
@@ -48,6 +49,10 @@ pub(crate) struct Config {
     pub(crate) forwarder_timeout: Duration,
     /// Where programs of this host are answered.
     pub(crate) dns_listen: Vec<SocketAddr>,
+    /// Where visitors are served over HTTP; absent means that this node serves none.
+    pub(crate) http_addr: Option<SocketAddr>,
+    /// Proxies in front of this node.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// Whether what others change of the network is restored at once.
     pub(crate) repair: Repair,
     /// The address pools of a cluster that this node founds; absent means the usual one.
@@ -75,6 +80,8 @@ impl Default for Config {
             forwarders: Vec::new(),
             forwarder_timeout: Duration::from_secs(2),
             dns_listen: Vec::new(),
+            http_addr: Some(SocketAddr::from(([0, 0, 0, 0], 80))),
+            trusted_proxies: Vec::new(),
             repair: Repair::Auto,
             address_pools: None,
             log_level: LogLevel::Info,
@@ -242,17 +249,17 @@ schema! {
         wg_port: Spanned<u16>,
         mesh: MeshMode,
         dns: Dns,
+        http_addr: Spanned<String>,
+        trusted_proxies: Vec<Spanned<String>>,
         repair: Repair,
         ipam_pool: Spanned<String>,
         log_level: LogLevel,
         log_format: LogFormat,
     }
     later {
-        http_addr,
         https_addr,
         metrics_addr,
         dashboard_addr,
-        trusted_proxies,
         acme_email,
         acme_ca,
         acme_enabled,
@@ -305,6 +312,13 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
             .unwrap_or(defaults.forwarder_timeout),
         dns_listen: (dns.listen.iter())
             .map(|v| own_loopback(&v.value).map_err(|p| value("dns.listen", v, p)))
+            .collect::<Result<_, _>>()?,
+        http_addr: match &read.http_addr {
+            Some(written) if written.value.is_empty() => None,
+            written => socket_address("http_addr", written, value)?.or(defaults.http_addr),
+        },
+        trusted_proxies: (read.trusted_proxies.iter().flatten())
+            .map(|v| proxies(&v.value).map_err(|p| value("trusted_proxies", v, p)))
             .collect::<Result<_, _>>()?,
         repair: read.repair.unwrap_or(defaults.repair),
         address_pools: (read.ipam_pool.as_ref())
@@ -432,6 +446,13 @@ fn patience(text: &str) -> Result<Duration, String> {
     let read = text.parse().ok().map(Span::to_std);
     read.filter(|time| (LEAST_PATIENCE..=MOST_PATIENCE).contains(time))
         .ok_or_else(|| "must be from 100ms to 30s, like 2s".to_owned())
+}
+
+fn proxies(text: &str) -> Result<IpNet, String> {
+    let block: Result<IpNet, _> = text.parse();
+    block.or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        "must be an IP address or a block of them, like 10.0.0.5 or 10.0.0.0/24".to_owned()
+    })
 }
 
 fn own_loopback(text: &str) -> Result<SocketAddr, String> {

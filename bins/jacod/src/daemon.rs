@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use jaco_engine::node::{Mesh, Naming, Node, NodeConfig, NodeError, Readiness, StopTimeout};
+use jaco_engine::node::{
+    IngressOptions, Mesh, Naming, Node, NodeConfig, NodeError, Readiness, StopTimeout,
+};
+use jaco_ingress::Limits;
 use jaco_net::{
     Bridges, EngineChains, NftFirewall,
     dns::Forwarders,
@@ -67,6 +70,7 @@ async fn serve(
     let engine = DockerRuntime::lazy(&config.engine_socket).map_err(DaemonError::Engine)?;
     let engine = engine.files_at(&config.files_dir);
     let naming = naming(&config);
+    let ingress = ingress(&config);
     let (mesh, repair) = (mesh(&config).await?, config.repair);
     let mut builder = Node::builder(node_config(config)?)
         .runtime(engine)
@@ -74,6 +78,9 @@ async fn serve(
         .engine_chains(EngineChains::new())
         .bridges(Bridges::new())
         .names(naming);
+    if let Some(ingress) = ingress {
+        builder = builder.ingress(ingress);
+    }
     if let Some(mesh) = mesh {
         builder = builder.mesh(mesh);
     }
@@ -123,6 +130,13 @@ fn naming(config: &Config) -> Naming {
         patience: config.forwarder_timeout,
         host: config.dns_listen.iter().copied().collect(),
     }
+}
+
+/// How visitors are served; not at all without an address for HTTP.
+fn ingress(config: &Config) -> Option<IngressOptions> {
+    let mut limits = Limits::default();
+    limits.trusted_proxies.clone_from(&config.trusted_proxies);
+    config.http_addr.map(|http| IngressOptions { http: Some(http), limits })
 }
 
 /// This node's end of the mesh, if it is to have one.

@@ -49,6 +49,8 @@ pub struct Fabric {
     pub members: BTreeMap<NodeName, FabricMember>,
     /// All networks of all deployments that have a block anywhere.
     pub networks: BTreeMap<NetworkId, FabricNetwork>,
+    /// The ports of every node that lead to services: containers reach these on their host, too.
+    pub served: BTreeSet<(u16, Protocol)>,
     /// The containers of this node: each with its addresses.
     pub containers: BTreeMap<ReplicaId, BTreeMap<NetworkName, IpAddr>>,
 }

@@ -54,12 +54,21 @@ pub fn fabric(state: &State, node: NodeId, documents: &dyn Documents) -> Option<
         mesh_address: own.mesh_address,
         members: others.map(|other| (other.name.clone(), member(state, other))).collect(),
         networks,
+        served: published(state),
         containers: state
             .replicas_on(node)
             .filter(|replica| !replica.observed.addresses.is_empty())
             .map(|replica| (replica.id.clone(), replica.observed.addresses.clone()))
             .collect(),
     })
+}
+
+/// The ports that revisions in force publish.
+fn published(state: &State) -> BTreeSet<(u16, Protocol)> {
+    let in_force = state.deployments().filter_map(|d| state.revision_in_force(&d.name));
+    let services = in_force.flat_map(|revision| revision.services.values());
+    let ports = services.flat_map(|planned| &planned.schedule.ports);
+    ports.filter_map(|port| Some((port.published?, port.protocol))).collect()
 }
 
 fn in_use<'s>(subnets: impl Iterator<Item = &'s Arc<Subnet>>) -> impl Iterator<Item = &'s Subnet> {

@@ -2,12 +2,13 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
 };
 
 use jaco_api::model::NodeName;
-use jaco_ingress::{CertStore, MemoryCertStore};
+use jaco_ingress::{CertStore, Limits, MemoryCertStore};
 use jaco_net::{Bridges, EngineChains, Firewall, NoFirewall};
 use jaco_runtime::ContainerRuntime;
 use tokio::{
@@ -38,6 +39,15 @@ use crate::{
     rpc::{self, Api, Peers, Server, UnixSocket},
 };
 
+/// How a node serves visitors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngressOptions {
+    /// Where HTTP is served; absent means that only published ports are.
+    pub http: Option<SocketAddr>,
+    /// What is believed of visitors and what they may cost.
+    pub limits: Limits,
+}
+
 /// What acts on the host, and what a node stands on. All of it can be replaced.
 pub(crate) struct Seams {
     pub(crate) runtime: Arc<dyn ContainerRuntime>,
@@ -52,6 +62,7 @@ pub(crate) struct Seams {
     pub(crate) bridges: Option<Bridges>,
     pub(crate) mesh: Option<Mesh>,
     pub(crate) names: Option<Naming>,
+    pub(crate) ingress: Option<IngressOptions>,
     /// Whether the load of this machine is the load of this node.
     pub(crate) measured: bool,
     /// Whether what others change in the kernel is restored at once.
@@ -84,6 +95,7 @@ pub struct Builder {
     bridges: Option<Bridges>,
     mesh: Option<Mesh>,
     names: Option<Naming>,
+    ingress: Option<IngressOptions>,
     certs: Arc<dyn CertStore>,
     measured: bool,
     repairs: bool,
@@ -110,6 +122,7 @@ impl Builder {
             bridges: None,
             mesh: None,
             names: None,
+            ingress: None,
             certs: Arc::new(MemoryCertStore::default()),
             measured: true,
             repairs: true,
@@ -196,6 +209,11 @@ impl Builder {
         self.names = Some(naming.into());
         self
     }
+    /// Serves routes and published ports to visitors. Without it, only containers reach containers.
+    pub fn ingress(mut self, options: IngressOptions) -> Self {
+        self.ingress = Some(options);
+        self
+    }
     /// Leaves what others change in the kernel as it is until the doctor is asked to repair it, so that it
     /// can be looked at.
     pub fn unrepaired(mut self) -> Self {
@@ -265,6 +283,7 @@ impl Builder {
             bridges,
             mesh,
             names,
+            ingress,
             certs,
             measured,
             repairs,
@@ -326,6 +345,7 @@ impl Builder {
                 bridges,
                 mesh,
                 names,
+                ingress,
                 measured,
                 repairs,
                 plane,

@@ -36,7 +36,7 @@ use jaco_client::Client;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use builder::Builder;
+pub use builder::{Builder, IngressOptions};
 pub use config::{NodeConfig, host_name};
 pub use error::NodeError;
 pub use plane::{Mesh, Naming};

@@ -2,14 +2,18 @@
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
-use jaco_api::model::MeshFacts;
+use jaco_api::model::{MeshFacts, Protocol};
+use jaco_ingress::Ingress;
 use jaco_net::{PrivateKey, mesh::KeyFile};
 use jaco_runtime::reconcile::{EngineStatus, Underlay, UnderlayWatch};
 use tokio::sync::watch;
 
 use super::{
     NodeError,
-    agents::{self, Answering, Bridging, Isolating, Isolation, Kept, Looks, Parts, Proof, Proving},
+    agents::{
+        self, Answering, Bridging, Isolating, Isolation, Kept, Looks, Parts, Proof, Proving,
+        Serving,
+    },
     builder::Seams,
     doctor::NodeDoctor,
     member::Duty,
@@ -102,8 +106,18 @@ impl Network {
         };
         duty.spawn(agents::keep_proved(kept, seams.plane.clone()));
         if underlay.is_some() {
-            duty.spawn(agents::keep_fabric(Arc::clone(membership), fabrics));
+            let http = seams.ingress.as_ref().and_then(|ingress| ingress.http);
+            let served = http.map(|at| (at.port(), Protocol::Tcp)).into_iter().collect();
+            duty.spawn(agents::keep_fabric(Arc::clone(membership), served, fabrics));
             duty.spawn(agents::keep_underlay(parts, self.underlay));
+        }
+        if let Some(options) = seams.ingress.clone() {
+            let serving = Serving {
+                ingress: Ingress::new(options.limits),
+                http: options.http,
+                meshed: seams.mesh.is_some(),
+            };
+            duty.spawn(agents::keep_served(Arc::clone(membership), serving));
         }
         if let Some(bridges) = seams.bridges.clone() {
             duty.spawn(agents::keep_bridged(Bridging {

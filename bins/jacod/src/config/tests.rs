@@ -27,6 +27,8 @@ fn every_key_has_an_effect() {
         "wg_port: 51821",
         "mesh: userspace",
         "dns: {forwarders: [10.0.0.1, '10.0.0.2:5353'], forwarder_timeout: 500ms, listen: [127.0.0.54]}",
+        "http_addr: 127.0.0.1:8080",
+        "trusted_proxies: [10.0.0.5, 10.1.0.0/16]",
         "repair: 'off'",
         "ipam_pool: 10.128.0.0/12:26",
         "log_level: debug",
@@ -49,6 +51,10 @@ fn every_key_has_an_effect() {
     assert_eq!((all.wg_port, all.mesh), (51821, MeshMode::Userspace));
     assert_eq!(all.forwarders, ["10.0.0.1:53".parse().unwrap(), "10.0.0.2:5353".parse().unwrap()]);
     assert_eq!(all.forwarder_timeout, Duration::from_millis(500));
+    assert_eq!(all.http_addr, Some("127.0.0.1:8080".parse().unwrap()));
+    assert_eq!(parse("f", "http_addr: ''").unwrap().http_addr, None, "off");
+    let proxies: Vec<_> = all.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.5/32", "10.1.0.0/16"]);
     assert_eq!(all.repair, Repair::Off);
     assert_eq!(all.dns_listen, ["127.0.0.54:53".parse().unwrap()]);
     assert_eq!(all.address_pools.unwrap().to_string(), "10.128.0.0/12:26");
@@ -76,6 +82,8 @@ fn every_problem_names_its_place() {
         ("wg_port: 0\n", "jacod.yaml:1:10: `wg_port` must be a port from 1"),
         ("wg_port: 70000\n", "jacod.yaml:1:10: "),
         ("mesh: on\n", "jacod.yaml:1:7: unknown variant `on`"),
+        ("http_addr: 80\n", "jacod.yaml:1:12: `http_addr` must be an IP address and a port"),
+        ("trusted_proxies: [10.0.0.0/33]\n", "jacod.yaml:1:19: `trusted_proxies` must be an IP"),
         ("dns: {forwarders: [x]}\n", "jacod.yaml:1:20: `dns.forwarders` must be an IP"),
         ("dns: {listen: 1}\n", "jacod.yaml:1:15: expected sequence start"),
         ("dns: {listen: [10.0.0.1]}\n", "jacod.yaml:1:16: `dns.listen` must be a loopback address"),
@@ -91,9 +99,10 @@ fn every_problem_names_its_place() {
 
 #[test]
 fn keys_of_features_to_come_are_refused_as_such() {
-    let error = parse("jacod.yaml", "data_dir: /d\nhttp_addr:\n  - 10.0.0.1\n").unwrap_err();
-    assert!(matches!(&error, ConfigError::NotBuilt { key: "http_addr", place } if place.line == 3));
-    for key in ["https_addr", "http_addr", "acme_email", "metrics_addr", "otlp_endpoint"] {
+    let error = parse("jacod.yaml", "data_dir: /d\nhttps_addr:\n  - 10.0.0.1\n").unwrap_err();
+    let at = |place: &Place| place.line == 3;
+    assert!(matches!(&error, ConfigError::NotBuilt { key: "https_addr", place } if at(place)));
+    for key in ["https_addr", "acme_email", "metrics_addr", "otlp_endpoint"] {
         let error = parse("f", &format!("{key}: x\n")).unwrap_err();
         assert!(matches!(error, ConfigError::NotBuilt { key: k, .. } if k == key), "{error}");
     }

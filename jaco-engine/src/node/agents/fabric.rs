@@ -1,8 +1,8 @@
 //! Keeps the picture of this node's network equal to what the newest state says.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use jaco_api::model::Fabric;
+use jaco_api::model::{Fabric, Protocol};
 use tokio::{sync::watch, time::sleep};
 
 use super::documents::OpenedDocuments;
@@ -12,16 +12,20 @@ use crate::{assignment::fabric, rpc::Membership};
 const TOGETHER: Duration = Duration::from_millis(20);
 
 /// Projects every newest state until the state machine stops. A state that changes nothing in the
-/// network wakes nobody.
+/// network wakes nobody. `served` is what this node's own ingress listens on besides published ports.
 pub(crate) async fn keep_fabric(
     membership: Arc<Membership>,
+    served: BTreeSet<(u16, Protocol)>,
     fabrics: watch::Sender<Option<Arc<Fabric>>>,
 ) {
     let mut state = membership.state.subscribe();
     let mut documents = OpenedDocuments::new(membership.keyring.clone());
     loop {
         let newest = state.newest();
-        let next = documents.of(&newest, |documents| fabric(&newest, membership.id, documents));
+        let mut next = documents.of(&newest, |documents| fabric(&newest, membership.id, documents));
+        if let Some(fabric) = &mut next {
+            fabric.served.extend(&served);
+        }
         fabrics.send_if_modified(|present| {
             let differs = !same(present.as_deref(), next.as_ref());
             if differs {

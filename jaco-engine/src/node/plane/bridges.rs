@@ -66,6 +66,7 @@ mod tests {
                 (id("front"), network("10.244.0.0/24", "10.244.0.1", "jaco-f")),
             ]
             .into(),
+            served: Default::default(),
             containers: BTreeMap::new(),
         }
     }

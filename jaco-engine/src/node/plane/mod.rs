@@ -7,6 +7,7 @@
 //! [`Fabric`]: jaco_api::model::Fabric
 
 mod bridges;
+mod frontends;
 mod names;
 mod proof;
 mod rules;
@@ -24,6 +25,7 @@ use jaco_api::model::MeshFacts;
 use jaco_net::{MeshDevice, PrivateKey, mesh::INTERFACE};
 
 pub(crate) use bridges::{bridges, made};
+pub(crate) use frontends::{picture, targets};
 pub use names::Naming;
 pub(crate) use proof::outstanding;
 pub(crate) use rules::rules;

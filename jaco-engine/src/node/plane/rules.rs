@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 use jaco_api::model::{Fabric, FabricService, NetworkId, NetworkName};
-use jaco_net::{Bridge, InterfaceName, MeshLink, Ruleset, Scope};
+use jaco_net::{Bridge, IngressPort, InterfaceName, MeshLink, Ruleset, Scope};
 
 use super::Mesh;
 
@@ -35,7 +35,11 @@ pub(crate) fn rules(fabric: &Fabric, mesh: Option<&Mesh>) -> Ruleset {
         scopes: fabric.networks.iter().map(|(id, n)| (scope(id), n.blocks.clone())).collect(),
         bridges: bridges.collect(),
         mesh: link,
-        ingress: Default::default(),
+        ingress: fabric
+            .served
+            .iter()
+            .map(|(port, protocol)| IngressPort { protocol: *protocol, port: *port })
+            .collect(),
         virtual_pools: [fabric.service_pool].into(),
         virtuals: virtuals(fabric),
         homes: homes(fabric),

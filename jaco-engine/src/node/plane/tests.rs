@@ -5,7 +5,7 @@ use std::{
 
 use jaco_api::model::{
     AssignedSubnet, Fabric, FabricMember, FabricNetwork, FabricReplica, FabricService, MeshFacts,
-    MeshKey, MeshKind, NetworkId, NetworkName, Slot,
+    MeshKey, MeshKind, NetworkId, NetworkName, Protocol, Slot,
 };
 use jaco_net::{
     dns::{Endpoint, Forwarders, Zone},
@@ -71,6 +71,7 @@ fn fabric() -> Fabric {
         mesh_address: Some(parse("10.243.0.1")),
         members: [(parse("b"), member)].into(),
         networks: [(id("back"), back), (id("default"), front)].into(),
+        served: [(80, Protocol::Tcp)].into(),
         containers: BTreeMap::from([
             (parse("shop.web.1"), [own("default", "10.244.0.2"), own("back", "10.244.1.2")].into()),
             (parse("shop.old.1"), [own("default", "172.18.0.2"), own("back", "10.244.1.3")].into()),
@@ -81,6 +82,7 @@ fn fabric() -> Fabric {
 #[test]
 fn the_rules_are_those_of_the_picture_and_contradict_nothing() {
     let found = rules(&fabric(), Some(&Mesh::new(FakeMesh::default())));
+    assert_eq!(found.ingress.iter().map(|i| i.port).collect::<Vec<_>>(), [80]);
     found.check().unwrap();
     assert_eq!((found.scopes.len(), found.bridges.len()), (2, 2));
     let internal: Vec<_> = found.bridges.values().map(|bridge| bridge.internal).collect();

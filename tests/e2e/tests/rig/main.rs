@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use fleet::{
     addresses, anywhere, catching_up, companions, cron, doctor, draining, instruments, joining,
     leadership, membership, minority, networks, power, recovery, secrecy, singleton, spread,
-    strangers, updates, wire,
+    strangers, updates, visitors, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -84,6 +84,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     recovery::a_taken_port_53_is_told_and_waited_for,
     recovery::names_of_a_lost_host_are_forgotten_and_come_back,
     networks::a_service_has_one_address_that_leads_to_healthy_replicas,
+    visitors::every_node_serves_every_route_and_port,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,

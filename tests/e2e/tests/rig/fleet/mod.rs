@@ -23,4 +23,5 @@ pub(crate) mod singleton;
 pub(crate) mod spread;
 pub(crate) mod strangers;
 pub(crate) mod updates;
+pub(crate) mod visitors;
 pub(crate) mod wire;

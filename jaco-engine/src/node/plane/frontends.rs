@@ -1,0 +1,113 @@
+//! What the ingress of a node serves, from its [`Frontends`]. Pure.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use jaco_api::model::{Backend, Frontends, Protocol};
+use jaco_ingress::{
+    Picture,
+    l4::Target,
+    route::{Route, RouteOptions, Upstream},
+};
+
+/// The routes, with the replicas that this node reaches: those of others by the mesh alone.
+pub(crate) fn picture(frontends: &Frontends, meshed: bool) -> Picture {
+    let routes = frontends.routes.iter().map(|route| Route {
+        domain: route.spec.domain.clone(),
+        path: route.spec.path.clone(),
+        tls: route.spec.tls.clone(),
+        has_certificate: false,
+        deployment: route.deployment.clone(),
+        service: route.spec.service.clone(),
+        upstreams: upstreams(frontends, &route.backends, route.spec.port, meshed),
+        options: RouteOptions::default(),
+    });
+    Picture { routes: routes.collect(), challenges: BTreeMap::new() }
+}
+
+/// The published ports.
+pub(crate) fn targets(frontends: &Frontends, meshed: bool) -> BTreeMap<(u16, Protocol), Target> {
+    let ports = frontends.ports.iter().map(|(key, port)| {
+        let idle = match key.1 {
+            Protocol::Tcp => Target::TCP_IDLE,
+            Protocol::Udp => Target::UDP_IDLE,
+        };
+        let upstreams = upstreams(frontends, &port.backends, port.target, meshed);
+        (*key, Target { upstreams, idle, proxy_header: None })
+    });
+    ports.collect()
+}
+
+fn upstreams(
+    frontends: &Frontends,
+    backends: &[Backend],
+    port: u16,
+    meshed: bool,
+) -> Vec<Upstream> {
+    let upstream = |backend: &Backend| Upstream {
+        address: SocketAddr::new(backend.address, port),
+        replica: backend.replica.clone(),
+        node: backend.node.clone(),
+        local: backend.node == frontends.node,
+        draining: backend.draining,
+    };
+    backends.iter().map(upstream).filter(|upstream| upstream.local || meshed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jaco_api::model::{FrontPort, FrontRoute, RouteSpec, TlsMode};
+
+    use super::*;
+
+    fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+        text.parse().unwrap()
+    }
+
+    fn frontends() -> Frontends {
+        let backend = |replica, node, address| Backend {
+            replica: parse(replica),
+            node: parse(node),
+            address: parse(address),
+            draining: false,
+        };
+        let backends = vec![
+            backend("shop.web.1", "a", "10.244.0.2"),
+            backend("shop.web.2", "b", "10.244.1.2"),
+        ];
+        let spec = RouteSpec {
+            domain: "shop.example.com".to_owned(),
+            path: "/".to_owned(),
+            service: parse("web"),
+            port: 8080,
+            tls: TlsMode::Off,
+        };
+        let port = FrontPort {
+            deployment: parse("shop"),
+            service: parse("web"),
+            target: 53,
+            backends: backends.clone(),
+        };
+        Frontends {
+            node: parse("a"),
+            index: 1,
+            routes: vec![FrontRoute { deployment: parse("shop"), spec, backends }],
+            ports: [((5353, Protocol::Udp), port)].into(),
+        }
+    }
+
+    #[test]
+    fn replicas_of_others_are_reached_by_the_mesh_alone() {
+        let addresses = |upstreams: &[Upstream]| -> Vec<(String, bool)> {
+            upstreams.iter().map(|u| (u.address.to_string(), u.local)).collect()
+        };
+        let near = ("10.244.0.2:8080".to_owned(), true);
+        let found = picture(&frontends(), true);
+        let far = ("10.244.1.2:8080".to_owned(), false);
+        assert_eq!(addresses(&found.routes[0].upstreams), [near.clone(), far]);
+        assert_eq!(addresses(&picture(&frontends(), false).routes[0].upstreams), [near]);
+        let ports = targets(&frontends(), false);
+        let port = &ports[&(5353, Protocol::Udp)];
+        assert_eq!(addresses(&port.upstreams), [("10.244.0.2:53".to_owned(), true)]);
+        assert_eq!(port.idle, Target::UDP_IDLE);
+    }
+}
