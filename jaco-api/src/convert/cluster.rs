@@ -150,6 +150,7 @@ impl From<model::ClusterStatus> for pb::ClusterStatusResponse {
             applied_index: s.applied_index,
             members: s.members.into_iter().map(Into::into).collect(),
             address_pools: s.address_pools.into_iter().map(Into::into).collect(),
+            service_pool: s.service_pool.map(Into::into),
         }
     }
 }
@@ -168,6 +169,7 @@ impl TryFrom<pb::ClusterStatusResponse> for model::ClusterStatus {
             applied_index: s.applied_index,
             members: s.members.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             address_pools: s.address_pools.into_iter().map(Into::into).collect(),
+            service_pool: s.service_pool.map(Into::into),
         })
     }
 }

@@ -77,6 +77,9 @@ pub struct ClusterStatus {
     /// Where blocks of addresses for networks come from, in order of their use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub address_pools: Vec<super::PoolStatus>,
+    /// Where services have their addresses from: addresses, not blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_pool: Option<super::PoolStatus>,
 }
 
 /// Where a deployment is.

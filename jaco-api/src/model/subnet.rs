@@ -93,16 +93,17 @@ impl BlockCount {
     }
 }
 
-/// A pool and how much of it is taken, as `jaco cluster status -o json` shows it.
+/// A pool and how much of it is taken, as `jaco cluster status` shows it: counted in blocks, or in
+/// addresses where the pool has no blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolStatus {
-    /// As `address_pools` writes it.
+    /// As its setting writes it.
     pub pool: String,
-    /// Blocks that networks have.
+    /// Those that networks or services have.
     pub used: u64,
-    /// Blocks that wait until every member has confirmed that their bridge is gone.
+    /// Those that wait until every member has confirmed that their bridge is gone.
     pub quarantined: u64,
-    /// Blocks of the present length that can be given out.
+    /// Those that can be given out: blocks of the present length.
     pub free: u64,
 }
 

@@ -154,6 +154,14 @@ fn describe(
         free: count.free(),
     });
     status.address_pools = pools.collect();
+    let addresses = state.virtual_address_count();
+    status.service_pool = Some(PoolStatus {
+        pool: state.settings().service_pool.to_string(),
+        used: addresses.used,
+        // An address is given to another service as soon as nothing needs it any more.
+        quarantined: 0,
+        free: addresses.free(),
+    });
     status.members = state
         .nodes()
         .map(|node| {

@@ -17,7 +17,7 @@ use jaco_api::{
     manifest::{Diagnostic, Severity},
     model::{
         Actor, AuditEvent, AuditKind, DeploymentState, DeploymentStatus, Health, Identity,
-        MemberStatus, NodeId, NodeStatus, RaftRole, Reason, ReplicaEvent, ReplicaState,
+        MemberStatus, NodeId, NodeStatus, PoolStatus, RaftRole, Reason, ReplicaEvent, ReplicaState,
         ReplicaStatus, RolloutPhase, RolloutStatus, RouteSpec, ServiceStatus, Timestamp, TlsMode,
     },
 };
@@ -285,6 +285,11 @@ async fn a_cluster_from_init_to_members() {
             member("node-a", RaftRole::Leader, NodeStatus::Ready),
             member("node-b", RaftRole::Voter, NodeStatus::Degraded),
         ];
+        let pool = |pool: &str, used, quarantined, free| {
+            Some(PoolStatus { pool: pool.to_owned(), used, quarantined, free })
+        };
+        t.cluster.address_pools.extend(pool("10.244.0.0/14:24", 12, 1, 1_011));
+        t.cluster.service_pool = pool("10.242.0.0/16", 3, 0, 65_531);
         t.nodes = vec![pb::NodeSummary {
             node: Some(pb::Node {
                 id: 1,

@@ -42,7 +42,29 @@ fn print(status: &ClusterStatus, out: &mut Output) -> Result<(), Error> {
     pair("Applied index:", &status.applied_index.to_string())?;
     out.line("")?;
     let table = members(status).render(out);
+    out.text(&table)?;
+    if status.address_pools.is_empty() && status.service_pool.is_none() {
+        return Ok(());
+    }
+    out.line("")?;
+    let table = pools(status).render(out);
     out.text(&table)
+}
+
+/// Where addresses come from, and how many are left: blocks for networks, single ones for services.
+fn pools(status: &ClusterStatus) -> Table {
+    let mut table = Table::new(&["POOL", "FOR", "USED", "QUARANTINED", "FREE"]);
+    let networks = status.address_pools.iter().map(|pool| ("networks", pool));
+    for (whom, pool) in networks.chain(status.service_pool.iter().map(|pool| ("services", pool))) {
+        table.row([
+            pool.pool.as_str().into(),
+            whom.into(),
+            pool.used.to_string().into(),
+            pool.quarantined.to_string().into(),
+            pool.free.to_string().into(),
+        ]);
+    }
+    table
 }
 
 fn members(status: &ClusterStatus) -> Table {
