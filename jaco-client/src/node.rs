@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::TryStreamExt as _;
 use jaco_api::{
-    model::{Availability, Node, NodeName, RaftRole, Span, Timestamp},
+    model::{Availability, MeshKeyRotation, MeshStatus, Node, NodeName, RaftRole, Span, Timestamp},
     pb::{self, nodes_client::NodesClient},
 };
 use serde::Serialize;
@@ -97,6 +97,12 @@ pub struct NodeDetail {
     pub obstacles: Vec<String>,
     /// The leader's loops, when the answering node is this one and leads.
     pub tasks: Vec<TaskState>,
+    /// Its end of the mesh as it is now; absent when it has none, or does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh_now: Option<MeshStatus>,
+    /// Why a node that has an end of the mesh does not say how it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh_unknown: Option<String>,
 }
 
 /// A join token that was issued.
@@ -163,6 +169,8 @@ impl Client {
             replica_ids: answer.replicas,
             obstacles: answer.obstacles,
             tasks: answer.tasks.into_iter().map(task).collect(),
+            mesh_now: answer.mesh.map(TryInto::try_into).transpose().map_err(Error::answer)?,
+            mesh_unknown: answer.mesh_unknown,
         })
     }
 
@@ -235,6 +243,22 @@ impl Client {
             .call(Repeat::Harmless, &request, |c, r| async move { service(c).label(r).await })
             .await?;
         answer.try_into()
+    }
+
+    /// Has a node make a new private key for its end of the mesh, and waits until its tunnels are made with it.
+    ///
+    /// # Errors
+    /// `unknown_node`, `validation_failed` when the node has no mesh, `node_unreachable` when it does not
+    /// answer, `no_leader` when the cluster does not take up the new key: the former one stays in use
+    /// until it does.
+    pub async fn rotate_mesh_key(&self, node: &NodeName) -> Result<MeshKeyRotation, Error> {
+        let request = pb::RotateMeshKeyRequest { node: node.to_string() };
+        let answer =
+            self.call(Repeat::Harmful, &request, |c, r| async move {
+                service(c).rotate_mesh_key(r).await
+            })
+            .await?;
+        answer.try_into().map_err(Error::answer)
     }
 }
 

@@ -33,28 +33,6 @@ impl TryFrom<pb::NodeFacts> for model::NodeFacts {
     }
 }
 
-impl From<model::MeshFacts> for pb::MeshFacts {
-    fn from(m: model::MeshFacts) -> Self {
-        Self {
-            public_key: m.public_key.to_string(),
-            endpoint: m.endpoint.to_string(),
-            device: pb::MeshKind::from(m.device).into(),
-            reason: m.reason,
-        }
-    }
-}
-impl TryFrom<pb::MeshFacts> for model::MeshFacts {
-    type Error = InvalidMessage;
-    fn try_from(m: pb::MeshFacts) -> Result<Self, InvalidMessage> {
-        Ok(Self {
-            public_key: parse("public_key", &m.public_key)?,
-            endpoint: parse("endpoint", &m.endpoint)?,
-            device: m.device().try_into()?,
-            reason: m.reason,
-        })
-    }
-}
-
 impl From<model::Node> for pb::Node {
     fn from(n: model::Node) -> Self {
         Self {

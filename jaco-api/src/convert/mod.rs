@@ -10,6 +10,7 @@ mod enums;
 mod error;
 mod exec;
 mod file;
+mod mesh;
 mod replica;
 mod token;
 mod usage;

@@ -119,6 +119,8 @@ kinds! {
     SettingsChanged = "settings_changed",
     /// A key was rotated.
     KeyRotated = "key_rotated",
+    /// A node has another key in the mesh.
+    MeshKeyRotated = "mesh_key_rotated",
 }
 
 /// An audit kind that does not exist.

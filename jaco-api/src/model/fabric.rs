@@ -11,7 +11,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
-    AssignedSubnet, DeploymentName, MeshFacts, NetworkName, NodeName, Protocol, ReplicaId,
+    AssignedSubnet, DeploymentName, MeshFacts, MeshKey, NetworkName, NodeName, Protocol, ReplicaId,
     ServiceName, Slot,
 };
 
@@ -45,6 +45,8 @@ pub struct Fabric {
     pub mesh_pool: IpNet,
     /// The node's own address among the nodes; absent until it has been given one.
     pub mesh_address: Option<IpAddr>,
+    /// The node's own key in the mesh, as the other members know it; absent until they do.
+    pub mesh_key: Option<MeshKey>,
     /// The other members.
     pub members: BTreeMap<NodeName, FabricMember>,
     /// All networks of all deployments that have a block anywhere.

@@ -1,8 +1,14 @@
 //! What a node says of its end of the mesh.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
+
+use super::NodeName;
 
 /// A text that is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +104,57 @@ pub struct MeshFacts {
     /// Why it makes them so, where that is not what is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// A node's end of the mesh, as it is at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeshStatus {
+    /// How it makes its tunnels.
+    pub device: MeshKind,
+    /// Why it makes them so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What its interface is called.
+    pub interface: String,
+    /// Its key.
+    pub public_key: MeshKey,
+    /// The UDP port where its tunnels end.
+    pub listen_port: u16,
+    /// Its address among the nodes; absent until it has been given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The other members that have an end of the mesh, by name.
+    pub peers: Vec<MeshPeerStatus>,
+}
+
+/// How the tunnel to one other member is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeshPeerStatus {
+    /// The member.
+    pub node: NodeName,
+    /// Its key, as the cluster knows it.
+    pub public_key: MeshKey,
+    /// Where its packets go now; absent until that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<SocketAddr>,
+    /// Milliseconds since keys were last agreed on; absent if never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake_ms: Option<u64>,
+    /// Bytes that came from it, with WireGuard's own.
+    pub received: u64,
+    /// Bytes that went to it, with WireGuard's own.
+    pub sent: u64,
+}
+
+/// A node has another key in the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeshKeyRotation {
+    /// The node.
+    pub node: NodeName,
+    /// The key that it had.
+    pub former: MeshKey,
+    /// The key that it has now.
+    pub public_key: MeshKey,
 }
 
 #[cfg(test)]

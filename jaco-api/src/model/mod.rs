@@ -66,7 +66,9 @@ pub use ids::{
 pub use isolation::*;
 pub use lifecycle::Hook;
 pub use log::LogPosition;
-pub use mesh::{InvalidMeshKey, MeshFacts, MeshKey, MeshKind};
+pub use mesh::{
+    InvalidMeshKey, MeshFacts, MeshKey, MeshKeyRotation, MeshKind, MeshPeerStatus, MeshStatus,
+};
 pub use mount::{Mount, MountSource, Recursion, Relabel};
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};

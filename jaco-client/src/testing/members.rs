@@ -102,7 +102,9 @@ impl nodes_server::Nodes for FakeCluster {
             let here = t.replicas.values().filter(|r| r.node == *name);
             let replicas = here.map(|r| r.id.to_string()).collect();
             let summary = Some(named(t, &name)?.clone());
-            Ok(NodeDetail { summary, replicas, ..NodeDetail::default() })
+            let mesh_unknown = t.silent.clone();
+            let mesh = t.meshes.get(&name).filter(|_| mesh_unknown.is_none()).cloned();
+            Ok(NodeDetail { summary, replicas, mesh, mesh_unknown, ..NodeDetail::default() })
         })
     }
     async fn issue_join_token(
@@ -152,6 +154,18 @@ impl nodes_server::Nodes for FakeCluster {
             }
             let of = |report: &&DoctorReport| node.is_empty() || report.node == node;
             Ok(rows(t.reports.iter().filter(of).cloned().collect()))
+        })
+    }
+    async fn rotate_mesh_key(&self, r: Request<RotateMeshKeyRequest>) -> Answer<MeshKeyRotation> {
+        let node = r.get_ref().node.clone();
+        self.answer(&r, format!("rotate mesh key {node}"), |t| {
+            let (former, public_key) = ("01".repeat(32), "02".repeat(32));
+            change(t, &node, |row| {
+                if let Some(mesh) = row.facts.as_mut().and_then(|facts| facts.mesh.as_mut()) {
+                    mesh.public_key.clone_from(&public_key);
+                }
+            })?;
+            Ok(MeshKeyRotation { node: node.clone(), former, public_key })
         })
     }
 }

@@ -34,6 +34,10 @@ pub struct Tables {
     pub cluster: ClusterStatus,
     /// Members.
     pub nodes: Vec<pb::NodeSummary>,
+    /// Their ends of the mesh, as they say themselves.
+    pub meshes: BTreeMap<String, pb::MeshStatus>,
+    /// Why none of them says so.
+    pub silent: Option<String>,
     /// Deployments.
     pub deployments: BTreeMap<DeploymentName, DeploymentStatus>,
     /// Replicas.

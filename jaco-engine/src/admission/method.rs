@@ -52,7 +52,7 @@ pub fn rule(path: &str) -> Option<Rule> {
             of(Need::Operator(Role::Deployer))
         }
         ("jaco.v1.Cluster", "SetSetting" | "TransferLeader" | "RotateKey")
-        | ("jaco.v1.Nodes", "IssueJoinToken" | "SetAvailability" | "Remove" | "Label")
+        | ("jaco.v1.Nodes", "IssueJoinToken" | "SetAvailability" | "Remove" | "Label" | "RotateMeshKey")
         | ("jaco.v1.Files", "Set" | "Delete")
         | ("jaco.v1.Token", "Issue" | "Revoke") => of(Need::Operator(Role::Admin)),
         ("jaco.v1.Internal" | "jaco.v1.Raft" | "jaco.v1.Relay", _) => of(Need::Member),

@@ -52,6 +52,7 @@ pub fn fabric(state: &State, node: NodeId, documents: &dyn Documents) -> Option<
         service_pool: settings.service_pool.prefix(),
         mesh_pool: settings.mesh_pool.prefix(),
         mesh_address: own.mesh_address,
+        mesh_key: own.facts.mesh.as_ref().map(|facts| facts.public_key),
         members: others.map(|other| (other.name.clone(), member(state, other))).collect(),
         networks,
         served: published(state),

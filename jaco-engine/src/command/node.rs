@@ -89,6 +89,9 @@ impl UpdateNode {
             facts.extend(new.reason.clone().map(|reason| ("reason".to_owned(), reason)));
             tx.audit(kind, facts);
         }
+        if let Some(facts) = rotated(&old, &new) {
+            tx.audit(AuditKind::MeshKeyRotated, facts);
+        }
         let (held, holds) = (old.condition.holds_replicas(), new.condition.holds_replicas());
         let lost = held && !holds;
         let why = lost.then(|| why_lost(&new));
@@ -103,6 +106,18 @@ impl UpdateNode {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// What is told of a node that has another key in the mesh. The first one is no news.
+fn rotated(old: &Node, new: &Node) -> Option<BTreeMap<String, String>> {
+    let (former, present) = (old.facts.mesh.as_ref()?, new.facts.mesh.as_ref()?);
+    (former.public_key != present.public_key).then(|| {
+        payload([
+            ("node", new.name.to_string()),
+            ("former", former.public_key.to_string()),
+            ("public_key", present.public_key.to_string()),
+        ])
+    })
 }
 
 /// The audit event of a change of condition, where there is one.

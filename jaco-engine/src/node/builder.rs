@@ -25,6 +25,7 @@ use super::{
     found::{Doorbell, Request},
     host_name,
     keeper::Keeper,
+    mesh_end::{MeshEnd, NodeMesh},
     output::EngineOutput,
     plane::{Mesh, Naming},
     ports::Reserved,
@@ -71,6 +72,8 @@ pub(crate) struct Seams {
     pub(crate) plane: watch::Sender<Option<Arc<dyn DataPlane>>>,
     /// How far the node is.
     pub(crate) readiness: watch::Sender<Readiness>,
+    /// This node's end of the mesh, while it is kept.
+    pub(crate) mesh_end: watch::Sender<Option<Arc<MeshEnd>>>,
 }
 
 impl Seams {
@@ -316,6 +319,8 @@ impl Builder {
             mesh: mesh.as_ref().map(|mesh| Arc::clone(&mesh.device)),
             plane: published,
         };
+        let (mesh_end, kept) = watch::channel(None);
+        let own_mesh = NodeMesh { node: name.clone(), meshed: mesh.is_some(), end: kept };
         let api = Arc::new(Api {
             node: name.clone(),
             version: VERSION,
@@ -324,6 +329,7 @@ impl Builder {
             logs: Arc::new(EngineOutput(Arc::clone(&runtime))),
             containers: Arc::new(EngineContainers(Arc::clone(&runtime))),
             doctor: Arc::new(doctor),
+            mesh: Arc::new(own_mesh),
             peers: peers.unwrap_or_else(|| Arc::new(tls.clone())),
             clock: Arc::clone(&clock),
             stopping: stop.child_token(),
@@ -350,6 +356,7 @@ impl Builder {
                 repairs,
                 plane,
                 readiness: watch::Sender::default(),
+                mesh_end,
             },
             storage,
             addresses,

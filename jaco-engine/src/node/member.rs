@@ -61,7 +61,8 @@ impl Part {
             .readiness
             .send_replace(Readiness::Waiting("its agents are starting".to_owned()));
         let (stop, duties) = (keeper.stop.child_token(), TaskTracker::new());
-        let network = Network::prepare(&keeper.seams, keeper.directory.mesh_key())?;
+        let (key, address) = (keeper.directory.mesh_key(), keeper.addresses.0.ip());
+        let network = Network::prepare(&keeper.seams, key, address, &membership.name)?;
         let (caught_up, catching_up) = watch::channel(false);
         let (in_force, reaches) = watch::channel(agents::InForce::default());
         let (assignments, assigned) = watch::channel(None);
@@ -81,7 +82,7 @@ impl Part {
             api_addr: keeper.addresses.0,
             raft_addr: keeper.addresses.1,
             version: keeper.version,
-            mesh: network.facts(&keeper.seams, keeper.addresses.0.ip()),
+            mesh: network.told(),
             engine: agent.engine(),
             isolation: network.isolation(),
             proof: network.proof(),

@@ -21,6 +21,8 @@ mod join;
 mod keeper;
 mod leave;
 mod member;
+mod mesh_end;
+mod mesh_key;
 mod network;
 mod output;
 mod plane;

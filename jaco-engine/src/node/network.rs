@@ -2,37 +2,48 @@
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
-use jaco_api::model::{MeshFacts, Protocol};
+use jaco_api::model::{Actor, Fabric, MeshKey, NodeName, Protocol};
 use jaco_ingress::Ingress;
-use jaco_net::{PrivateKey, mesh::KeyFile};
+use jaco_net::mesh::KeyFile;
 use jaco_runtime::reconcile::{EngineStatus, Underlay, UnderlayWatch};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::{
     NodeError,
     agents::{
-        self, Answering, Bridging, Isolating, Isolation, Kept, Looks, Parts, Proof, Proving,
-        Serving,
+        self, Answering, Bridging, Isolating, Isolation, Kept, Looks, Meshing, Parts, Proof,
+        Proving, Published, Serving,
     },
     builder::Seams,
     doctor::NodeDoctor,
     member::Duty,
+    mesh_end::MeshEnd,
+    mesh_key::{OwnKey, Told},
+    plane::Mesh,
 };
 use crate::rpc::Membership;
 
 /// A network that nobody keeps yet.
 pub(super) struct Network {
-    key: Option<PrivateKey>,
+    key: Option<Arc<OwnKey>>,
     isolation: watch::Sender<Isolation>,
     underlay: watch::Sender<Option<Arc<Underlay>>>,
     proof: watch::Sender<Proof>,
 }
 
 impl Network {
-    /// Reads the key of the mesh, or makes one.
-    pub(super) fn prepare(seams: &Seams, key: PathBuf) -> Result<Self, NodeError> {
-        let file = seams.mesh.as_ref().map(|_| KeyFile::at(key));
-        let key = file.map(|file| file.load_or_create()).transpose()?;
+    /// Reads the key of the mesh, or makes one. The other members reach its end at this address.
+    pub(super) fn prepare(
+        seams: &Seams,
+        key: PathBuf,
+        address: IpAddr,
+        node: &NodeName,
+    ) -> Result<Self, NodeError> {
+        let open = |mesh: &Mesh| {
+            let by = Actor::system(Some(node.clone()));
+            OwnKey::open(KeyFile::at(key), |key| mesh.facts(key, address), by).map(Arc::new)
+        };
+        let key = seams.mesh.as_ref().map(open).transpose()?;
         // Without bridges of this kernel there is nothing to be proved.
         let proof = match seams.bridges {
             Some(_) => Proof::Outstanding,
@@ -62,9 +73,9 @@ impl Network {
         any.then(|| self.underlay.subscribe())
     }
 
-    /// The node's end of the mesh, reached at this address.
-    pub(super) fn facts(&self, seams: &Seams, address: IpAddr) -> Option<MeshFacts> {
-        Some(seams.mesh.as_ref()?.facts(self.key.as_ref()?, address))
+    /// What the members are to know of the node's end of the mesh.
+    pub(super) fn told(&self) -> watch::Receiver<Option<Told>> {
+        self.key.as_ref().map_or_else(|| watch::channel(None).1, |key| key.told())
     }
 
     /// Keeps it until the part ends.
@@ -89,7 +100,21 @@ impl Network {
         if let (Some(mesh), Some(key)) = (seams.mesh.clone(), self.key) {
             let (mtu, measured) = watch::channel(None);
             parts.mtu = Some(measured);
-            duty.spawn(agents::keep_meshed(mesh, key, fabric.clone(), mtu, looks.clone()));
+            let (taken, holds) = watch::channel(None);
+            let meshing = Meshing {
+                mesh: mesh.clone(),
+                keys: key.keys(),
+                fabric: fabric.clone(),
+                looks: looks.clone(),
+                mtu,
+                taken,
+            };
+            let end = end(mesh, key, membership, &fabric, holds);
+            let slot = seams.mesh_end.clone();
+            duty.spawn(async move {
+                let _published = Published::new(&slot, end);
+                agents::keep_meshed(meshing).await;
+            });
         }
         if let Some(naming) = seams.names.clone() {
             let (answering, answered) = watch::channel(Answering::default());
@@ -142,6 +167,18 @@ impl Network {
         };
         duty.spawn(agents::isolate(Arc::clone(membership), isolating, self.isolation));
     }
+}
+
+/// The node's end of the mesh, for whoever asks.
+fn end(
+    mesh: Mesh,
+    key: Arc<OwnKey>,
+    membership: &Arc<Membership>,
+    fabric: &watch::Receiver<Option<Arc<Fabric>>>,
+    taken: watch::Receiver<Option<MeshKey>>,
+) -> Arc<MeshEnd> {
+    let (membership, fabric) = (Arc::clone(membership), fabric.clone());
+    Arc::new(MeshEnd { mesh, key, membership, fabric, taken, rotating: Mutex::default() })
 }
 
 /// Removes what the node made: it belongs to no cluster any more. What cannot be removed is reported and

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
-use super::{Containers, Doctor, LogSource, Peers};
+use super::{Containers, Doctor, LogSource, OwnMesh, Peers};
 use crate::{
     admission::Attempts,
     clock::Clock,
@@ -145,6 +145,8 @@ pub struct Api {
     pub containers: Arc<dyn Containers>,
     /// What this node finds of its own data plane.
     pub doctor: Arc<dyn Doctor>,
+    /// This node's end of the mesh.
+    pub mesh: Arc<dyn OwnMesh>,
     /// Connections to other members.
     pub peers: Arc<dyn Peers>,
     /// Time.

@@ -19,6 +19,7 @@ mod gate;
 mod join;
 mod leader;
 mod logs;
+mod mesh;
 mod nodes;
 mod overview;
 mod rekey;
@@ -42,6 +43,7 @@ pub use containers::{
 pub use doctor::Doctor;
 pub(crate) use join::Gate;
 pub use logs::{LogLine, LogQuery, LogSource, ReplicaOutput};
+pub use mesh::OwnMesh;
 pub(crate) use rekey::ClusterKeys;
 pub use relay::Peers;
 pub use server::{Server, client};

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, Membership, diagnose,
     gate::caller,
-    overview,
+    mesh, overview,
     stream::{Answers, answers},
 };
 use crate::{
@@ -63,12 +63,21 @@ impl nodes_server::Nodes for Service {
         let lag = known.get(&node.id).and_then(|v| v.lag);
         let here = node.id == membership.id;
         let tasks = if here { membership.board.tasks() } else { Vec::new() };
+        let (mesh, mesh_unknown) = match node.facts.mesh {
+            None => (None, None),
+            Some(_) => match mesh::status(&self.0, &membership, &node).await {
+                Ok(status) => (Some(status), None),
+                Err(error) => (None, Some(error.message)),
+            },
+        };
         Ok(Response::new(pb::NodeDetail {
             summary: Some(summarize(&state, &node, &raft, &known)),
             lag: lag.or_else(|| raft.members.get(&node.id)?.lag),
             replicas: state.replicas_on(node.id).map(|r| r.id.to_string()).collect(),
             obstacles: admission::obstacles(&state, &node),
             tasks: tasks.into_iter().map(task).collect(),
+            mesh,
+            mesh_unknown,
         }))
     }
 
@@ -155,6 +164,18 @@ impl nodes_server::Nodes for Service {
             name => vec![named(&state, name)?],
         };
         Ok(diagnose::of_nodes(&self.0, membership, nodes, message.repair))
+    }
+
+    async fn rotate_mesh_key(
+        &self,
+        request: Request<pb::RotateMeshKeyRequest>,
+    ) -> Result<Response<pb::MeshKeyRotation>, Status> {
+        let who = caller(&request)?;
+        let (membership, state) = self.0.state()?;
+        let node = named(&state, &request.into_inner().node)?;
+        let by = membership.actor(&who);
+        let rotation = mesh::rotate_key(&self.0, &membership, &node, by).await?;
+        Ok(Response::new(rotation))
     }
 }
 

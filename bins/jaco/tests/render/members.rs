@@ -109,3 +109,77 @@ async fn labels_leadership_and_keys() {
     insta::assert_snapshot!("rotate_to", said(&fake, &["cluster", "set", "rotate-key", "x"]).await);
     insta::assert_snapshot!("set_nothing", said(&fake, &["cluster", "set", "acme_email"]).await);
 }
+
+/// Two members with tunnels to each other; the second one is asked about.
+fn meshed() -> FakeCluster {
+    let fake = two();
+    fake.edit(|t| {
+        for (summary, kind) in
+            t.nodes.iter_mut().zip([pb::MeshKind::Kernel, pb::MeshKind::Userspace])
+        {
+            let row = summary.node.as_mut().unwrap();
+            row.mesh_address = Some("10.243.0.2".into());
+            row.facts.as_mut().unwrap().mesh = Some(pb::MeshFacts {
+                public_key: "01".repeat(32),
+                endpoint: "10.0.0.2:51820".into(),
+                device: kind.into(),
+                reason: Some("configured".into()),
+            });
+        }
+        t.nodes.push(node("node-c", pb::NodeCondition::Ready, pb::Availability::Active));
+        t.nodes.push(node("node-d", pb::NodeCondition::Joining, pb::Availability::Active));
+        let peer = |node: &str, handshake_ms| pb::MeshPeerStatus {
+            node: node.into(),
+            public_key: "03".repeat(32),
+            endpoint: Some("10.0.0.1:51820".into()),
+            handshake_ms,
+            received: 3 << 20,
+            sent: 1_500,
+        };
+        let status = pb::MeshStatus {
+            device: pb::MeshKind::Userspace.into(),
+            reason: Some("configured".into()),
+            interface: "jaco0".into(),
+            public_key: "01".repeat(32),
+            listen_port: 51_820,
+            address: Some("10.243.0.2".into()),
+            peers: vec![
+                peer("node-a", Some(61_000)),
+                pb::MeshPeerStatus {
+                    node: "node-e".into(),
+                    public_key: "04".repeat(32),
+                    ..Default::default()
+                },
+            ],
+        };
+        t.meshes.insert("node-b".into(), status);
+    });
+    fake
+}
+
+#[tokio::test]
+async fn the_mesh_of_nodes_and_of_one_of_them() {
+    let fake = meshed();
+    insta::assert_snapshot!("mesh_list", said(&fake, &["node", "list"]).await);
+    insta::assert_snapshot!("mesh_inspect", said(&fake, &["node", "inspect", "node-b"]).await);
+    let json = ["node", "inspect", "node-b", "-o", "json"];
+    insta::assert_snapshot!("mesh_inspect_json", said(&fake, &json).await);
+    insta::assert_snapshot!("mesh_off", said(&fake, &["node", "inspect", "node-c"]).await);
+    fake.edit(|t| t.silent = Some("node node-b does not answer: connection refused".into()));
+    insta::assert_snapshot!("mesh_silent", said(&fake, &["node", "inspect", "node-b"]).await);
+}
+
+#[tokio::test]
+async fn a_mesh_key_is_rotated() {
+    let fake = meshed();
+    let rotate = ["node", "rotate-key", "node-b"];
+    insta::assert_snapshot!("rotate_mesh_key", said(&fake, &rotate).await);
+    let json = ["node", "rotate-key", "node-b", "-o", "json"];
+    insta::assert_snapshot!("rotate_mesh_key_json", said(&fake, &json).await);
+    fake.refuse(
+        ApiError::new(ErrorCode::ValidationFailed, "node node-b has no mesh")
+            .with("hint", "`mesh: off` is in its jacod.yaml"),
+    );
+    insta::assert_snapshot!("rotate_mesh_key_off", said(&fake, &rotate).await);
+    assert_eq!(fake.calls()[0], "rotate mesh key node-b");
+}

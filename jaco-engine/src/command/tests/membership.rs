@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jaco_api::{
     error::ErrorCode,
     model::{
-        AuditKind, Availability, Digest, JoinToken, NodeCondition, NodeId, NodeStatus, Observation,
-        ReplicaState, Span, Timestamp,
+        AuditKind, Availability, Digest, JoinToken, MeshFacts, MeshKey, MeshKind, NodeCondition,
+        NodeId, NodeStatus, Observation, ReplicaState, Span, Timestamp,
     },
 };
 
@@ -201,4 +201,24 @@ fn a_node_from_before_gets_its_address_with_its_next_news() {
     s.run(condition(2, NodeCondition::Degraded));
     let address = s.state.node(NodeId(2)).unwrap().mesh_address;
     assert_eq!(address.map(|a| a.to_string()).as_deref(), Some("10.243.0.2"));
+}
+
+#[test]
+fn another_mesh_key_is_told_and_the_first_one_is_not() {
+    let mut s = Scenario::new();
+    let keyed = |s: &Scenario, key: u8| {
+        let mut facts = s.state.node(NodeId(1)).unwrap().facts.clone();
+        facts.mesh = Some(MeshFacts {
+            public_key: MeshKey([key; 32]),
+            endpoint: "10.0.0.1:51820".parse().unwrap(),
+            device: MeshKind::Kernel,
+            reason: None,
+        });
+        Command::UpdateNode(UpdateNode { node: NodeId(1), facts: Some(facts), condition: None })
+    };
+    for (key, told) in [(1, 0), (1, 0), (2, 1), (2, 1), (1, 2)] {
+        let update = keyed(&s, key);
+        assert_eq!(s.run(update), Outcome::Done);
+        assert_eq!(audited(&s.state, AuditKind::MeshKeyRotated), told, "{key}");
+    }
 }

@@ -42,10 +42,18 @@ impl DataPlane for Kept {
     }
 }
 
-/// Where the doctor finds it; empty again when this is dropped.
-struct Published<'p>(&'p watch::Sender<Option<Arc<dyn DataPlane>>>);
+/// Where whoever asks finds something of this membership; empty again when this is dropped.
+pub(crate) struct Published<'p, T>(&'p watch::Sender<Option<T>>);
 
-impl Drop for Published<'_> {
+impl<'p, T> Published<'p, T> {
+    /// Publishes it.
+    pub(crate) fn new(slot: &'p watch::Sender<Option<T>>, value: T) -> Self {
+        slot.send_replace(Some(value));
+        Self(slot)
+    }
+}
+
+impl<T> Drop for Published<'_, T> {
     fn drop(&mut self) {
         self.0.send_replace(None);
     }
@@ -54,8 +62,7 @@ impl Drop for Published<'_> {
 /// Publishes it, and answers until the node stops.
 pub(crate) async fn keep_proved(kept: Kept, plane: watch::Sender<Option<Arc<dyn DataPlane>>>) {
     let (mut fabric, meshed) = (kept.fabric.clone(), kept.mesh.is_some());
-    plane.send_replace(Some(Arc::new(kept)));
-    let _published = Published(&plane);
+    let _published = Published::new(&plane, Arc::new(kept) as Arc<dyn DataPlane>);
     let responder = ProbeResponder::start();
     loop {
         let known = fabric.borrow_and_update().clone();

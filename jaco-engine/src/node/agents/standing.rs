@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use jaco_api::model::{Actor, Intent, MeshFacts, Node, NodeCondition, NodeFacts, NodeId};
+use jaco_api::model::{Actor, Intent, Node, NodeCondition, NodeFacts, NodeId};
 use jaco_runtime::reconcile::EngineStatus;
 use tokio::sync::watch;
 
 use super::{Isolation, Proof};
 use crate::{
     command::{Command, UpdateNode},
-    node::{host, readiness::Readiness},
+    node::{host, mesh_key::Told, readiness::Readiness},
     retry::Backoff,
     rpc::Membership,
     state::State,
@@ -20,8 +20,8 @@ pub(crate) struct Standing {
     pub(crate) api_addr: SocketAddr,
     pub(crate) raft_addr: SocketAddr,
     pub(crate) version: &'static str,
-    /// The node's end of the mesh.
-    pub(crate) mesh: Option<MeshFacts>,
+    /// The node's end of the mesh; nothing when it has none.
+    pub(crate) mesh: watch::Receiver<Option<Told>>,
     pub(crate) engine: watch::Receiver<EngineStatus>,
     pub(crate) isolation: watch::Receiver<Isolation>,
     pub(crate) proof: watch::Receiver<Proof>,
@@ -32,9 +32,10 @@ pub(crate) struct Standing {
     pub(crate) holds: watch::Receiver<Option<BTreeSet<String>>>,
 }
 
-/// What decides whether the node can run work.
+/// What decides whether the node can run work, and what it says of itself.
 #[derive(Debug, Clone)]
 struct Able {
+    mesh: Option<Told>,
     engine: EngineStatus,
     isolation: Isolation,
     proof: Proof,
@@ -47,6 +48,7 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
     loop {
         let newest = state.newest();
         let able = Able {
+            mesh: standing.mesh.borrow_and_update().clone(),
             engine: standing.engine.borrow_and_update().clone(),
             isolation: standing.isolation.borrow_and_update().clone(),
             proof: standing.proof.borrow_and_update().clone(),
@@ -64,7 +66,8 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             None => moved(&membership, &standing),
         };
         if let Some(update) = update {
-            let actor = Actor::system(Some(membership.name.clone()));
+            let actor = on_behalf(newest.node(membership.id), &update, able.mesh)
+                .unwrap_or_else(|| Actor::system(Some(membership.name.clone())));
             match membership.submitter.submit(actor, None, Command::UpdateNode(update)).await {
                 Ok(_) => pauses.reset(),
                 Err(error) => {
@@ -81,8 +84,16 @@ pub(crate) async fn keep_standing(membership: Arc<Membership>, mut standing: Sta
             Ok(()) = standing.proof.changed() => {}
             Ok(()) = standing.caught_up.changed() => {}
             Ok(()) = standing.holds.changed() => {}
+            Ok(()) = standing.mesh.changed() => {}
         }
     }
+}
+
+/// Who brought an update about, unless it is this node itself: whoever wanted another mesh key.
+fn on_behalf(row: Option<&Arc<Node>>, update: &UpdateNode, told: Option<Told>) -> Option<Actor> {
+    let former = row?.facts.mesh.as_ref()?.public_key;
+    let next = update.facts.as_ref()?.mesh.as_ref()?.public_key;
+    (former != next).then_some(told?.by)
 }
 
 /// Whether nothing is left here that this node does not own. False while that is not known.
@@ -111,7 +122,7 @@ fn moved(membership: &Membership, standing: &Standing) -> Option<UpdateNode> {
 
 /// What must change in the row; nothing while too little is known. Pure.
 fn correction(node: &Node, standing: &Standing, able: &Able, tidy: bool) -> Option<UpdateNode> {
-    let facts = facts(&node.facts, standing, &able.engine);
+    let facts = facts(&node.facts, standing, able);
     let condition = condition(node.condition, able, tidy);
     let facts = (facts != node.facts).then_some(facts);
     let condition = condition.filter(|(c, reason)| (*c, reason) != (node.condition, &node.reason));
@@ -122,15 +133,15 @@ fn correction(node: &Node, standing: &Standing, able: &Able, tidy: bool) -> Opti
     })
 }
 
-fn facts(known: &NodeFacts, standing: &Standing, engine: &EngineStatus) -> NodeFacts {
+fn facts(known: &NodeFacts, standing: &Standing, able: &Able) -> NodeFacts {
     let known = NodeFacts {
         api_addr: standing.api_addr,
         raft_addr: standing.raft_addr,
         version: standing.version.to_owned(),
-        mesh: standing.mesh.clone(),
+        mesh: able.mesh.as_ref().map(|told| told.facts.clone()),
         ..known.clone()
     };
-    match engine {
+    match &able.engine {
         EngineStatus::Connecting => known,
         EngineStatus::Down { .. } => NodeFacts { engine: None, ..known },
         EngineStatus::Up(found) => NodeFacts {
@@ -176,7 +187,7 @@ fn condition(
 mod tests {
     use std::collections::BTreeMap;
 
-    use jaco_api::model::{Availability, NodeStatus, Timestamp};
+    use jaco_api::model::{Availability, MeshFacts, MeshKey, MeshKind, NodeStatus, Timestamp};
     use jaco_runtime::container::EngineVersion;
 
     use super::*;
@@ -223,7 +234,7 @@ mod tests {
             api_addr: "10.0.0.1:7000".parse().unwrap(),
             raft_addr: "10.0.0.1:7001".parse().unwrap(),
             version: "1",
-            mesh: None,
+            mesh: watch::channel(None).1,
             engine: watch::channel(EngineStatus::Connecting).1,
             isolation: watch::channel(Isolation::Loaded(BTreeSet::new())).1,
             proof: watch::channel(Proof::Proved).1,
@@ -235,6 +246,7 @@ mod tests {
 
     fn up() -> Able {
         Able {
+            mesh: None,
             engine: EngineStatus::Up(version()),
             isolation: Isolation::Loaded(BTreeSet::new()),
             proof: Proof::Proved,
@@ -252,6 +264,30 @@ mod tests {
         let joining = row(NodeCondition::Joining);
         let unknown = Able { engine: EngineStatus::Connecting, ..up() };
         assert_eq!(correction(&joining, &standing(), &unknown, true), None);
+    }
+
+    #[test]
+    fn another_mesh_key_is_told_in_the_name_of_whoever_wanted_it() {
+        let facts = |key| MeshFacts {
+            public_key: MeshKey([key; 32]),
+            endpoint: "10.0.0.1:51820".parse().unwrap(),
+            device: MeshKind::Fake,
+            reason: None,
+        };
+        let boss = Actor { identity: "boss".parse().unwrap(), uid: None, node: None };
+        let able = Able { mesh: Some(Told { facts: facts(2), by: boss.clone() }), ..up() };
+        let mut present = row(NodeCondition::Ready);
+        let update = |row: &Node| correction(row, &standing(), &able, true).unwrap();
+        let by = |row: &Node, update: &UpdateNode| {
+            on_behalf(Some(&Arc::new(row.clone())), update, able.mesh.clone())
+        };
+        let first = update(&present);
+        assert_eq!(first.facts.as_ref().unwrap().mesh, Some(facts(2)));
+        assert_eq!(by(&present, &first), None, "the first key is the node's own doing");
+        present.facts.mesh = Some(facts(1));
+        assert_eq!(by(&present, &update(&present)), Some(boss));
+        let same = UpdateNode { facts: Some(present.facts.clone()), ..update(&present) };
+        assert_eq!(by(&present, &same), None);
     }
 
     #[test]

@@ -59,6 +59,7 @@ mod tests {
             service_pool: "10.245.0.0/16".parse().unwrap(),
             mesh_pool: "10.243.0.0/24".parse().unwrap(),
             mesh_address: None,
+            mesh_key: None,
             members: BTreeMap::new(),
             networks: [
                 (id("back"), network("10.244.1.0/24", "10.244.1.1", "jaco-b")),

@@ -8,6 +8,7 @@
 
 mod bridges;
 mod frontends;
+mod meshed;
 mod names;
 mod proof;
 mod rules;
@@ -26,6 +27,7 @@ use jaco_net::{MeshDevice, PrivateKey, mesh::INTERFACE};
 
 pub(crate) use bridges::{bridges, made};
 pub(crate) use frontends::{picture, targets};
+pub(crate) use meshed::meshed;
 pub use names::Naming;
 pub(crate) use proof::outstanding;
 pub(crate) use rules::rules;

@@ -1,6 +1,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use jaco_api::model::{
@@ -8,11 +9,12 @@ use jaco_api::model::{
     MeshKey, MeshKind, NetworkId, NetworkName, Protocol, Slot,
 };
 use jaco_net::{
+    PeerStatus,
     dns::{Endpoint, Forwarders, Zone},
     testing::FakeMesh,
 };
 
-use super::{Mesh, Naming, endpoints, rules, tunnels};
+use super::{Mesh, Naming, endpoints, meshed, rules, tunnels};
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
@@ -69,6 +71,7 @@ fn fabric() -> Fabric {
         service_pool: parse("10.242.0.0/16"),
         mesh_pool: parse("10.243.0.0/16"),
         mesh_address: Some(parse("10.243.0.1")),
+        mesh_key: Some(MeshKey([1; 32])),
         members: [(parse("b"), member)].into(),
         networks: [(id("back"), back), (id("default"), front)].into(),
         served: [(80, Protocol::Tcp)].into(),
@@ -112,6 +115,27 @@ fn a_member_is_a_peer_once_it_has_said_where_its_tunnels_end() {
     fabric.members.values_mut().for_each(|member| member.mesh = None);
     assert!(tunnels(&fabric, 51821, 1_380).peers.is_empty());
     assert_eq!(endpoints(&fabric).count(), 0);
+}
+
+#[test]
+fn a_tunnel_is_told_of_by_the_name_of_its_member() {
+    let mesh = Mesh::new(FakeMesh::default());
+    let heard = PeerStatus {
+        endpoint: Some(parse("198.51.100.2:51820")),
+        last_handshake: Some(Duration::from_millis(1_500)),
+        received: 7,
+        sent: 9,
+    };
+    let held =
+        BTreeMap::from([(MeshKey([2; 32]), heard), (MeshKey([9; 32]), PeerStatus::default())]);
+    let told = meshed(Some(&fabric()), &mesh, MeshKey([1; 32]), &held);
+    assert_eq!((told.public_key, told.listen_port), (MeshKey([1; 32]), 51820));
+    assert_eq!(told.address, Some(parse("10.243.0.1")));
+    let [b] = told.peers.as_slice() else { panic!("a peer that is no member: {told:?}") };
+    assert_eq!((b.node.as_str(), b.handshake_ms, b.received, b.sent), ("b", Some(1_500), 7, 9));
+    let unheard = meshed(Some(&fabric()), &mesh, MeshKey([1; 32]), &BTreeMap::new());
+    assert_eq!((unheard.peers[0].handshake_ms, unheard.peers[0].endpoint), (None, None));
+    assert!(meshed(None, &mesh, MeshKey([1; 32]), &held).peers.is_empty());
 }
 
 #[test]

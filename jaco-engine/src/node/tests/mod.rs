@@ -5,6 +5,7 @@ mod cluster;
 mod deploying;
 mod founding;
 mod interrupted;
+mod meshing;
 mod proving;
 mod remote;
 mod restarting;

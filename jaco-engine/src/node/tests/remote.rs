@@ -55,6 +55,8 @@ async fn tokens_decide_what_a_remote_caller_may_do() {
     assert_eq!(code(denied), ErrorCode::PermissionDenied);
     let denied = viewer.delete(&"shop".parse().unwrap(), false).await;
     assert_eq!(code(denied), ErrorCode::PermissionDenied);
+    let denied = viewer.rotate_mesh_key(&"node-a".parse().unwrap()).await;
+    assert_eq!(code(denied), ErrorCode::PermissionDenied);
 
     let expired = remote.token("late", Role::Admin, Some(Duration::from_millis(1))).await;
     let expired = remote.with_token(&expired).await;

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream::BoxStream};
 use jaco_api::{
     convert::parse,
     error::{ApiError, ErrorCode},
-    model::{ExecCommand, Identity, NodeName, ReplicaId},
+    model::{Actor, ExecCommand, Identity, NodeName, ReplicaId},
     pb::{self, relay_copy, relay_forward, relay_run, relay_server},
 };
 use tonic::{Request, Response, Status, Streaming};
@@ -200,5 +200,24 @@ impl relay_server::Relay for Relay {
         self.member(&request)?;
         let report = diagnose::of_this_node(&self.0, request.into_inner().repair).await;
         Ok(Response::new(report.into()))
+    }
+
+    async fn mesh(
+        &self,
+        request: Request<pb::RelayMesh>,
+    ) -> Result<Response<pb::MeshStatus>, Status> {
+        self.member(&request)?;
+        Ok(Response::new(self.0.mesh.status().await?.into()))
+    }
+
+    async fn rotate_mesh_key(
+        &self,
+        request: Request<pb::RelayRotateMeshKey>,
+    ) -> Result<Response<pb::MeshKeyRotation>, Status> {
+        self.member(&request)?;
+        let message = request.into_inner().actor.unwrap_or_default();
+        let by = Actor::try_from(message).map_err(ApiError::from)?;
+        tracing::info!(identity = %by.identity, uid = by.uid, "a new mesh key, asked for at another node");
+        Ok(Response::new(self.0.mesh.rotate_key(by).await?.into()))
     }
 }

@@ -1,16 +1,18 @@
 //! `jaco node inspect`: one member in full.
 
+use std::time::Duration;
+
 use clap::Args;
-use jaco_api::model::NodeName;
+use jaco_api::model::{MeshStatus, NodeName};
 use jaco_client::{Client, NodeDetail, TaskState};
 
-use super::list::{cpus, heard, pairs, share};
+use super::list::{cpus, heard, mesh, pairs, share};
 use crate::{
     commands::complete,
     error::Error,
     output::{
         Output,
-        style::{age, bytes, upper},
+        style::{age, bytes, span, upper},
         table::Table,
     },
 };
@@ -61,8 +63,7 @@ fn print(detail: &NodeDetail, out: &mut Output) -> Result<(), Error> {
         &with_load(&bytes(node.facts.memory_bytes), summary.load.map(|l| l.memory_permille)),
     )?;
     pair("Stalled", &summary.load.and_then(|l| l.stalled_permille).map(share).unwrap_or_default())?;
-    let mesh = node.mesh_address.map(|address| address.to_string());
-    pair("Mesh address", &mesh.unwrap_or_default())?;
+    mesh_of(detail).iter().try_for_each(|(name, value)| pair(name, value))?;
     pair("Labels", &pairs(&node.labels))?;
     pair("Joined", &format!("{} ago", age(now, node.joined_at)))?;
     pair("Replicas", &detail.replica_ids.len().to_string())?;
@@ -73,12 +74,54 @@ fn print(detail: &NodeDetail, out: &mut Output) -> Result<(), Error> {
         out.line("Cannot move:")?;
         detail.obstacles.iter().try_for_each(|why| out.line(&format!("  {why}")))?;
     }
+    if let Some(mesh) = &detail.mesh_now {
+        out.line("")?;
+        let table = peers(mesh, out);
+        out.text(&table)?;
+    }
     if !detail.tasks.is_empty() {
         out.line("")?;
         let table = tasks(&detail.tasks, out);
         out.text(&table)?;
     }
     Ok(())
+}
+
+/// Its end of the mesh: what the members were told, and what it says itself where it answers.
+fn mesh_of(detail: &NodeDetail) -> Vec<(&'static str, String)> {
+    let node = &detail.summary.node;
+    let address = node.mesh_address.map(|address| address.to_string()).unwrap_or_default();
+    let Some(facts) = &node.facts.mesh else {
+        return vec![("Mesh", mesh(node).to_owned()), ("Mesh address", address)];
+    };
+    let device = match &facts.reason {
+        Some(reason) => format!("{} ({reason})", facts.device),
+        None => facts.device.to_string(),
+    };
+    let port = detail.mesh_now.as_ref().map_or(facts.endpoint.port(), |now| now.listen_port);
+    vec![
+        ("Mesh", device),
+        ("Mesh address", address),
+        ("Mesh key", facts.public_key.to_string()),
+        ("Mesh port", port.to_string()),
+        ("Mesh peers", detail.mesh_unknown.iter().map(|why| format!("unknown: {why}")).collect()),
+    ]
+}
+
+/// The tunnels of a node.
+fn peers(mesh: &MeshStatus, out: &Output) -> String {
+    let mut table = Table::new(&["PEER", "ENDPOINT", "HANDSHAKE", "RECEIVED", "SENT"]);
+    for peer in &mesh.peers {
+        let handshake = peer.handshake_ms.map(Duration::from_millis);
+        table.row([
+            peer.node.as_str().into(),
+            peer.endpoint.map(|endpoint| endpoint.to_string()).unwrap_or_default().into(),
+            handshake.map_or("never".to_owned(), |age| format!("{} ago", span(age))).into(),
+            bytes(peer.received).into(),
+            bytes(peer.sent).into(),
+        ]);
+    }
+    table.render(out)
 }
 
 fn with_load(what: &str, permille: Option<u32>) -> String {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jaco_api::model::{Node, NodeCondition};
 use jaco_client::{Client, NodeLoad, NodeSummary};
 
 use crate::{
@@ -27,8 +28,8 @@ pub async fn run(client: &Client, out: &mut Output) -> Result<(), Error> {
 
 fn table(nodes: &[NodeSummary]) -> Table {
     let mut table = Table::new(&[
-        "NAME", "STATUS", "ROLE", "ADDRESS", "HEARD", "VERSION", "ENGINE", "CPU", "MEMORY", "LOAD",
-        "REPLICAS", "LABELS", "REASON",
+        "NAME", "STATUS", "ROLE", "ADDRESS", "HEARD", "VERSION", "ENGINE", "MESH", "CPU", "MEMORY",
+        "LOAD", "REPLICAS", "LABELS", "REASON",
     ]);
     for summary in nodes {
         let node = &summary.node;
@@ -41,6 +42,7 @@ fn table(nodes: &[NodeSummary]) -> Table {
             heard(summary).into(),
             facts.version.as_str().into(),
             facts.engine.clone().unwrap_or_default().into(),
+            mesh(node).into(),
             cpus(facts.cpu_millis).into(),
             bytes(facts.memory_bytes).into(),
             load(summary).into(),
@@ -50,6 +52,15 @@ fn table(nodes: &[NodeSummary]) -> Table {
         ]);
     }
     table
+}
+
+/// How a node makes its tunnels. One that is joining may not have said so yet.
+pub(super) fn mesh(node: &Node) -> &'static str {
+    match &node.facts.mesh {
+        Some(facts) => facts.device.as_str(),
+        None if node.condition == NodeCondition::Joining => "-",
+        None => "off",
+    }
 }
 
 /// How long ago the leader heard of a node, as it said when asked.

@@ -7,6 +7,7 @@ pub mod join;
 pub mod label;
 pub mod list;
 pub mod remove;
+pub mod rotate_key;
 mod wait;
 
 use clap::Subcommand;
@@ -36,6 +37,8 @@ pub enum Command {
     Remove(remove::RemoveArgs),
     /// Set and remove labels of a node.
     Label(label::LabelArgs),
+    /// Give a node a new key in the mesh; its tunnels are made anew with it.
+    RotateKey(rotate_key::RotateKeyArgs),
 }
 
 /// Runs one of them.
@@ -62,5 +65,6 @@ pub async fn run(
         Command::Drain(args) => availability::drain(&args, client, out).await,
         Command::Remove(args) => remove::run(&args, client, out).await,
         Command::Label(args) => label::run(&args, client, out).await,
+        Command::RotateKey(args) => rotate_key::run(&args, client, out).await,
     }
 }

@@ -37,7 +37,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Channel;
 
-use super::super::{containers::EngineContainers, doctor::NodeDoctor, output::EngineOutput};
+use super::super::{
+    containers::EngineContainers, doctor::NodeDoctor, mesh_end::NodeMesh, output::EngineOutput,
+};
 use crate::{
     admission,
     clock::SystemClock,
@@ -151,7 +153,7 @@ async fn server(
     };
     let (_, membership) = channel::channel(Some(Arc::new(membership)));
     let api = Api {
-        node,
+        node: node.clone(),
         version: "0.0.0",
         membership,
         founder: Arc::new(NoFounder),
@@ -162,6 +164,11 @@ async fn server(
             firewall: Arc::new(NoFirewall::new()),
             mesh: None,
             plane: channel::channel(None).1,
+        }),
+        mesh: Arc::new(NodeMesh {
+            node: node.clone(),
+            meshed: false,
+            end: channel::channel(None).1,
         }),
         peers,
         clock: Arc::new(SystemClock),
