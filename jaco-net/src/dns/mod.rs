@@ -15,12 +15,14 @@ mod query;
 mod reply;
 mod resolver;
 mod server;
+mod tally;
 mod zone;
 
 pub use forward::Forwarders;
 pub use names::{Bridge, Container, Endpoint, NamedPort, NamedReplica, NamedService, Names};
 pub use resolver::{FORWARDER_TIMEOUT, Resolver};
 pub use server::{ListenError, Listening, Responders};
+pub use tally::{QueryOutcome, Tally};
 pub use zone::Zone;
 
 /// For the fuzz targets.

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
 
 use super::{
-    Forwarders, Zone,
+    Forwarders, QueryOutcome, Tally, Zone,
     forward::{Failure, Forwarder, Key, Outcome},
     query::{Query, Refusal, Transport},
     reply::{self, Explanation},
@@ -27,6 +27,7 @@ pub struct Resolver {
     forwarder: Forwarder,
     /// Where we listen ourselves: never asked as an upstream.
     own: ArcSwap<BTreeSet<SocketAddr>>,
+    tally: Arc<Tally>,
 }
 
 /// What becomes of a packet.
@@ -57,7 +58,19 @@ impl Resolver {
     /// The same, where each forwarder has `patience` for an answer.
     #[must_use]
     pub fn waiting(zone: Zone, forwarders: Forwarders, patience: Duration) -> Arc<Self> {
+        Self::tallied(zone, forwarders, patience, Arc::default())
+    }
+
+    /// The same, and counts in `tally` what becomes of the questions.
+    #[must_use]
+    pub fn tallied(
+        zone: Zone,
+        forwarders: Forwarders,
+        patience: Duration,
+        tally: Arc<Tally>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            tally,
             zone: ArcSwap::from_pointee(zone),
             forwarder: Forwarder::new(forwarders, patience),
             own: ArcSwap::default(),
@@ -96,16 +109,19 @@ impl Resolver {
             Err(Refusal::Silence) => return Step::Ignore,
             Err(Refusal::Header(metadata)) => {
                 reply::header(metadata, out);
+                self.tally.count(QueryOutcome::Refused);
                 return Step::Reply;
             }
         };
         let room = query.room(transport);
         if let Some(code) = query.objection() {
             reply::refusal(&query, code, None, room, out);
+            self.tally.count(QueryOutcome::Refused);
             return Step::Reply;
         }
         let answer = zone.ask(view, &query.name, query.question.query_type(), seed);
         if reply::answer(&query, answer, room, out) {
+            self.tally.count(QueryOutcome::Answered);
             return Step::Reply;
         }
         let key = Key::of(&query, packet);
@@ -113,6 +129,7 @@ impl Resolver {
         match self.forwarder.known(&pending.key) {
             Some(outcome) => {
                 pending.write(&outcome, out);
+                self.tally.count(QueryOutcome::Cached);
                 Step::Reply
             }
             None => Step::Ask(Box::new(pending)),
@@ -124,19 +141,28 @@ impl Resolver {
         let Pending { query, packet, key, room } = pending;
         let own = self.own.load_full();
         let outcome = self.forwarder.ask(key, &own).await;
+        self.tally.count(match &outcome {
+            Outcome::Said { .. } => QueryOutcome::Forwarded,
+            Outcome::Stale { .. } => QueryOutcome::Stale,
+            Outcome::Failed(failure) if matches!(**failure, Failure::Overloaded) => {
+                QueryOutcome::Overloaded
+            }
+            Outcome::Failed(_) => QueryOutcome::Failed,
+        });
         write(&query, &packet, room, &outcome, out);
+    }
+
+    /// Says that too much is on its way already.
+    pub(crate) fn put_off(&self, pending: &Pending, out: &mut Vec<u8>) {
+        self.tally.count(QueryOutcome::Overloaded);
+        let explanation = Some(Explanation::NotReady.option());
+        reply::refusal(&pending.query, ResponseCode::ServFail, explanation, pending.room, out);
     }
 }
 
 impl Pending {
     fn write(&self, outcome: &Outcome, out: &mut Vec<u8>) {
         write(&self.query, &self.packet, self.room, outcome, out);
-    }
-
-    /// Says that too much is on its way already.
-    pub(crate) fn put_off(&self, out: &mut Vec<u8>) {
-        let explanation = Some(Explanation::NotReady.option());
-        reply::refusal(&self.query, ResponseCode::ServFail, explanation, self.room, out);
     }
 }
 

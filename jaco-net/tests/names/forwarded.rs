@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use hickory_proto::{
-    op::{Message, ResponseCode},
+    op::{Message, OpCode, ResponseCode},
     rr::RecordType,
 };
 use jaco_net::{
-    dns::Forwarders,
+    dns::{Forwarders, QueryOutcome},
     testing::{FakeUpstream, Manners, Says},
 };
 
@@ -256,4 +256,23 @@ async fn when_all_are_dead_what_was_said_before_is_better_than_nothing() {
         assert!(Instant::now() < deadline, "never over");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn what_becomes_of_questions_is_counted() {
+    let outside = upstream(2).await;
+    says(&outside, "192.0.2.1", 60);
+    let forwarders = Forwarders::Given(vec![outside.address()]);
+    let world = World::of(vec![service("web", &["10.244.0.2"])], forwarders).await;
+    let counts = || QueryOutcome::ALL.map(|outcome| world.tally.of(outcome));
+    for name in ["web.", "web.", NAME, NAME, NAME] {
+        ask(name, RecordType::A).await;
+    }
+    assert_eq!(counts(), [2, 2, 1, 0, 0, 0, 0]);
+    let mut odd = query("web.", RecordType::A, None);
+    odd.metadata.op_code = OpCode::Status;
+    over_udp(&odd).await;
+    outside.say("other.example.com", Says::Code(2));
+    ask("other.example.com.", RecordType::A).await;
+    assert_eq!(counts(), [2, 2, 1, 0, 1, 0, 1]);
 }

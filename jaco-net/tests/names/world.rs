@@ -18,7 +18,7 @@ use hickory_proto::{
 use jaco_net::{
     Scope,
     dns::{Bridge, Endpoint, Forwarders, NamedPort, NamedReplica, NamedService, Names, Resolver},
-    dns::{Responders, Zone},
+    dns::{FORWARDER_TIMEOUT, Responders, Tally, Zone},
     testing::FakeUpstream,
 };
 use tokio::{
@@ -84,18 +84,20 @@ pub(crate) fn names(gateway: IpAddr, services: Vec<NamedService>) -> Names {
 /// A node that answers at host 1 of its block.
 pub(crate) struct World {
     pub(crate) resolver: Arc<Resolver>,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) _responders: Responders,
 }
 
 impl World {
     pub(crate) async fn of(services: Vec<NamedService>, forwarders: Forwarders) -> Self {
-        let resolver = Resolver::new(Zone::new(&names(at(1).ip(), services)), forwarders);
+        let (zone, tally) = (Zone::new(&names(at(1).ip(), services)), Arc::<Tally>::default());
+        let resolver = Resolver::tallied(zone, forwarders, FORWARDER_TIMEOUT, Arc::clone(&tally));
         let responders = Responders::start(Arc::clone(&resolver));
         responders.set(BTreeSet::from([at(1)]));
         timeout(BOUND, responders.bound(at(1))).await.unwrap_or_else(|_| {
             panic!("not bound: {:?}", responders.status());
         });
-        Self { resolver, _responders: responders }
+        Self { resolver, tally, _responders: responders }
     }
 
     pub(crate) async fn forwarding_to(upstreams: &[SocketAddr]) -> Self {

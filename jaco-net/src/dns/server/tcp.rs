@@ -75,7 +75,7 @@ async fn converse(stream: TcpStream, from: SocketAddr, post: &Post) {
             Step::Ignore => break,
             Step::Reply => {}
             Step::Ask(pending) => match Arc::clone(&post.room).try_acquire_owned() {
-                Err(_) => pending.put_off(&mut reply),
+                Err(_) => post.resolver.put_off(&pending, &mut reply),
                 Ok(permit) => {
                     if under_way.len() >= UNDER_WAY {
                         under_way.join_next().await;

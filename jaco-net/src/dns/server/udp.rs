@@ -29,7 +29,7 @@ pub(super) async fn serve(socket: UdpSocket, post: Post) -> io::Error {
             Step::Ignore => continue,
             Step::Reply => {}
             Step::Ask(pending) => match Arc::clone(&post.room).try_acquire_owned() {
-                Err(_) => pending.put_off(&mut reply),
+                Err(_) => post.resolver.put_off(&pending, &mut reply),
                 Ok(permit) => {
                     let (socket, post) = (Arc::clone(&socket), post.clone());
                     under_way.spawn(async move {
