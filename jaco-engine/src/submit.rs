@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jaco_api::{error::ApiError, model::Actor};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -66,6 +67,12 @@ pub struct Submitter {
     log: Arc<dyn LogWriter>,
     clock: Arc<dyn Clock>,
     state: StateWatch,
+    commits: Histogram,
+}
+
+/// How long commands take, in seconds: from a fast disk to where they are given up.
+pub(crate) fn commit_times() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 14))
 }
 
 impl fmt::Debug for Submitter {
@@ -78,7 +85,13 @@ impl Submitter {
     /// Writes to `log`; `state` is where this node's readers look.
     #[must_use]
     pub fn new(log: Arc<dyn LogWriter>, clock: Arc<dyn Clock>, state: StateWatch) -> Self {
-        Self { log, clock, state }
+        Self { log, clock, state, commits: commit_times() }
+    }
+
+    /// How long commands took that got through: until they were applied and the state showed them.
+    #[must_use]
+    pub fn commits(&self) -> Histogram {
+        self.commits.clone()
     }
 
     /// Commits a command and waits until this node's state shows it.
@@ -96,7 +109,8 @@ impl Submitter {
         let request_id = request_id
             .or_else(|| (!harmless_twice(&command)).then(|| uuid::Uuid::new_v4().to_string()));
         let envelope = Envelope { at: self.clock.now(), actor, request_id, command };
-        let deadline = Instant::now() + PATIENCE;
+        let began = Instant::now();
+        let deadline = began + PATIENCE;
         if self.alone_for_long() {
             self.log.look_around().await;
             if self.alone_for_long() {
@@ -110,6 +124,7 @@ impl Submitter {
         // Committed already: a node cut off from the leader just now learns of it when it is back.
         let mut state = self.state.clone();
         let _ = timeout_at(deadline, state.wait_for_index(applied.index)).await;
+        self.commits.observe(began.elapsed().as_secs_f64());
         match applied.outcome {
             Outcome::Rejected(error) => Err(error),
             outcome => Ok(outcome),

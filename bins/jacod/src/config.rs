@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Whether what others change of the network is restored at once.
     pub(crate) repair: Repair,
+    /// Where metrics and health are asked for; absent means nowhere.
+    pub(crate) metrics_addr: Option<SocketAddr>,
     /// The address pools of a cluster that this node founds; absent means the usual one.
     pub(crate) address_pools: Option<AddressPools>,
     /// Which log lines are written.
@@ -83,6 +85,7 @@ impl Default for Config {
             http_addr: Some(SocketAddr::from(([0, 0, 0, 0], 80))),
             trusted_proxies: Vec::new(),
             repair: Repair::Auto,
+            metrics_addr: None,
             address_pools: None,
             log_level: LogLevel::Info,
             log_format: LogFormat::Auto,
@@ -253,12 +256,12 @@ schema! {
         trusted_proxies: Vec<Spanned<String>>,
         repair: Repair,
         ipam_pool: Spanned<String>,
+        metrics_addr: Spanned<String>,
         log_level: LogLevel,
         log_format: LogFormat,
     }
     later {
         https_addr,
-        metrics_addr,
         dashboard_addr,
         acme_email,
         acme_ca,
@@ -326,6 +329,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
                 v.value.parse().map_err(|e: InvalidAddresses| value("ipam_pool", v, e.to_string()))
             })
             .transpose()?,
+        metrics_addr: socket_address("metrics_addr", &read.metrics_addr, value)?,
         log_level: read.log_level.unwrap_or(defaults.log_level),
         log_format: read.log_format.unwrap_or(defaults.log_format),
     };

@@ -187,6 +187,7 @@ fn node_config(config: Config) -> Result<NodeConfig, DaemonError> {
     node.advertise = Some(advertise);
     node.unix_socket = Some(config.unix_socket);
     node.socket_group = Some(config.socket_group);
+    node.metrics_addr = config.metrics_addr;
     node.address_pools = config.address_pools;
     Ok(node)
 }

@@ -39,6 +39,21 @@ pub enum ReplicaState {
 }
 
 impl ReplicaState {
+    /// Every state, in the order of a replica's life.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Pulling,
+        Self::Starting,
+        Self::Running,
+        Self::Degraded,
+        Self::Updating,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Failed,
+        Self::Lost,
+        Self::Completed,
+    ];
+
     /// The stable snake_case name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -26,6 +26,7 @@ use super::{
     host_name,
     keeper::Keeper,
     mesh_end::{MeshEnd, NodeMesh},
+    metrics::{self, Counters, Listener, Observer},
     output::EngineOutput,
     plane::{Mesh, Naming},
     ports::Reserved,
@@ -74,6 +75,8 @@ pub(crate) struct Seams {
     pub(crate) readiness: watch::Sender<Readiness>,
     /// This node's end of the mesh, while it is kept.
     pub(crate) mesh_end: watch::Sender<Option<Arc<MeshEnd>>>,
+    /// What is counted on this node.
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Seams {
@@ -240,7 +243,13 @@ impl Builder {
     /// # Errors
     /// [`NodeError`]; then nothing is left running.
     pub async fn start(self) -> Result<Node, NodeError> {
-        let Assembly { mut keeper, requests, member, socket } = self.assemble().await?;
+        let Assembly { mut keeper, requests, member, socket, observer, looking } =
+            self.assemble().await?;
+        let metrics_addr = looking.as_ref().map(|listener| listener.address);
+        if let Some(listener) = looking {
+            let until = keeper.stop.child_token();
+            keeper.listeners.spawn(metrics::serve(listener, Arc::clone(&observer), until));
+        }
         if let Err(error) = keeper.resume(member).await {
             keeper.wind_down().await;
             return Err(error);
@@ -262,11 +271,13 @@ impl Builder {
         Ok(Node {
             name,
             api_addr,
+            metrics_addr,
             client,
             keeper,
             stop,
             membership,
             readiness,
+            observer,
             _stop_when_dropped: guard,
         })
     }
@@ -298,6 +309,10 @@ impl Builder {
             Some(path) => Some(UnixSocket::bind(path, config.socket_group.as_deref()).await?),
             None => None,
         };
+        let looking = match config.metrics_addr {
+            Some(address) => Some(Listener::bind(address).await?),
+            None => None,
+        };
         let directory = DataDirectory::open(&config.data_dir)?;
         let member = directory.member()?;
         let name = node_name(&config, member.as_ref())?;
@@ -320,6 +335,16 @@ impl Builder {
             plane: published,
         };
         let (mesh_end, kept) = watch::channel(None);
+        let counters = Arc::<Counters>::default();
+        let readiness = watch::Sender::new(Readiness::default());
+        let observer = Observer {
+            readiness: readiness.subscribe(),
+            node: name.clone(),
+            version: VERSION,
+            membership: watch.clone(),
+            mesh: kept.clone(),
+            counters: Arc::clone(&counters),
+        };
         let own_mesh = NodeMesh { node: name.clone(), meshed: mesh.is_some(), end: kept };
         let api = Arc::new(Api {
             node: name.clone(),
@@ -355,8 +380,9 @@ impl Builder {
                 measured,
                 repairs,
                 plane,
-                readiness: watch::Sender::default(),
+                readiness,
                 mesh_end,
+                counters,
             },
             storage,
             addresses,
@@ -374,7 +400,8 @@ impl Builder {
             stop,
             _certs: certs,
         };
-        Ok(Assembly { keeper, requests, member, socket })
+        let observer = Arc::new(observer);
+        Ok(Assembly { keeper, requests, member, socket, observer, looking })
     }
 }
 
@@ -384,6 +411,9 @@ pub(super) struct Assembly {
     requests: mpsc::Receiver<Request>,
     member: Option<MemberFile>,
     socket: Option<(UnixSocket, UnixListener)>,
+    observer: Arc<Observer>,
+    /// Where the node is looked at over HTTP.
+    looking: Option<Listener>,
 }
 
 /// Opens the storage of the log.

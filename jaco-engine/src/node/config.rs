@@ -28,6 +28,8 @@ pub struct NodeConfig {
     pub unix_socket: Option<PathBuf>,
     /// Group that may open the local socket.
     pub socket_group: Option<String>,
+    /// Where `/metrics`, `/healthz` and `/readyz` are answered over plain HTTP; absent means nowhere.
+    pub metrics_addr: Option<SocketAddr>,
     /// The address pools of a cluster that this node founds; absent means the usual one.
     pub address_pools: Option<AddressPools>,
 }
@@ -44,6 +46,7 @@ impl NodeConfig {
             advertise: None,
             unix_socket: None,
             socket_group: None,
+            metrics_addr: None,
             address_pools: None,
         }
     }

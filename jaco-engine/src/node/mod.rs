@@ -23,6 +23,7 @@ mod leave;
 mod member;
 mod mesh_end;
 mod mesh_key;
+mod metrics;
 mod network;
 mod output;
 mod plane;
@@ -41,9 +42,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use builder::{Builder, IngressOptions};
 pub use config::{NodeConfig, host_name};
 pub use error::NodeError;
+pub use metrics::NotReady;
 pub use plane::{Mesh, Naming};
 pub use readiness::Readiness;
 
+use self::metrics::Observer;
 use crate::rpc::Membership;
 
 /// How long a shutdown may take in all.
@@ -54,11 +57,13 @@ const SHUTDOWN: Duration = Duration::from_secs(20);
 pub struct Node {
     name: NodeName,
     api_addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
     client: Client,
     keeper: JoinHandle<()>,
     stop: CancellationToken,
     membership: watch::Receiver<Option<Arc<Membership>>>,
     readiness: watch::Receiver<Readiness>,
+    observer: Arc<Observer>,
     _stop_when_dropped: DropGuard,
 }
 
@@ -89,6 +94,26 @@ impl Node {
     #[must_use]
     pub fn api_addr(&self) -> SocketAddr {
         self.api_addr
+    }
+
+    /// Where `/metrics`, `/healthz` and `/readyz` are answered, if anywhere.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
+    }
+
+    /// The numbers of this moment as Prometheus reads them, whether they are served or not.
+    pub async fn metrics(&self) -> String {
+        self.observer.text().await
+    }
+
+    /// Whether the node does its work at this moment: it is [ready](Readiness::Ready), hears of the leader, and
+    /// can run containers.
+    ///
+    /// # Errors
+    /// [`NotReady`] says what is in the way.
+    pub fn check_ready(&self) -> Result<(), NotReady> {
+        self.observer.check_ready()
     }
 
     /// Creates a cluster on this node. Its first operator token belongs to `token_name`.

@@ -120,7 +120,8 @@ impl Network {
             let (answering, answered) = watch::channel(Answering::default());
             parts.answering = Some(answered);
             let node = membership.name.clone();
-            duty.spawn(agents::keep_named(node, naming, fabric.clone(), answering));
+            let tally = Arc::clone(&seams.counters.queries);
+            duty.spawn(agents::keep_named(node, naming, tally, fabric.clone(), answering));
         }
         let kept = Kept {
             fabric: fabric.clone(),
@@ -164,6 +165,7 @@ impl Network {
             fabric,
             engine,
             looks,
+            counters: Arc::clone(&seams.counters),
         };
         duty.spawn(agents::isolate(Arc::clone(membership), isolating, self.isolation));
     }

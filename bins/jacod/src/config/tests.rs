@@ -31,6 +31,7 @@ fn every_key_has_an_effect() {
         "trusted_proxies: [10.0.0.5, 10.1.0.0/16]",
         "repair: 'off'",
         "ipam_pool: 10.128.0.0/12:26",
+        "metrics_addr: 127.0.0.1:9",
         "log_level: debug",
         "log_format: json",
     ];
@@ -58,6 +59,7 @@ fn every_key_has_an_effect() {
     assert_eq!(all.repair, Repair::Off);
     assert_eq!(all.dns_listen, ["127.0.0.54:53".parse().unwrap()]);
     assert_eq!(all.address_pools.unwrap().to_string(), "10.128.0.0/12:26");
+    assert_eq!(all.metrics_addr, Some("127.0.0.1:9".parse().unwrap()));
     assert_eq!((all.log_level, all.log_format), (LogLevel::Debug, LogFormat::Json));
 }
 
@@ -90,6 +92,10 @@ fn every_problem_names_its_place() {
         ("dns: {forwarder_timeout: 2}\n", "jacod.yaml:1:26: `dns.forwarder_timeout` must be from"),
         ("dns: {forwarder_timeout: 1h}\n", "jacod.yaml:1:26: `dns.forwarder_timeout` must be from"),
         ("ipam_pool: 10.0.0.0\n", "jacod.yaml:1:12: `ipam_pool` "),
+        (
+            "metrics_addr: 9100\n",
+            "jacod.yaml:1:15: `metrics_addr` must be an IP address and a port",
+        ),
         ("listen_addr: 0.0.0.0:7001\n", "jacod.yaml:1:14: `listen_addr` needs another port"),
     ] {
         let message = refused(text);
@@ -102,7 +108,7 @@ fn keys_of_features_to_come_are_refused_as_such() {
     let error = parse("jacod.yaml", "data_dir: /d\nhttps_addr:\n  - 10.0.0.1\n").unwrap_err();
     let at = |place: &Place| place.line == 3;
     assert!(matches!(&error, ConfigError::NotBuilt { key: "https_addr", place } if at(place)));
-    for key in ["https_addr", "acme_email", "metrics_addr", "otlp_endpoint"] {
+    for key in ["https_addr", "acme_email", "otlp_endpoint"] {
         let error = parse("f", &format!("{key}: x\n")).unwrap_err();
         assert!(matches!(error, ConfigError::NotBuilt { key: k, .. } if k == key), "{error}");
     }

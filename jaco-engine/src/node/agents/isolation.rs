@@ -1,6 +1,11 @@
 //! Loads the firewall's rules and keeps them loaded.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use jaco_api::model::{Actor, AuditKind, Fabric};
 use jaco_net::{EngineChains, Firewall, NetError, Ruleset};
@@ -10,7 +15,10 @@ use tokio::{sync::watch, time::sleep};
 use super::Looks;
 use crate::{
     command::{Command, RecordAudit},
-    node::plane::{Mesh, rules},
+    node::{
+        metrics::Counters,
+        plane::{Mesh, rules},
+    },
     retry::Backoff,
     rpc::Membership,
     state::payload,
@@ -41,6 +49,7 @@ pub(crate) struct Isolating {
     pub(crate) fabric: watch::Receiver<Option<Arc<Fabric>>>,
     pub(crate) engine: watch::Receiver<EngineStatus>,
     pub(crate) looks: Looks,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// Applies the rules whenever they change or the kernel may hold others, until the node stops.
@@ -62,6 +71,7 @@ pub(crate) async fn isolate(
             Ok(differences) => {
                 pauses.reset();
                 if !differences.is_empty() {
+                    isolating.counters.repairs.fetch_add(1, Ordering::Relaxed);
                     tell(&membership, &differences).await;
                 }
                 let gateways = wanted.iter().flat_map(|rules| rules.bridges.values());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jaco_api::model::{Fabric, NodeName};
-use jaco_net::dns::{Listening, Names, Resolver, Responders, Zone};
+use jaco_net::dns::{Listening, Names, Resolver, Responders, Tally, Zone};
 use tokio::sync::watch;
 
 use crate::node::plane::Naming;
@@ -42,11 +42,13 @@ impl Answering {
 pub(crate) async fn keep_named(
     node: NodeName,
     naming: Naming,
+    tally: Arc<Tally>,
     mut fabric: watch::Receiver<Option<Arc<Fabric>>>,
     answering: watch::Sender<Answering>,
 ) {
     let nobody = Zone::new(&Names::of(node));
-    let resolver = Resolver::waiting(nobody, naming.forwarders.clone(), naming.patience);
+    let forwarders = naming.forwarders.clone();
+    let resolver = Resolver::tallied(nobody, forwarders, naming.patience, tally);
     let responders = Responders::start(Arc::clone(&resolver));
     let mut status = responders.watch();
     loop {
