@@ -1,6 +1,9 @@
 //! What both devices must do with real packets.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, UdpSocket},
+    time::{Duration, Instant},
+};
 
 use jaco_net::{
     MeshKind, MeshPeer, NetError, PrivateKey, PublicKey, mesh::PeerStatus, testing::mesh_suite,
@@ -35,6 +38,7 @@ both!(
     keeps_sessions_of_peers_that_stay,
     learns_where_a_peer_is_and_keeps_it,
     rotates_its_key_without_losing_the_interface,
+    is_connected_at_once_after_a_rotation_whoever_is_first,
     is_repaired_after_its_interface_was_deleted,
     is_repaired_after_its_interface_was_set_down,
     holds_a_thousand_peers_and_changes_one,
@@ -139,6 +143,42 @@ fn rotates_its_key_without_losing_the_interface(kind: MeshKind) {
     reaches(&one, &two);
     reaches(&two, &one);
     assert_eq!(one.index(), index);
+}
+
+/// Each side greets when it has changed: the later one finds the other one ready. Whoever is not is asked again by
+/// WireGuard after five seconds only.
+fn is_connected_at_once_after_a_rotation_whoever_is_first(kind: MeshKind) {
+    let (mut one, mut two) = Node::pair(kind);
+    two.know(&one, Some("10.99.0.1:51820"));
+    two.apply().unwrap();
+    reaches(&one, &two);
+    for one_is_first in [true, false] {
+        let before = one.public();
+        one.key = PrivateKey::generate();
+        two.config.peers.remove(&before);
+        two.know(&one, Some("10.99.0.1:51820"));
+        let turn = |node: &Node, other: &Node| {
+            node.apply().unwrap();
+            let socket = node.namespace.inside(|| UdpSocket::bind((node.address(), 0)).unwrap());
+            socket.send_to(&[], (other.address(), 9)).unwrap();
+        };
+        match one_is_first {
+            true => turn(&one, &two),
+            false => turn(&two, &one),
+        }
+        let began = Instant::now();
+        match one_is_first {
+            true => turn(&two, &one),
+            false => turn(&one, &two),
+        }
+        until("a tunnel with the new key", || match two.status(one.public()) {
+            status if status.connected() => Ok(()),
+            status => Err(format!("{status:?}")),
+        });
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        reaches(&one, &two);
+        reaches(&two, &one);
+    }
 }
 
 fn is_repaired_after_its_interface_was_deleted(kind: MeshKind) {
