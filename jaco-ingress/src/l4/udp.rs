@@ -32,6 +32,27 @@ struct Flow {
     back: Option<AbortHandle>,
 }
 
+impl Flow {
+    /// Hands one datagram on. Whether the flow is still good.
+    fn pass(&self, shared: &Shared, datagram: &[u8]) -> bool {
+        self.moved.now();
+        match self.socket.try_send(datagram) {
+            Ok(_) => {
+                shared.counters.bytes_in.fetch_add(datagram.len() as u64, Relaxed);
+                true
+            }
+            // A full queue drops: that is what UDP does.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+            // The word of an earlier datagram: nobody listens there. The next one finds another replica.
+            Err(_) => {
+                shared.counters.upstream_errors.fetch_add(1, Relaxed);
+                self.under_way.0.unreachable();
+                false
+            }
+        }
+    }
+}
+
 impl Drop for Flow {
     fn drop(&mut self) {
         if let Some(back) = &self.back {
@@ -102,20 +123,10 @@ pub(super) async fn serve(shared: Arc<Shared>, socket: UdpSocket, stop: Cancella
                 }
             }
         }
-        let Some(flow) = flows.get(&client) else { continue };
-        flow.moved.now();
-        match flow.socket.try_send(&buffer[..length]) {
-            Ok(_) => {
-                shared.counters.bytes_in.fetch_add(length as u64, Relaxed);
-            }
-            // A full queue drops: that is what UDP does.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // The word of an earlier datagram: nobody listens there. The next one finds another replica.
-            Err(_) => {
-                shared.counters.upstream_errors.fetch_add(1, Relaxed);
-                flow.under_way.0.unreachable();
-                flows.remove(&client);
-            }
+        if let Some(flow) = flows.get(&client)
+            && !flow.pass(&shared, &buffer[..length])
+        {
+            flows.remove(&client);
         }
     }
     backs.shutdown().await;

@@ -14,7 +14,7 @@ use hyper::{body::Incoming, client::conn::http1};
 use tokio::time::Instant;
 
 use super::{
-    body::{Progress, RequestBody},
+    body::{BodyFault, Progress, RequestBody},
     compress::Gzip,
     connection::Open,
     live::LiveRoute,
@@ -220,6 +220,16 @@ pub(super) enum Refusal {
     Unreachable,
     Broken,
     TimedOut,
+}
+
+impl From<BodyFault> for Refusal {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::TooLarge,
+            BodyFault::TooSlow => Self::TooSlow,
+            BodyFault::Broken => Self::BadRequest("the body broke off"),
+        }
+    }
 }
 
 impl Refusal {

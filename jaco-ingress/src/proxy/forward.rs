@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     answer::{Account, Exchange, Refusal, ResponseBody},
-    body::{BodyFault, Progress, RequestBody},
+    body::{Progress, RequestBody},
     connection::Serving,
     headers,
     limits::Limits,
@@ -169,12 +169,7 @@ async fn ask(
             Err(failed) => failed,
         };
         if let Some(fault) = outbound.sending.as_ref().and_then(|sending| sending.fault()) {
-            let refusal = match fault {
-                BodyFault::TooLarge => Refusal::TooLarge,
-                BodyFault::TooSlow => Refusal::TooSlow,
-                BodyFault::Broken => Refusal::BadRequest("the body broke off"),
-            };
-            return Err((Failed { again: None, refusal }, outbound));
+            return Err((Failed { again: None, refusal: fault.into() }, outbound));
         }
         if failed.again.is_none()
             && failed.refusal != Refusal::TimedOut

@@ -199,6 +199,23 @@ impl Asked<'_> {
         redirect(StatusCode::PERMANENT_REDIRECT, &to)
     }
 
+    /// The target as the replica sees it: only HTTP/2 has the authority in it.
+    fn target(&self, uri: &Uri, strip: Option<&str>, http2: bool) -> Result<Uri, Refusal> {
+        let path = match (uri.path_and_query(), strip) {
+            (Some(path), Some(prefix)) => stripped(path, prefix)?,
+            (Some(path), None) => path.clone(),
+            (None, _) => PathAndQuery::from_static("/"),
+        };
+        if !http2 {
+            return Ok(Uri::from(path));
+        }
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|_| Refusal::BadRequest("no path of this form"))
+    }
+
     /// The request as the replica sees it.
     fn rewritten(
         &self,
@@ -211,21 +228,7 @@ impl Asked<'_> {
         parts.extensions.clear();
         let strips = options.strip_path && !route.prefix.is_empty();
         let http2 = options.protocol == UpstreamProtocol::H2c && upgrade.is_none();
-        let path = match parts.uri.path_and_query() {
-            Some(path) if strips => stripped(path, &route.prefix)?,
-            Some(path) => path.clone(),
-            None => PathAndQuery::from_static("/"),
-        };
-        parts.uri = match http2 {
-            true => {
-                let mut uri = http::uri::Parts::default();
-                uri.scheme = Some(Scheme::HTTP);
-                uri.authority = Some(self.authority.clone());
-                uri.path_and_query = Some(path);
-                Uri::from_parts(uri).map_err(|_| Refusal::BadRequest("no path of this form"))?
-            }
-            false => Uri::from(path),
-        };
+        parts.uri = self.target(&parts.uri, strips.then_some(&*route.prefix), http2)?;
         parts.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         let map = &mut parts.headers;
         headers::strip_hop_by_hop(map);
