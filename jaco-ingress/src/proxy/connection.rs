@@ -26,7 +26,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Shared, Transport, http, preface::Prefixed, visitors::Visit};
+use super::{Shared, Transport, http, impatient::Impatient, preface::Prefixed, visitors::Visit};
 
 /// How long nothing is accepted after accepting failed, for want of descriptors mostly.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -135,7 +135,7 @@ impl Serving {
     async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
         let limits = &self.shared.limits;
         super::pool::tune(&stream);
-        let mut stream = Prefixed::new(stream);
+        let mut stream = Prefixed::new(Impatient::new(stream, limits.take_time));
         let (mut address, mut trusted) = (address, limits.trusts(address.ip()));
         if trusted {
             let told = tokio::time::timeout(limits.head_time, stream.proxy_header()).await;

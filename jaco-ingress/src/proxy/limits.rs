@@ -20,6 +20,8 @@ pub struct Limits {
     pub handshake_time: Duration,
     /// Most time between two parts of a body that is being sent to us.
     pub body_time: Duration,
+    /// Most time for a client to take some of what is being sent to it.
+    pub take_time: Duration,
     /// Most time without a byte in either direction of an upgraded connection.
     pub tunnel_idle: Duration,
     /// Most time for a connect to an upstream.
@@ -47,6 +49,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(30),
             handshake_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
+            take_time: Duration::from_secs(60),
             tunnel_idle: Duration::from_secs(3600),
             connect_time: Duration::from_secs(3),
             answer_time: Duration::from_secs(60),

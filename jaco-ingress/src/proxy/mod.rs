@@ -13,6 +13,7 @@ mod connection;
 mod forward;
 mod headers;
 mod http;
+mod impatient;
 mod limits;
 mod live;
 mod pool;

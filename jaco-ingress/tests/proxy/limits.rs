@@ -103,6 +103,27 @@ async fn a_tunnel_is_a_connection_of_its_visitor() {
 }
 
 #[tokio::test]
+async fn a_visitor_that_does_not_read_is_given_up() {
+    let address = listen(|mut stream| async move {
+        until(&mut stream, "\r\n\r\n").await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
+        let part = vec![b'x'; 1 << 20];
+        while stream.write_all(&part).await.is_ok() {}
+    })
+    .await;
+    let site = Site::bounded(to(&[address]), |limits| {
+        limits.take_time = Duration::from_millis(100);
+    })
+    .await;
+    let mut stream = site.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.expect("taken");
+    let in_flight = || site.ingress.in_flight().values().sum::<usize>();
+    eventually("it is under way", || in_flight() == 1).await;
+    eventually("it is given up", || in_flight() == 0).await;
+    drop(stream);
+}
+
+#[tokio::test]
 async fn a_visitor_that_goes_away_frees_the_replica() {
     let (sender, mut gone) = tokio::sync::mpsc::channel(1);
     let address = listen(move |mut stream| {
