@@ -7,6 +7,7 @@ mod tcp;
 mod udp;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::SocketAddr,
     sync::{
@@ -164,9 +165,15 @@ impl Port {
         }
     }
 
+    /// Upstreams that this node could not connect to, and that get nothing for a while.
+    #[must_use]
+    pub fn passed_over(&self) -> BTreeSet<SocketAddr> {
+        self.shared.endpoints.passed_over()
+    }
+
     /// How many connections or flows each replica has of this port.
     #[must_use]
-    pub fn in_flight(&self) -> std::collections::BTreeMap<SocketAddr, usize> {
+    pub fn in_flight(&self) -> BTreeMap<SocketAddr, usize> {
         self.shared.endpoints.in_flight()
     }
 }

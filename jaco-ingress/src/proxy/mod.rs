@@ -25,7 +25,12 @@ mod upgrade;
 mod upstream;
 mod visitors;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
@@ -126,6 +131,12 @@ impl Ingress {
     #[must_use]
     pub fn stats(&self) -> BTreeMap<RouteKey, RouteStats> {
         self.shared.ledger.read()
+    }
+
+    /// Upstreams that this node could not connect to, and that get nothing for a while.
+    #[must_use]
+    pub fn passed_over(&self) -> BTreeSet<SocketAddr> {
+        self.shared.endpoints.passed_over()
     }
 
     /// How many requests and tunnels each upstream has of this node, those that are no longer in the picture too.

@@ -5,7 +5,7 @@
 //! connect to.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -193,6 +193,13 @@ impl Endpoints {
     pub(crate) fn prune(&self) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, endpoint| endpoint.strong_count() > 0);
+    }
+
+    /// Whom this node cannot connect to at present.
+    pub(crate) fn passed_over(&self) -> BTreeSet<SocketAddr> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = known.values().filter_map(Weak::upgrade);
+        all.filter(|endpoint| endpoint.passed_over()).map(|endpoint| endpoint.address).collect()
     }
 
     /// What is under way, by address.

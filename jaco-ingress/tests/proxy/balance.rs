@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Site, echo, eventually, listen, nobody, server, text, to, until};
+use crate::support::{Site, echo, eventually, listen, nobody, route, server, text, to, until};
 
 async fn spread(site: &Site, requests: usize) -> BTreeMap<String, usize> {
     let mut seen = BTreeMap::new();
@@ -34,7 +34,8 @@ async fn requests_are_spread_and_a_local_replica_comes_first() {
 
 #[tokio::test]
 async fn a_replica_that_cannot_be_reached_costs_nobody_an_answer() {
-    let site = Site::of(to(&[nobody().await, nobody().await, echo("one").await])).await;
+    let down = [nobody().await, nobody().await];
+    let site = Site::of(to(&[down[0], down[1], echo("one").await])).await;
     for _ in 0..20 {
         let posted = site
             .raw(
@@ -49,6 +50,7 @@ async fn a_replica_that_cannot_be_reached_costs_nobody_an_answer() {
     // They are passed over after two failures each, so most requests were not sent twice.
     assert!(stats.retries <= 6, "{stats:?}");
     assert_eq!(stats.answers, [0, 20, 0, 0, 0]);
+    assert!(site.ingress.passed_over().is_subset(&down.into()));
 }
 
 /// A replica that reads a request and hangs up.
@@ -177,4 +179,18 @@ async fn no_request_is_dropped_while_pictures_are_swapped() {
     let stats = site.ingress.stats().into_values().next().expect("a route");
     assert_eq!(stats.answers, [0, 400, 0, 0, 0], "counted through all pictures");
     assert_eq!(stats.durations.iter().sum::<u64>(), 400);
+}
+
+#[tokio::test]
+async fn a_large_picture_is_set_while_requests_run() {
+    let one = echo("one").await;
+    let mut large = to(&[one]);
+    large.routes.extend((0..10_000).map(|n| route(&format!("host-{n}.test"), "/", &[one])));
+    let site = Site::of(large.clone()).await;
+    let began = std::time::Instant::now();
+    assert_eq!(site.ingress.set(large), []);
+    println!("10,001 routes are set in {:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    assert!(site.get("host-9999.test", "/", "").await.contains("by one"));
+    assert_eq!(site.ingress.stats().len(), 10_001);
 }
