@@ -110,32 +110,31 @@ fn a_route_that_is_none_is_told_and_the_others_serve() {
     assert_eq!(table.find("a.test", "/"), Some(&4));
 }
 
-/// Time of one look-up with so many hosts and paths, in nanoseconds: the best of several rounds.
+/// Time of one look-up with so many routes, in nanoseconds: the best of many rounds, each short enough to run without
+/// being interrupted.
 fn cost(routes: usize) -> f64 {
+    const ROUND: u32 = 1000;
     let written: Vec<(String, String)> = (0..routes)
         .map(|n| (format!("host-{}.example.com", n / 4), format!("/path-{}", n % 4)))
         .collect();
     let table = Table::compile(written.iter().map(|(d, p)| (&**d, &**p, ()))).0;
     let asked: Vec<(String, String)> =
         written.iter().map(|(d, p)| (d.clone(), format!("{p}/a/b/c"))).collect();
-    let round = || {
+    let mut asking = asked.iter().cycle().step_by(7);
+    let mut round = || {
         let began = Instant::now();
-        let mut left = 100_000;
-        for (host, path) in asked.iter().cycle().step_by(7) {
+        for (host, path) in asking.by_ref().take(ROUND as usize) {
             black_box(table.find(black_box(host), black_box(path)).expect("found"));
-            left -= 1;
-            if left == 0 {
-                break;
-            }
         }
-        began.elapsed().as_nanos() as f64 / 100_000.0
+        began.elapsed().as_nanos() as f64 / f64::from(ROUND)
     };
-    (0..5).map(|_| round()).fold(f64::INFINITY, f64::min)
+    (0..100).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
 
 #[test]
 fn ten_thousand_routes_cost_about_as_much_as_ten() {
     let (few, many) = (cost(10), cost(10_000));
     println!("10 routes: {few:.0} ns, 10,000 routes: {many:.0} ns, {:.1} times", many / few);
-    assert!(many < few * 12.0, "{few:.0} ns with 10 routes, {many:.0} ns with 10,000");
+    // Twice is usual. A search through all of them would be a thousand times.
+    assert!(many < few * 50.0, "{few:.0} ns with 10 routes, {many:.0} ns with 10,000");
 }
