@@ -1,6 +1,6 @@
 //! The reverse proxy of one node.
 //!
-//! Input is a [`Picture`](crate::route::Picture), swapped whole while requests run, and listeners that somebody else
+//! Input is a [`Picture`], swapped whole while requests run, and listeners that somebody else
 //! has bound; output is traffic, counters and one log event per request. It must never know where a picture comes
 //! from, nor keep a connection waiting for one.
 
