@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod acme;
 pub mod dns;
 #[cfg(feature = "proxy")]
 pub mod l4;
