@@ -12,6 +12,7 @@ pub mod route;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tls;
 
 pub use dns::{DnsError, DnsProvider, TxtRecord};
 #[cfg(feature = "proxy")]
