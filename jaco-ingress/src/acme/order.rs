@@ -96,15 +96,18 @@ impl AcmeClient {
             None => place(&session, &request, publisher).await?,
         };
         let mut asked = Vec::new();
-        let proven = self.prove(&session, &mut order, &request, publisher, &mut asked).await;
-        // While the CA may still be asking, it is answered: the order is gone on with.
-        if !matches!(&proven, Err(e) if e.failure().kind == FailureKind::Unreachable) {
+        let chain = match self.prove(&session, &mut order, &request, publisher, &mut asked).await {
+            Ok(()) => self.fetch(&session, &mut order, request.domain, &key).await,
+            Err(error) => Err(error),
+        };
+        // CAs look from several places and more than once: they are answered to the very end, and where we
+        // do not know the end, the order is gone on with.
+        if !matches!(&chain, Err(e) if e.failure().kind == FailureKind::Unreachable) {
             for challenge in &asked {
                 publisher.withdraw(challenge).await;
             }
         }
-        proven?;
-        let chain = self.fetch(&session, &mut order, request.domain, &key).await?;
+        let chain = chain?;
         let now = Timestamp::from_system_time(std::time::SystemTime::now());
         let checked =
             check_certificate(&chain, &key, request.domain, now).map_err(AcmeError::Unusable)?;
@@ -122,8 +125,8 @@ impl AcmeClient {
     ) -> Result<(), AcmeError> {
         let status = order.state().status;
         if matches!(status, OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid) {
-            // What an issuer that was lost has published in the DNS does not expire.
-            if request.resume.is_some() && request.challenge == ChallengeKind::Dns01 {
+            // An issuer that was lost may have left its challenge published.
+            if request.resume.is_some() {
                 let mut authorizations = order.authorizations();
                 while let Some(Ok(mut authorization)) = authorizations.next().await {
                     let handle = authorization.challenge(of(request.challenge));

@@ -162,7 +162,7 @@ fn parse<'a>(
 ) -> Result<X509Certificate<'a>, CertificateProblem> {
     let unreadable = |reason: String| CertificateProblem::Unreadable { position: at + 1, reason };
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err(unreadable("something follows it".to_owned())),
         Err(error) => Err(unreadable(error.to_string())),
     }
