@@ -21,5 +21,5 @@ pub use proxy::{Ingress, Limits, Transport};
 pub use route::Picture;
 pub use store::{
     CertStore, CertStoreError, Certificate, DirectoryCertStore, Domain, InvalidDomain,
-    MemoryCertStore,
+    MemoryCertStore, SealedCertStore,
 };

@@ -5,6 +5,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use jaco_ingress::{
     CertStore, CertStoreError, Certificate, DirectoryCertStore, Domain, MemoryCertStore,
+    SealedCertStore,
     testing::{FakeDns, cert_store_suite, dns_provider_suite},
 };
 
@@ -59,4 +60,44 @@ async fn a_store_that_cannot_be_written_keeps_the_old_certificate() {
     std::fs::write(&blocker, "").unwrap();
     let error = DirectoryCertStore::open(blocker.join("certs")).unwrap_err();
     assert!(matches!(error, CertStoreError::File { operation: "create", .. }), "{error}");
+}
+
+fn key(byte: u8) -> zeroize::Zeroizing<[u8; 32]> {
+    zeroize::Zeroizing::new([byte; 32])
+}
+
+#[tokio::test]
+async fn the_sealed_store_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    cert_store_suite(&SealedCertStore::open(dir.path().join("certs"), &key(1)).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_sealed_file_opens_by_its_key_and_under_its_name_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let domain: Domain = "shop.example".parse().unwrap();
+    let certificate = Certificate {
+        chain: "-----BEGIN CERTIFICATE-----\nQQ\n-----END CERTIFICATE-----\n".to_owned(),
+        key: "-----BEGIN PRIVATE KEY-----\nQg\n-----END PRIVATE KEY-----\n".to_owned().into(),
+    };
+    let store = SealedCertStore::open(dir.path(), &key(1)).unwrap();
+    store.save(&domain, &certificate).await.unwrap();
+    let path = dir.path().join("shop.example.sealed");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(!bytes.windows(7).any(|w| w == b"PRIVATE" || w == b"CERTIFI"), "nothing is readable");
+    let again = SealedCertStore::open(dir.path(), &key(1)).unwrap();
+    assert_eq!(again.load(&domain).await.unwrap(), Some(certificate));
+
+    let damaged = |result: Result<_, CertStoreError>| {
+        assert!(matches!(result, Err(CertStoreError::Damaged { .. })), "{result:?}");
+    };
+    damaged(SealedCertStore::open(dir.path(), &key(2)).unwrap().load(&domain).await);
+    let other: Domain = "other.example".parse().unwrap();
+    std::fs::copy(&path, dir.path().join("other.example.sealed")).unwrap();
+    damaged(store.load(&other).await);
+    for broken in [&bytes[..bytes.len() - 1], &bytes[..10], b""] {
+        std::fs::write(&path, broken).unwrap();
+        damaged(store.load(&domain).await);
+    }
 }

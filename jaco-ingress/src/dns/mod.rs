@@ -3,7 +3,15 @@
 //! A provider changes exactly the record it is given: records of the same name that others made stay,
 //! since a wildcard and its apex are checked with two values under one name.
 
+mod exec;
+#[cfg(feature = "rfc2136")]
+mod rfc2136;
+
 use async_trait::async_trait;
+
+pub use exec::{ExecDns, HookError};
+#[cfg(feature = "rfc2136")]
+pub use rfc2136::{Rfc2136Dns, Rfc2136Error, Rfc2136Settings, TsigKey};
 
 use crate::store::Domain;
 

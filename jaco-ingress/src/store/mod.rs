@@ -5,7 +5,9 @@
 
 mod certificate;
 mod directory;
+mod files;
 mod memory;
+mod sealed;
 
 use std::path::PathBuf;
 
@@ -16,6 +18,7 @@ use tokio::sync::watch;
 pub use certificate::{Certificate, Domain, InvalidDomain};
 pub use directory::DirectoryCertStore;
 pub use memory::MemoryCertStore;
+pub use sealed::SealedCertStore;
 
 /// Keeps certificates and their keys.
 #[async_trait]
@@ -63,7 +66,7 @@ pub enum CertStoreError {
         #[source]
         source: std::io::Error,
     },
-    /// What is stored is not a certificate chain followed by its key.
+    /// What is stored is not a certificate chain followed by its key, or was sealed by another one.
     #[error("{} does not hold a PEM certificate chain and its private key", path.display())]
     Damaged {
         /// Where it is stored.
