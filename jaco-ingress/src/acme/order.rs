@@ -138,40 +138,22 @@ impl AcmeClient {
         if status == OrderStatus::Invalid {
             return Err(refusal(session, order).await);
         }
-        let mut authorizations = order.authorizations();
-        while let Some(authorization) = authorizations.next().await {
-            let mut authorization =
-                authorization.map_err(session.error("read the authorization"))?;
-            match authorization.status {
-                AuthorizationStatus::Valid => continue,
-                AuthorizationStatus::Pending => {}
-                _ => return Err(refusal(session, order).await),
-            }
-            let offered =
-                authorization.challenges.iter().map(|c| format!("{:?}", c.r#type)).collect();
-            let Some(mut handle) = authorization.challenge(of(request.challenge)) else {
-                let (name, wanted) = (request.domain.to_string(), request.challenge.as_str());
-                return Err(AcmeError::NoChallenge { name, wanted, offered });
-            };
-            let challenge = answer(&handle, request);
-            asked.push(challenge.clone());
-            publisher.publish(&challenge).await.map_err(|source| AcmeError::Publish {
-                operation: "publish the challenge",
-                source,
-            })?;
-            if handle.status == ChallengeStatus::Pending {
-                handle
-                    .set_ready()
-                    .await
-                    .map_err(session.error("ask for the check of the domain"))?;
+        let objection = ask(session, order, request, publisher, asked).await?;
+        if let Some(objection) = objection {
+            // It is no matter if the check that an issuer before us asked for is over by now.
+            order.refresh().await.map_err(session.error("go on with the order"))?;
+            match order.state().status {
+                OrderStatus::Pending => return Err(objection),
+                OrderStatus::Invalid => return Err(refusal(session, order).await),
+                OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => return Ok(()),
             }
         }
         match order.poll_ready(&self.patience()).await {
-            Ok(OrderStatus::Invalid) | Err(instant_acme::Error::Api(_)) => {
-                Err(refusal(session, order).await)
+            Ok(OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid) => Ok(()),
+            Err(error) if order.state().status != OrderStatus::Invalid => {
+                Err(session.error("wait for the check of the domain")(error))
             }
-            Ok(_) => Ok(()),
-            Err(error) => Err(session.error("wait for the check of the domain")(error)),
+            Ok(_) | Err(_) => Err(refusal(session, order).await),
         }
     }
 
@@ -235,6 +217,42 @@ async fn place(
         .await
         .map_err(|source| AcmeError::Publish { operation: "keep the order", source })?;
     Ok((order, key))
+}
+
+/// Publishes what the CA wants to see and asks it to look. What it objects to that may be no matter.
+async fn ask(
+    session: &Session,
+    order: &mut Order,
+    request: &OrderRequest<'_>,
+    publisher: &dyn Publisher,
+    asked: &mut Vec<Challenge>,
+) -> Result<Option<AcmeError>, AcmeError> {
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization.map_err(session.error("read the authorization"))?;
+        match authorization.status {
+            AuthorizationStatus::Valid => continue,
+            AuthorizationStatus::Pending => {}
+            _ => return Err(refusal(session, order).await),
+        }
+        let offered = authorization.challenges.iter().map(|c| format!("{:?}", c.r#type)).collect();
+        let Some(mut handle) = authorization.challenge(of(request.challenge)) else {
+            let (name, wanted) = (request.domain.to_string(), request.challenge.as_str());
+            return Err(AcmeError::NoChallenge { name, wanted, offered });
+        };
+        let challenge = answer(&handle, request);
+        asked.push(challenge.clone());
+        publisher
+            .publish(&challenge)
+            .await
+            .map_err(|source| AcmeError::Publish { operation: "publish the challenge", source })?;
+        if handle.status == ChallengeStatus::Pending
+            && let Err(error) = handle.set_ready().await
+        {
+            return Ok(Some(session.error("ask for the check of the domain")(error)));
+        }
+    }
+    Ok(None)
 }
 
 fn is_about_replacing(error: &instant_acme::Error) -> bool {

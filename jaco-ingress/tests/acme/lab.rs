@@ -141,6 +141,12 @@ impl Lab {
         }
     }
 
+    /// How many certificates the CA has made.
+    pub(crate) fn certificates(&self) -> usize {
+        let log = fs::read_to_string(self.files.path().join("log")).unwrap();
+        log.matches("Issued certificate serial").count()
+    }
+
     /// Another client: nothing is shared with those that were before.
     pub(crate) fn client(&self) -> AcmeClient {
         AcmeClient::new(&self.directory, Some(&self.root), limits()).unwrap()

@@ -10,3 +10,4 @@ mod names;
 mod orders;
 mod pki;
 mod resume;
+mod term;
