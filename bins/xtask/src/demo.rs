@@ -115,6 +115,16 @@ fn shop(cluster: &Cluster) -> Result<()> {
         if page.contains("packed teapot") { Ok(page) } else { Err(page) }
     })?;
     say::data(&page);
+
+    say::step("Visiting http://shop.localhost through every node");
+    for (node, served_by) in cluster.nodes().iter().zip(cluster.rig().hosts()) {
+        let url = format!("http://{}:80/", served_by.address());
+        let page = until(Patience::NORMAL, "the route to answer", || {
+            host.http_get_of("shop.localhost", &url).map_err(|error| error.to_string())
+        })?;
+        let greeting = page.lines().find(|line| line.contains("<h1>")).unwrap_or_default();
+        say::data(&format!("{}: {greeting}", node.name()));
+    }
     Ok(())
 }
 

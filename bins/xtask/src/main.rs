@@ -55,7 +55,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Setup => setup::install(),
+        Command::Setup => setup::install_for_tests(),
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Rig(rig) => rig.run(),

@@ -23,6 +23,10 @@ const NEEDED: &[(&str, &str)] = &[
     ("docker-compose", "docker-compose"),
 ];
 
+/// What tests of certificates ask: a CA and a name server. The latter's package starts a service that takes
+/// port 53 of a host where services are started.
+const ASKED_BY_TESTS: &[(&str, &str)] = &[("pebble", "pebble"), ("named", "bind9")];
+
 /// Packages of the rig whose programs are missing.
 pub(crate) fn missing() -> Vec<&'static str> {
     missing_of(NEEDED)
@@ -56,6 +60,16 @@ pub(crate) fn install_if_possible() -> Result<(), String> {
 /// Installs what the rig misses.
 pub(crate) fn install() -> Result<()> {
     install_all(NEEDED)
+}
+
+/// Installs what the rig misses, and what further tests ask where that disturbs nobody.
+pub(crate) fn install_for_tests() -> Result<()> {
+    install()?;
+    if Path::new("/run/systemd/system").exists() && !has("named") {
+        say::note("setup: bind9 is left out, since it would start: tests that ask it are skipped");
+        return install_all(&ASKED_BY_TESTS[..1]);
+    }
+    install_all(ASKED_BY_TESTS)
 }
 
 /// Installs what is missing of these programs, each with the package that brings it.

@@ -16,12 +16,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Nobody answers, or with an error.
 pub fn http_get(url: &str) -> Result<String> {
-    fetch(Path::new("/proc/self/ns/net"), "GET", url, "")
+    fetch(Path::new("/proc/self/ns/net"), ("GET", None), url, "")
 }
 
 /// Sends a request to `http://address:port/path` from inside a network namespace and returns the body
-/// of a successful answer.
-pub(crate) fn fetch(namespace: &Path, method: &str, url: &str, body: &str) -> Result<String> {
+/// of a successful answer. The host that is asked for is the address unless another name is given.
+pub(crate) fn fetch(
+    namespace: &Path,
+    (method, host): (&str, Option<&str>),
+    url: &str,
+    body: &str,
+) -> Result<String> {
     let failed = |output: String| HarnessError::Command {
         line: format!("{method} {url}"),
         status: "no page".to_owned(),
@@ -29,8 +34,9 @@ pub(crate) fn fetch(namespace: &Path, method: &str, url: &str, body: &str) -> Re
     };
     let (address, path) = split(url).ok_or_else(|| failed("not an http url".to_owned()))?;
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
+        host.map_or_else(|| address.to_string(), str::to_owned),
         body.len()
     );
     let exchange = enter(namespace, move || {

@@ -124,7 +124,7 @@ fn send(per_second: u32, targets: &Targets, stopped: &AtomicBool) -> Requests {
 fn ask(target: Option<Target>) -> Answer {
     let target = target.ok_or("nobody serves")?;
     let asked = Instant::now();
-    let answer = fetch(&target.namespace, "GET", &target.url, "");
+    let answer = fetch(&target.namespace, ("GET", None), &target.url, "");
     answer.map(|_| asked.elapsed()).map_err(|error| format!("{}: {error}", target.name))
 }
 

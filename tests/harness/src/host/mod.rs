@@ -195,7 +195,15 @@ impl Host {
     /// # Errors
     /// Nobody answers, or with an error.
     pub fn http_get(&self, url: &str) -> Result<String> {
-        fetch(&self.record.namespace_path(), "GET", url, "")
+        fetch(&self.record.namespace_path(), ("GET", None), url, "")
+    }
+
+    /// Fetches a page of the site `name` from inside the host's network.
+    ///
+    /// # Errors
+    /// Nobody answers, or with an error.
+    pub fn http_get_of(&self, name: &str, url: &str) -> Result<String> {
+        fetch(&self.record.namespace_path(), ("GET", Some(name)), url, "")
     }
 
     /// Posts a text from inside the host's network.
@@ -203,6 +211,6 @@ impl Host {
     /// # Errors
     /// Nobody answers, or with an error.
     pub fn http_post(&self, url: &str, body: &str) -> Result<String> {
-        fetch(&self.record.namespace_path(), "POST", url, body)
+        fetch(&self.record.namespace_path(), ("POST", None), url, body)
     }
 }
