@@ -43,11 +43,11 @@ pub(crate) async fn keep_bridged(mut bridging: Bridging) {
     let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     loop {
         changes.borrow_and_update();
-        bridging.looks.begin();
+        let mends = bridging.looks.begin();
         let isolated = matches!(*bridging.isolation.borrow_and_update(), Isolation::Loaded(_));
         let fabric = bridging.fabric.borrow_and_update().clone();
         if let Some(fabric) = fabric.filter(|_| isolated) {
-            if let Err(error) = bridging.keep(&fabric).await {
+            if let Err(error) = bridging.keep(&fabric, mends).await {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, cause, "bridges may not be as they must be");
                 sleep(pauses.pause()).await;
@@ -65,11 +65,8 @@ pub(crate) async fn keep_bridged(mut bridging: Bridging) {
 }
 
 impl Bridging {
-    async fn keep(&self, fabric: &Fabric) -> Result<(), Unkept> {
-        if self.bridges.forward()? {
-            tracing::warn!("net.ipv4.ip_forward was off and is set: containers reached nobody");
-        }
-        let repaired = self.repair(fabric).await;
+    async fn keep(&self, fabric: &Fabric, mends: bool) -> Result<(), Unkept> {
+        let repaired = if mends { self.repair(fabric).await } else { Ok(()) };
         let set = self.bridges.settle(&bridges(fabric)).await;
         self.bridges.sweep(&bridges(fabric)).await?;
         repaired?;
@@ -81,6 +78,9 @@ impl Bridging {
 
     /// Makes whole what the engine made and somebody else damaged.
     async fn repair(&self, fabric: &Fabric) -> Result<(), Unkept> {
+        if self.bridges.forward()? {
+            tracing::warn!("net.ipv4.ip_forward was off and is set: containers reached nobody");
+        }
         if self.bridges.damage(&bridges(fabric)).await?.is_empty() {
             return Ok(());
         }

@@ -11,6 +11,8 @@ const REGULARLY: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Looks {
     asked: watch::Receiver<u64>,
+    /// Woken for what was asked, which is not begun yet.
+    due: bool,
     repairs: bool,
 }
 
@@ -18,19 +20,23 @@ impl Looks {
     /// `asked` changes when the doctor wants everything to be applied once more. A node that does not
     /// repair looks at nothing else.
     pub(crate) fn new(asked: watch::Receiver<u64>, repairs: bool) -> Self {
-        Self { asked, repairs }
+        Self { asked, due: false, repairs }
     }
 
-    /// Whatever was asked for until now is being done.
-    pub(crate) fn begin(&mut self) {
+    /// Whatever was asked for until now is being done. Whether what others changed is to be put right now; if
+    /// not, only what is wanted anew is.
+    pub(crate) fn begin(&mut self) -> bool {
+        let asked = self.asked.has_changed().unwrap_or(false);
         self.asked.borrow_and_update();
+        let due = std::mem::take(&mut self.due);
+        self.repairs || asked || due
     }
 
     /// Ends when the doctor asks, and on a node that repairs when `changes` announces something, and
     /// regularly.
     pub(crate) async fn next(&mut self, changes: &mut watch::Receiver<u64>) {
         tokio::select! {
-            Ok(()) = self.asked.changed() => {}
+            Ok(()) = self.asked.changed() => self.due = true,
             Ok(()) = changes.changed(), if self.repairs => {}
             () = sleep(REGULARLY), if self.repairs => {}
             else => pending().await,
@@ -42,6 +48,7 @@ impl Looks {
         if self.asked.changed().await.is_err() {
             pending::<()>().await;
         }
+        self.due = true;
     }
 }
 
@@ -57,9 +64,25 @@ mod tests {
         let (ask, asked) = watch::channel(0);
         let (announce, mut changes) = watch::channel(0);
         let mut looks = Looks::new(asked, repairs);
-        looks.begin();
+        assert_eq!(looks.begin(), repairs);
         cause(&ask, &announce);
-        tokio::time::timeout(Duration::from_secs(29), looks.next(&mut changes)).await.is_ok()
+        let looked = tokio::time::timeout(Duration::from_secs(29), looks.next(&mut changes)).await;
+        looked.is_ok()
+    }
+
+    #[tokio::test]
+    async fn damage_is_put_right_where_that_is_asked_for() {
+        let (ask, asked) = watch::channel(0);
+        let mut looks = Looks::new(asked, false);
+        assert!(!looks.begin());
+        ask.send_modify(|n| *n += 1);
+        assert!(looks.begin());
+        assert!(!looks.begin(), "once");
+        let (_announce, mut changes) = watch::channel(0);
+        ask.send_modify(|n| *n += 1);
+        looks.next(&mut changes).await;
+        assert!(looks.begin(), "whoever is woken by it begins with it");
+        assert!(!looks.begin(), "once");
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,18 +35,26 @@ pub(crate) struct Meshing {
 pub(crate) async fn keep_meshed(mut meshing: Meshing) {
     let mut changes = meshing.mesh.device.watch();
     let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    // The key, the own address and the members that the mesh was made of.
+    let mut made = None;
     loop {
         changes.borrow_and_update();
-        meshing.looks.begin();
+        let mends = meshing.looks.begin();
         let keys = meshing.keys.borrow_and_update().clone();
         let known = meshing.fabric.borrow_and_update().clone();
+        let ends = known.as_ref().map(|fabric| {
+            (keys.in_force(fabric.mesh_key).public(), fabric.mesh_address, fabric.members.clone())
+        });
         let applied = match &known {
+            // What others made of it stays, for somebody to look at.
+            Some(_) if !mends && ends == made => Ok(None),
             Some(fabric) => meshing.apply(keys.in_force(fabric.mesh_key), fabric).await.map(Some),
             None => Ok(None),
         };
         match applied {
             Ok(fits) => {
                 pauses.reset();
+                made = ends;
                 meshing.mtu.send_if_modified(|present| {
                     let differs = fits.is_some() && *present != fits;
                     if differs {

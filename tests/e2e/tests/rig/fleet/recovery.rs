@@ -58,6 +58,14 @@ pub(crate) fn what_is_damaged_by_hand_comes_back(fleet: &mut Fleet) -> Outcome {
         fleet.cluster().rig().host(0).command("sh").args(["-c", damage]).text()?;
         whole(fleet, what)?;
     }
+    let key = |fleet: &Fleet| -> Outcome<String> {
+        let inspected = fleet.cli(2).json(&["node", "inspect", "node1"])?;
+        Ok(inspected["mesh"]["public_key"].as_str().ok_or("no key")?.to_owned())
+    };
+    let former = key(fleet)?;
+    fleet.cli(1).run(&["node", "rotate-key", "node1"])?;
+    whole(fleet, "another key in the mesh")?;
+    assert_ne!(key(fleet)?, former, "the members know the new key");
     fleet.cluster_mut().node_mut(0).stop()?;
     fleet.cluster_mut().node_mut(0).start()?;
     whole(fleet, "a daemon stopped and started")?;

@@ -10,8 +10,9 @@ use std::{
 };
 
 use jaco_e2e::{Fleet, Outcome};
-use jaco_harness::Patience;
+use jaco_harness::{Patience, Vantage};
 
+use super::places::places;
 use crate::stacks::pages;
 
 const ROUTES: &str =
@@ -57,6 +58,13 @@ pub(crate) fn every_node_serves_every_route_and_port(fleet: &mut Fleet) -> Outco
         assert_eq!(visit(*host, 80, "other.test")?.0, 404, "a name that nobody has");
     }
     assert_eq!(answering.len(), 3, "{answering:?}");
+    // Containers visit like anybody else, on their own host, too.
+    for place in places(fleet, "site", "app")? {
+        let own = fleet.cluster().rig().host(place.host).address();
+        let ports = [80, 18080].map(|port| SocketAddr::new(own.into(), port));
+        let reached = Vantage::of(&place.container).connects(&ports)?;
+        assert_eq!(reached.len(), 2, "{} reaches {reached:?}", place.container.name);
+    }
     // From now on what comes to the third host is served by others.
     let there = fleet.containers("app")?;
     let lost = there[2].first().ok_or("none on node3")?;
