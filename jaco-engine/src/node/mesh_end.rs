@@ -65,6 +65,10 @@ impl MeshEnd {
     async fn rotate(&self, by: Actor) -> Result<MeshKeyRotation, ApiError> {
         let _alone = self.rotating.lock().await;
         let name = &self.membership.name;
+        let mut state = self.membership.state.subscribe();
+        // A member that has just joined may be about to tell it.
+        let known_at_all = state.wait_until(|state| known(state, &self.membership).is_some());
+        let _ = timeout(LEARNING, known_at_all).await;
         let former = known(&self.membership.state.newest(), &self.membership).ok_or_else(|| {
             let message = format!("the cluster does not know the mesh key of {name} yet");
             ApiError::new(ErrorCode::Conflict, message)
@@ -77,7 +81,6 @@ impl MeshEnd {
             })?;
         }
         let public_key = self.key.public();
-        let mut state = self.membership.state.subscribe();
         let learned = state.wait_until(|state| known(state, &self.membership) == Some(public_key));
         if !matches!(timeout(LEARNING, learned).await, Ok(Ok(_))) {
             let message = format!(
