@@ -62,6 +62,11 @@ impl Test {
                     "SKIPPED sending packets through the firewall: needs root, `ip` and `nft`",
                 );
             }
+            if !(has("pebble") && has("named")) {
+                say::loud(
+                    "SKIPPED asking a real CA and a real name server for certificates: `cargo xtask setup`",
+                );
+            }
             mesh_devices_left_out();
             step(&mut steps, "Documentation tests", || {
                 run(&mut cargo(&["test", "-q", "--workspace", "--doc"]))
