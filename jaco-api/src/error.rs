@@ -154,6 +154,8 @@ codes! {
     IsolationSelfTestFailed = "isolation_self_test_failed", Internal, "";
     /// A pool of addresses has too few left.
     SubnetPoolExhausted = "subnet_pool_exhausted", ResourceExhausted, "";
+    /// There is no such certificate.
+    CertificateNotFound = "certificate_not_found", NotFound, "`jaco cert list` shows what there is";
     /// A certificate could not be obtained.
     CertFailed = "cert_failed", FailedPrecondition, "";
     /// Replicas on the node cannot move.

@@ -85,6 +85,8 @@ kinds! {
     CertificateFailed = "certificate_failed",
     /// An own certificate was imported.
     CertificateImported = "certificate_imported",
+    /// A certificate was removed.
+    CertificateRemoved = "certificate_removed",
     /// Firewall drift was repaired.
     IsolationRulesetReconciled = "isolation_ruleset_reconciled",
     /// A node cannot isolate containers.

@@ -9,6 +9,7 @@ mod addresses;
 mod assignment;
 mod audit;
 mod bind_allowlist;
+mod certificate;
 mod companion;
 mod container;
 mod cron;
@@ -45,6 +46,9 @@ pub use assignment::{
 };
 pub use audit::{AuditEvent, AuditKind, UnknownAuditKind};
 pub use bind_allowlist::{BindAllowlist, InvalidBindAllowlist};
+pub use certificate::{
+    CertificatePhase, CertificateSource, CertificateSummary, ServedCertificate, StoredCertificate,
+};
 pub use companion::{Beside, Borrowed, Sharing};
 pub use container::*;
 pub use cron::{Concurrency, CronSchedule, CronStatus, Run, RunFate, RunState, RunStatus, Ticks};

@@ -5,6 +5,7 @@
 
 mod address;
 mod audit;
+mod certificate;
 mod cluster;
 mod codec;
 mod companion;
@@ -36,6 +37,10 @@ use jaco_api::{
 };
 
 pub use audit::RecordAudit;
+pub use certificate::{
+    AdvanceIssuance, DeleteCertificate, HurryIssuance, ImportCertificate, KeepAccount,
+    PublishChallenge, WithdrawChallenge,
+};
 pub use cluster::InitCluster;
 pub use codec::{DecodeError, decode, decode_outcome, encode, encode_outcome};
 pub use cron::Tick;
@@ -123,6 +128,20 @@ pub enum Command {
     ReleaseSubnets(ReleaseSubnets),
     /// A service is due.
     Tick(Tick),
+    /// The next step of a domain on the way to its certificate.
+    AdvanceIssuance(Box<AdvanceIssuance>),
+    /// What any node answers to a CA from now on.
+    PublishChallenge(PublishChallenge),
+    /// What no node answers any more.
+    WithdrawChallenge(WithdrawChallenge),
+    /// Credentials of an account at a CA, or their end.
+    KeepAccount(KeepAccount),
+    /// A certificate of one's own.
+    ImportCertificate(Box<ImportCertificate>),
+    /// The end of a certificate of one's own.
+    DeleteCertificate(DeleteCertificate),
+    /// The next attempt at a certificate is made now.
+    HurryIssuance(HurryIssuance),
 }
 
 /// What applying a command came to.
@@ -215,6 +234,13 @@ impl Command {
             Self::RevokeToken(c) => c.apply(tx),
             Self::SetSetting(c) => c.apply(tx),
             Self::SetFile(c) => c.apply(tx),
+            Self::AdvanceIssuance(c) => c.apply(tx),
+            Self::PublishChallenge(c) => c.apply(tx),
+            Self::WithdrawChallenge(c) => c.apply(tx),
+            Self::KeepAccount(c) => c.apply(tx),
+            Self::ImportCertificate(c) => c.apply(tx),
+            Self::DeleteCertificate(c) => c.apply(tx),
+            Self::HurryIssuance(c) => c.apply(tx),
             Self::DeleteFile(c) => c.apply(tx),
             Self::ApplyDeployment(c) => c.apply(tx),
             Self::RollbackDeployment(c) => c.apply(tx),

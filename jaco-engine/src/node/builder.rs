@@ -31,6 +31,7 @@ use super::{
     plane::{Mesh, Naming},
     ports::Reserved,
     readiness::Readiness,
+    served::Served,
 };
 use crate::{
     admission::Attempts,
@@ -65,6 +66,8 @@ pub(crate) struct Seams {
     pub(crate) mesh: Option<Mesh>,
     pub(crate) names: Option<Naming>,
     pub(crate) ingress: Option<IngressOptions>,
+    /// What is served to visitors.
+    pub(crate) served: Served,
     /// Whether the load of this machine is the load of this node.
     pub(crate) measured: bool,
     /// Whether what others change in the kernel is restored at once.
@@ -345,6 +348,8 @@ impl Builder {
             mesh: kept.clone(),
             counters: Arc::clone(&counters),
         };
+        let limits = ingress.as_ref().map(|options| options.limits.clone()).unwrap_or_default();
+        let served = Served::new(limits);
         let own_mesh = NodeMesh { node: name.clone(), meshed: mesh.is_some(), end: kept };
         let api = Arc::new(Api {
             node: name.clone(),
@@ -377,6 +382,7 @@ impl Builder {
                 mesh,
                 names,
                 ingress,
+                served,
                 measured,
                 repairs,
                 plane,

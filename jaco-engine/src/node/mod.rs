@@ -29,6 +29,7 @@ mod output;
 mod plane;
 mod ports;
 mod readiness;
+mod served;
 #[cfg(test)]
 mod tests;
 

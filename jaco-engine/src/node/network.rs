@@ -3,7 +3,6 @@
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use jaco_api::model::{Actor, Fabric, MeshKey, NodeName, Protocol};
-use jaco_ingress::Ingress;
 use jaco_net::mesh::KeyFile;
 use jaco_runtime::reconcile::{EngineStatus, Underlay, UnderlayWatch};
 use tokio::sync::{Mutex, watch};
@@ -139,7 +138,7 @@ impl Network {
         }
         if let Some(options) = seams.ingress.clone() {
             let serving = Serving {
-                ingress: Ingress::new(options.limits),
+                served: seams.served.clone(),
                 http: options.http,
                 meshed: seams.mesh.is_some(),
             };

@@ -4,6 +4,7 @@
 //! Changed only by `command`, through a transaction.
 
 mod addresses;
+mod certificates;
 mod content;
 mod fence;
 mod index;
@@ -23,11 +24,13 @@ use ipnet::IpNet;
 use jaco_api::model::{
     AuditEvent, ClusterId, Deployment, DeploymentName, Digest, FileId, Identity, JoinToken,
     NamedFile, NetworkName, Node, NodeId, NodeName, OperatorToken, Protocol, Replica, ReplicaEvent,
-    ReplicaId, Revision, Sealed, Settings, Subnet, SubnetKey, Timestamp, VirtualAddress,
-    VirtualAddressKey, Volume,
+    ReplicaId, Revision, Sealed, Settings, StoredCertificate, Subnet, SubnetKey, Timestamp,
+    VirtualAddress, VirtualAddressKey, Volume,
 };
+use jaco_ingress::Domain;
 
 pub use addresses::AddressCount;
+pub use certificates::{Issuance, Published};
 pub(crate) use content::Content;
 pub use fence::is_cut_off;
 pub(crate) use rollout::needed_revisions;
@@ -105,6 +108,12 @@ pub struct State {
     pub(crate) subnets: Table<SubnetKey, Subnet>,
     /// Virtual addresses of services.
     pub(crate) virtual_addresses: Table<VirtualAddressKey, VirtualAddress>,
+    /// What is served for each domain.
+    pub(crate) certificates: Table<Domain, StoredCertificate>,
+    /// Where the domains are whose certificates a CA issues.
+    pub(crate) issuances: Table<Domain, Issuance>,
+    /// The credentials of accounts at CAs, by directory and e-mail address.
+    pub(crate) acme_accounts: Table<(String, String), Sealed>,
     pub(crate) events: Table<u64, ReplicaEvent>,
     pub(crate) audit: Table<u64, AuditEvent>,
     /// Outcomes of the latest client requests, by request id.

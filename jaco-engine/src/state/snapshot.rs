@@ -6,16 +6,16 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::{
-    convert::InvalidMessage,
+    convert::{InvalidMessage, parse},
     model::{
         AuditEvent, Deployment, JoinToken, NamedFile, Node, OperatorToken, Replica, ReplicaEvent,
-        Revision, Sealed, Settings, Subnet, VirtualAddress, Volume,
+        Revision, Sealed, Settings, StoredCertificate, Subnet, VirtualAddress, Volume,
     },
     pb,
 };
 use prost::Message as _;
 
-use super::{Cluster, Document, Remembered, RetiredToken, State, Table, row::Row};
+use super::{Cluster, Document, Issuance, Remembered, RetiredToken, State, Table, row::Row};
 use crate::command;
 
 /// The version this code writes and the newest it reads.
@@ -83,6 +83,9 @@ fn message(state: &State) -> pb::Snapshot {
         volumes,
         subnets,
         virtual_addresses,
+        certificates,
+        issuances,
+        acme_accounts,
         events,
         audit,
         requests,
@@ -119,6 +122,12 @@ fn message(state: &State) -> pb::Snapshot {
         volumes: rows(volumes),
         subnets: rows(subnets),
         virtual_addresses: rows(virtual_addresses),
+        certificates: rows(certificates),
+        issuances: rows(issuances),
+        acme_accounts: acme_accounts
+            .iter()
+            .map(|(account, sealed)| (account.clone(), (**sealed).clone()).write())
+            .collect(),
         events: events.iter().map(|(_, e)| (**e).clone().into()).collect(),
         audit: audit.iter().map(|(_, e)| (**e).clone().into()).collect(),
         requests: requests
@@ -177,6 +186,12 @@ pub fn read(bytes: &[u8]) -> Result<State, SnapshotError> {
             m.virtual_addresses,
             |row: &VirtualAddress| row.key.clone(),
         )?,
+        certificates: table("certificate", m.certificates, |c| {
+            let certificate = StoredCertificate::read(c)?;
+            Ok((parse("domain", &certificate.domain)?, certificate))
+        })?,
+        issuances: keyed("issuance", m.issuances, |i: &Issuance| i.domain.clone())?,
+        acme_accounts: table("account", m.acme_accounts, <(_, Sealed)>::read)?,
         events: table("replica event", m.events, |e| {
             let event = ReplicaEvent::try_from(e)?;
             Ok((event.sequence, event))

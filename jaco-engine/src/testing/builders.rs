@@ -5,11 +5,11 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use jaco_api::model::{
-    Actor, Availability, ClusterId, ContainerSpec, DeploymentName, Digest, Identity, Intent,
-    NetworkName, NetworkSpec, Node, NodeCondition, NodeFacts, NodeId, NodeName, NodeStatus,
-    Observation, OperatorToken, Replica, ReplicaId, ReplicaReport, ReplicaState, Report, Role,
-    RouteSpec, Sealed, ServiceName, ServiceSchedule, Slot, Span, Timestamp, TlsMode, UpdateConfig,
-    VolumeName, VolumeSpec,
+    Actor, Availability, CertificateSource, ClusterId, ContainerSpec, DeploymentName, Digest,
+    Identity, Intent, NetworkName, NetworkSpec, Node, NodeCondition, NodeFacts, NodeId, NodeName,
+    NodeStatus, Observation, OperatorToken, Replica, ReplicaId, ReplicaReport, ReplicaState,
+    Report, Role, RouteSpec, Sealed, ServiceName, ServiceSchedule, Slot, Span, StoredCertificate,
+    Timestamp, TlsMode, UpdateConfig, VolumeName, VolumeSpec,
 };
 
 use crate::{
@@ -83,6 +83,23 @@ pub fn token(holder: &str, secret: &str) -> OperatorToken {
 #[must_use]
 pub fn sealed(plain: &[u8]) -> Sealed {
     Sealed { key_id: 1, bytes: Digest::of(plain).0.as_slice().into() }
+}
+
+/// A certificate that every field of is set; its chain and key are not read by the state.
+#[must_use]
+pub fn certificate(domain: &str, source: CertificateSource) -> StoredCertificate {
+    StoredCertificate {
+        domain: domain.to_owned(),
+        source,
+        chain: "-----BEGIN CERTIFICATE-----".into(),
+        key: sealed(b"key"),
+        names: vec![domain.to_owned()],
+        issuer: "CN=Example CA".to_owned(),
+        not_before: Timestamp(0),
+        not_after: Timestamp(90 * 24 * 3_600_000),
+        fingerprint: Digest::of(domain.as_bytes()),
+        stored_at: Timestamp(0),
+    }
 }
 
 /// A service's schedule with the defaults of a stateless service, on the network `default`.

@@ -8,10 +8,11 @@ use jaco_api::{
 
 use crate::{
     command::{
-        AdmitNode, ApplyDeployment, Command, DeleteDeployment, DeleteFile, HoldDeployment,
-        InitCluster, IssueJoinToken, IssueToken, LabelNode, Reconcile, RecordAudit, ReleaseSubnets,
-        RemoveNode, ReserveKey, RestartDeployment, RevokeToken, RollbackDeployment, RotateKey,
-        ScaleDeployment, SetAvailability, SetFile, SetSetting, Tick, UpdateNode,
+        AdmitNode, ApplyDeployment, Command, DeleteCertificate, DeleteDeployment, DeleteFile,
+        HoldDeployment, HurryIssuance, ImportCertificate, InitCluster, IssueJoinToken, IssueToken,
+        LabelNode, Reconcile, RecordAudit, ReleaseSubnets, RemoveNode, ReserveKey,
+        RestartDeployment, RevokeToken, RollbackDeployment, RotateKey, ScaleDeployment,
+        SetAvailability, SetFile, SetSetting, Tick, UpdateNode,
     },
     state::row::{Row, named_keys, required, text_keys},
 };
@@ -79,6 +80,19 @@ impl Row for Command {
                 revision: c.revision,
                 tick: c.tick.0,
             }),
+            Self::AdvanceIssuance(c) => Wire::AdvanceIssuance(c.write()),
+            Self::PublishChallenge(c) => Wire::PublishChallenge(c.write()),
+            Self::WithdrawChallenge(c) => Wire::WithdrawChallenge(c.write()),
+            Self::KeepAccount(c) => Wire::KeepAccount(c.write()),
+            Self::ImportCertificate(c) => Wire::ImportCertificate(pb::ImportCertificate {
+                certificate: Some(c.certificate.write()),
+            }),
+            Self::DeleteCertificate(c) => {
+                Wire::DeleteCertificate(pb::DeleteCertificate { domain: c.domain.to_string() })
+            }
+            Self::HurryIssuance(c) => {
+                Wire::HurryIssuance(pb::HurryIssuance { domain: c.domain.to_string() })
+            }
             Self::RecordAudit(c) => Wire::RecordAudit(pb::RecordAudit {
                 r#type: c.kind.to_string(),
                 payload: c.payload.clone(),
@@ -149,6 +163,19 @@ impl Row for Command {
                 revision: m.revision,
                 tick: Timestamp(m.tick),
             }),
+            Wire::AdvanceIssuance(m) => Self::AdvanceIssuance(Box::new(Row::read(m)?)),
+            Wire::PublishChallenge(m) => Self::PublishChallenge(Row::read(m)?),
+            Wire::WithdrawChallenge(m) => Self::WithdrawChallenge(Row::read(m)?),
+            Wire::KeepAccount(m) => Self::KeepAccount(Row::read(m)?),
+            Wire::ImportCertificate(m) => Self::ImportCertificate(Box::new(ImportCertificate {
+                certificate: Row::read(required("certificate", m.certificate)?)?,
+            })),
+            Wire::DeleteCertificate(m) => {
+                Self::DeleteCertificate(DeleteCertificate { domain: parse("domain", &m.domain)? })
+            }
+            Wire::HurryIssuance(m) => {
+                Self::HurryIssuance(HurryIssuance { domain: parse("domain", &m.domain)? })
+            }
             Wire::RecordAudit(m) => Self::RecordAudit(RecordAudit {
                 kind: parse("type", &m.r#type)?,
                 payload: m.payload,

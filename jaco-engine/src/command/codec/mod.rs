@@ -3,6 +3,7 @@
 //! An entry is read in full or not at all: a command or field that this version does not know is an
 //! error that stops the node, because skipping it would make its state differ from the others'.
 
+mod certificate;
 mod command;
 mod parts;
 mod steps;

@@ -3,22 +3,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use jaco_api::{
     error::{ApiError, ErrorCode},
     model::{
-        AuditKind, Availability, Digest, JoinToken, NetworkName, NodeCondition, NodeId,
-        Observation, Reason, ReplicaReport, Report, Subnet, SubnetKey, Timestamp,
+        AuditKind, Availability, CertificateSource, Digest, JoinToken, NetworkName, NodeCondition,
+        NodeId, Observation, Reason, ReplicaReport, Report, Subnet, SubnetKey, Timestamp,
     },
     pb,
+};
+use jaco_ingress::{
+    Domain, TxtRecord,
+    acme::{challenge::Challenge, phase},
 };
 use prost::Message as _;
 
 use crate::{
     command::{
-        Action, AdmitNode, Command, DecodeError, DeleteDeployment, DeleteFile, Envelope,
-        HoldDeployment, InitCluster, IssueJoinToken, IssueToken, LabelNode, Outcome, Reconcile,
-        RecordAudit, ReleaseSubnets, RemoveNode, ReserveKey, RestartDeployment, RevokeToken,
-        RollbackDeployment, RolloutEnd, RotateKey, ScaleDeployment, SetAvailability, SetFile,
-        SetSetting, Tick, UpdateNode, decode, decode_outcome, encode, encode_outcome,
+        Action, AdmitNode, AdvanceIssuance, Command, DecodeError, DeleteCertificate,
+        DeleteDeployment, DeleteFile, Envelope, HoldDeployment, HurryIssuance, ImportCertificate,
+        InitCluster, IssueJoinToken, IssueToken, KeepAccount, LabelNode, Outcome, PublishChallenge,
+        Reconcile, RecordAudit, ReleaseSubnets, RemoveNode, ReserveKey, RestartDeployment,
+        RevokeToken, RollbackDeployment, RolloutEnd, RotateKey, ScaleDeployment, SetAvailability,
+        SetFile, SetSetting, Tick, UpdateNode, WithdrawChallenge, decode, decode_outcome, encode,
+        encode_outcome,
     },
-    testing::builders::{Scenario, Stack, name, node, replica_id, sealed, token},
+    state::{Issuance, Published},
+    testing::builders::{Scenario, Stack, certificate, name, node, replica_id, sealed, token},
 };
 
 fn envelope(command: Command) -> Envelope {
@@ -49,6 +56,40 @@ fn actions() -> Vec<Action> {
         Action::CancelRun { service: service(), tick: Timestamp(60_000), reason: reason() },
         Action::DropRun { service: service(), tick: Timestamp(60_000) },
     ]
+}
+
+/// With every field set.
+fn issuance() -> Issuance {
+    let domain = || name::<Domain>("shop.example.com");
+    let published = |challenge| Published { challenge, until: Timestamp(600_000) };
+    Issuance {
+        domain: domain(),
+        row: phase::Row {
+            phase: phase::Phase::Renewing,
+            since: Timestamp(1),
+            deadline: Timestamp(2),
+            attempt: 3,
+            failures: 4,
+            retry: Some(phase::Attempt::Promoting),
+            order: Some(phase::OrderRef {
+                directory: "https://ca.example/directory".into(),
+                url: "https://ca.example/order/1".into(),
+                sealed_key: vec![1, 2, 3],
+            }),
+            window: Some(phase::Window { start: Timestamp(5), end: Timestamp(6) }),
+            reason: Some("the CA said no".into()),
+        },
+        challenges: vec![
+            published(Challenge::Http01 {
+                domain: domain(),
+                token: "token".into(),
+                key_authorization: "token.thumb".into(),
+            }),
+            published(Challenge::TlsAlpn01 { domain: domain(), digest: [7; 32] }),
+            published(Challenge::Dns01(TxtRecord { domain: domain(), value: "txt".into() })),
+        ],
+        version: 9,
+    }
 }
 
 fn report() -> Report {
@@ -163,6 +204,29 @@ fn commands() -> Vec<Command> {
             payload: BTreeMap::from([("k".into(), "v".into())]),
         }),
         Command::ReleaseSubnets(ReleaseSubnets { subnets: vec![subnet(Some(9)), subnet(None)] }),
+        Command::AdvanceIssuance(Box::new(AdvanceIssuance {
+            issuance: issuance(),
+            certificate: Some(certificate("shop.example.com", CertificateSource::Acme)),
+        })),
+        Command::PublishChallenge(PublishChallenge {
+            domain: name("shop.example.com"),
+            attempt: 2,
+            challenge: issuance().challenges[1].clone(),
+        }),
+        Command::WithdrawChallenge(WithdrawChallenge {
+            domain: name("shop.example.com"),
+            challenge: issuance().challenges[2].clone(),
+        }),
+        Command::KeepAccount(KeepAccount {
+            directory: "https://ca.example/directory".into(),
+            email: "ops@example.com".into(),
+            credentials: Some(sealed(b"account")),
+        }),
+        Command::ImportCertificate(Box::new(ImportCertificate {
+            certificate: certificate("*.example.com", CertificateSource::Imported),
+        })),
+        Command::DeleteCertificate(DeleteCertificate { domain: name("*.example.com") }),
+        Command::HurryIssuance(HurryIssuance { domain: name("shop.example.com") }),
         Command::Tick(Tick {
             deployment: deployment(),
             service: name("web"),
@@ -197,10 +261,17 @@ fn commands() -> Vec<Command> {
             Command::SetFile(_) => 21,
             Command::DeleteFile(_) => 22,
             Command::ReleaseSubnets(_) => 23,
+            Command::AdvanceIssuance(_) => 24,
+            Command::PublishChallenge(_) => 25,
+            Command::WithdrawChallenge(_) => 26,
+            Command::KeepAccount(_) => 27,
+            Command::ImportCertificate(_) => 28,
+            Command::DeleteCertificate(_) => 29,
+            Command::HurryIssuance(_) => 30,
             Command::Tick(_) => 60,
         })
         .collect();
-    assert_eq!(kinds.len(), 25, "one of each command");
+    assert_eq!(kinds.len(), 32, "one of each command");
     all
 }
 

@@ -1,4 +1,5 @@
 mod address;
+mod certificate;
 mod codec;
 mod cron;
 mod deployment;

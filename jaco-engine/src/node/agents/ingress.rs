@@ -10,7 +10,7 @@ use std::{
 
 use jaco_api::model::{Frontends, Protocol};
 use jaco_ingress::{
-    Ingress, Transport,
+    Transport,
     l4::{Bounds, Port, Target},
 };
 use tokio::{
@@ -22,10 +22,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     assignment::frontends,
-    node::plane::{picture, targets},
+    node::{
+        plane::{picture, targets},
+        served::{Listeners, Served},
+    },
     rpc::Membership,
 };
 
+/// The name of the listener for HTTP.
+const HTTP: &str = "http";
 /// What changes at once is looked at once.
 const TOGETHER: Duration = Duration::from_millis(20);
 /// How long until a port that is in use is tried again.
@@ -33,7 +38,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What serves, and where.
 pub(crate) struct Serving {
-    pub(crate) ingress: Ingress,
+    pub(crate) served: Served,
     /// Where HTTP is served; absent where only ports are.
     pub(crate) http: Option<SocketAddr>,
     /// Whether replicas on other nodes are reached.
@@ -48,7 +53,7 @@ pub(crate) async fn keep_served(membership: Arc<Membership>, serving: Serving) {
     loop {
         let newest = frontends(&state.newest(), membership.id);
         if let Some(newest) = newest.filter(|newest| !same(newest, served.as_ref())) {
-            for left_out in serving.ingress.set(picture(&newest, serving.meshed)) {
+            for left_out in serving.served.ingress.set(picture(&newest, serving.meshed)) {
                 tracing::warn!(domain = left_out.domain, path = left_out.path, reason = %left_out.reason,
                     "a route is not served");
             }
@@ -57,6 +62,7 @@ pub(crate) async fn keep_served(membership: Arc<Membership>, serving: Serving) {
         let wanted = served.as_ref().map(|f| targets(f, serving.meshed)).unwrap_or_default();
         open.http(&serving).await;
         open.set(wanted).await;
+        open.show(&serving.served);
         let retry = async {
             match open.failed.is_empty() {
                 false => sleep(AGAIN).await,
@@ -91,9 +97,9 @@ impl Open {
     async fn http(&mut self, serving: &Serving) {
         let Some(at) = serving.http.filter(|_| !self.http) else { return };
         let listener = TcpListener::bind(at).await;
-        let Some(listener) = self.opened(format!("{at} (HTTP)"), listener) else { return };
+        let Some(listener) = self.opened(HTTP.to_owned(), listener) else { return };
         self.http = true;
-        let ingress = serving.ingress.clone();
+        let ingress = serving.served.ingress.clone();
         self.tasks.spawn(async move {
             ingress.serve(listener, Transport::Plain, CancellationToken::new()).await;
         });
@@ -102,9 +108,7 @@ impl Open {
     /// Opens, changes and closes published ports. What is under way on one that closes may end first.
     async fn set(&mut self, wanted: BTreeMap<(u16, Protocol), Target>) {
         self.ports.retain(|key, _| wanted.contains_key(key));
-        self.failed.retain(|what, _| {
-            what.ends_with("(HTTP)") || wanted.keys().any(|key| *what == named(*key))
-        });
+        self.failed.retain(|what, _| what == HTTP || wanted.keys().any(|key| *what == named(*key)));
         for (key, target) in wanted {
             if let Some((port, _)) = self.ports.get(&key) {
                 port.set(target);
@@ -127,6 +131,19 @@ impl Open {
             }
             self.ports.insert(key, (port, stop.drop_guard()));
         }
+    }
+
+    /// Tells which listeners there are and why others are not.
+    fn show(&self, served: &Served) {
+        let open = self.http.then(|| HTTP.to_owned());
+        let open = open.into_iter().chain(self.ports.keys().map(|key| named(*key)));
+        let mut listeners: Listeners = open.map(|what| (what, None)).collect();
+        listeners.extend(self.failed.iter().map(|(what, why)| (what.clone(), Some(why.clone()))));
+        served.listeners.send_if_modified(|shown| {
+            let differs = *shown != listeners;
+            *shown = listeners;
+            differs
+        });
     }
 
     fn opened<T>(&mut self, what: String, bound: io::Result<T>) -> Option<T> {

@@ -3,6 +3,7 @@
 //! Values of the manifest language travel as JSON: their serde form is their versioned document form.
 
 mod address;
+mod certificate;
 mod cluster;
 mod cron;
 mod deployment;

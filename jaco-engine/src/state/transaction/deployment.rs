@@ -81,6 +81,7 @@ impl Transaction<'_> {
     fn settle_claims(&mut self, name: &DeploymentName, before: &Claims) {
         let after = self.state.claims(name);
         if after != *before {
+            self.unsettled_domains |= after.routes != before.routes;
             self.state.release_claims(name, before);
             self.state.take_claims(name, after);
         }

@@ -6,6 +6,7 @@
 //! changed nothing. It decides nothing: that is the commands' part.
 
 mod address;
+mod certificate;
 mod deployment;
 mod document;
 mod journal;
@@ -47,6 +48,8 @@ pub(crate) struct Transaction<'a> {
     unsettled: BTreeSet<(DeploymentName, NodeId)>,
     /// Deployments that may need fewer virtual addresses.
     unsettled_services: BTreeSet<DeploymentName>,
+    /// Domains may have lost their last route.
+    unsettled_domains: bool,
     /// How many blocks were taken when this began.
     blocks_before: BlockCount,
 }
@@ -63,6 +66,7 @@ impl<'a> Transaction<'a> {
             departed: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             unsettled_services: BTreeSet::new(),
+            unsettled_domains: false,
             blocks_before: state.blocks(),
         }
     }
@@ -84,6 +88,7 @@ impl<'a> Transaction<'a> {
     pub(crate) fn commit(mut self) -> State {
         self.settle_subnets();
         self.settle_addresses();
+        self.settle_domains();
         self.warn_of_few_blocks();
         for name in std::mem::take(&mut self.departed) {
             self.prune_events(&name);

@@ -14,6 +14,6 @@ mod tests;
 
 pub use backoff::{RATE_LIMIT_DELAY, RETRY_DELAY, RETRY_DELAY_CAP, delay};
 pub use failure::{Failure, FailureKind};
-pub use row::{Attempt, OrderRef, Phase, Row, Validity, Window};
+pub use row::{Attempt, OrderRef, Phase, Row, UnknownPhase, Validity, Window};
 pub use settings::{LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Settings};
 pub use step::{Action, Facts, ORDER_TIME, Outcome, Step, step};

@@ -1,8 +1,10 @@
 //! The replicated row of one domain.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use jaco_api::model::Timestamp;
+
+use super::step::ORDER_TIME;
 
 /// An order in progress: what another issuer needs to go on with it.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,6 +59,28 @@ pub enum Attempt {
     Renewing,
 }
 
+impl Attempt {
+    /// Its name, which is that of its phase.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Phase::from(self).as_str()
+    }
+}
+
+impl FromStr for Attempt {
+    type Err = UnknownPhase;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPhase> {
+        let phase: Phase = text.parse()?;
+        phase.attempt().ok_or_else(|| UnknownPhase(text.to_owned()))
+    }
+}
+
+/// A text that names no phase or attempt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no phase of a certificate")]
+pub struct UnknownPhase(pub String);
+
 /// Where a domain is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -75,6 +99,19 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Its name, in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Staging => "staging",
+            Self::Promoting => "promoting",
+            Self::Issued => "issued",
+            Self::Renewing => "renewing",
+            Self::Failed => "failed",
+        }
+    }
+
     /// The attempt that is being made.
     #[must_use]
     pub fn attempt(self) -> Option<Attempt> {
@@ -84,6 +121,17 @@ impl Phase {
             Self::Renewing => Some(Attempt::Renewing),
             Self::Pending | Self::Issued | Self::Failed => None,
         }
+    }
+}
+
+impl FromStr for Phase {
+    type Err = UnknownPhase;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPhase> {
+        use Phase::{Failed, Issued, Pending, Promoting, Renewing, Staging};
+        let all = [Pending, Staging, Promoting, Issued, Renewing, Failed];
+        let found = all.into_iter().find(|phase| phase.as_str() == text);
+        found.ok_or_else(|| UnknownPhase(text.to_owned()))
     }
 }
 
@@ -146,10 +194,19 @@ impl Row {
         open.then(|| Self { order: Some(order), ..self.clone() })
     }
 
-    /// With the wait after a failure cut short, because somebody asks for it. None elsewhere.
+    /// Without the wait for the next attempt, because somebody asks for it. None while an attempt is made.
     #[must_use]
     pub fn hurried(&self, now: Timestamp) -> Option<Self> {
-        let waiting = self.phase == Phase::Failed && self.deadline > now;
-        waiting.then(|| Self { deadline: now, ..self.clone() })
+        match self.phase {
+            Phase::Failed if self.deadline > now => Some(Self { deadline: now, ..self.clone() }),
+            Phase::Issued => Some(Self {
+                phase: Phase::Renewing,
+                since: now,
+                deadline: now.after(ORDER_TIME),
+                attempt: self.attempt.wrapping_add(1),
+                ..self.clone()
+            }),
+            _ => None,
+        }
     }
 }
