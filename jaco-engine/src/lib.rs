@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod assignment;
+mod certificate;
 pub mod clock;
 pub mod command;
 pub mod control;

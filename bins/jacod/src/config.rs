@@ -4,6 +4,8 @@
 //! directory writable is found out by the node when it starts.
 
 // Named, because `tests/fuzz` takes this file in from elsewhere.
+#[path = "config/acme.rs"]
+pub(crate) mod acme;
 #[path = "config/values.rs"]
 mod values;
 
@@ -20,8 +22,8 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
 
 use self::values::{
-    absolute, advertised, engine, filled, forwarder, own_loopback, patience, port, proxies,
-    socket_address,
+    absolute, advertised, engine, filled, forwarder, listener, own_loopback, patience, port,
+    proxies, socket_address,
 };
 
 /// Where the file is unless `--config` or `JACO_CONFIG` says otherwise.
@@ -58,8 +60,12 @@ pub(crate) struct Config {
     pub(crate) forwarder_timeout: Duration,
     /// Where programs of this host are answered.
     pub(crate) dns_listen: Vec<SocketAddr>,
-    /// Where visitors are served over HTTP; absent means that this node serves none.
+    /// Where visitors are served over HTTP; absent means nowhere.
     pub(crate) http_addr: Option<SocketAddr>,
+    /// Where visitors are served over HTTPS; absent means nowhere.
+    pub(crate) https_addr: Option<SocketAddr>,
+    /// How certificates are obtained.
+    pub(crate) acme: acme::Acme,
     /// Proxies in front of this node.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Whether what others change of the network is restored at once.
@@ -92,6 +98,8 @@ impl Default for Config {
             forwarder_timeout: Duration::from_secs(2),
             dns_listen: Vec::new(),
             http_addr: Some(SocketAddr::from(([0, 0, 0, 0], 80))),
+            https_addr: Some(SocketAddr::from(([0, 0, 0, 0], 443))),
+            acme: acme::Acme::default(),
             trusted_proxies: Vec::new(),
             repair: Repair::Auto,
             metrics_addr: None,
@@ -262,6 +270,15 @@ schema! {
         mesh: MeshMode,
         dns: Dns,
         http_addr: Spanned<String>,
+        https_addr: Spanned<String>,
+        acme_enabled: bool,
+        acme_ca: Spanned<String>,
+        acme_email: Spanned<String>,
+        acme_skip_staging: bool,
+        acme_ca_bundle: Spanned<String>,
+        acme_challenge: Spanned<acme::Challenge>,
+        acme_eab: acme::EabText,
+        acme_dns: Spanned<acme::DnsText>,
         trusted_proxies: Vec<Spanned<String>>,
         repair: Repair,
         ipam_pool: Spanned<String>,
@@ -270,13 +287,7 @@ schema! {
         log_format: LogFormat,
     }
     later {
-        https_addr,
         dashboard_addr,
-        acme_email,
-        acme_ca,
-        acme_enabled,
-        acme_skip_staging,
-        acme_ca_bundle,
         node_status_interval,
         otlp_endpoint,
     }
@@ -325,10 +336,25 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         dns_listen: (dns.listen.iter())
             .map(|v| own_loopback(&v.value).map_err(|p| value("dns.listen", v, p)))
             .collect::<Result<_, _>>()?,
-        http_addr: match &read.http_addr {
-            Some(written) if written.value.is_empty() => None,
-            written => socket_address("http_addr", written, value)?.or(defaults.http_addr),
-        },
+        http_addr: listener("http_addr", &read.http_addr, defaults.http_addr, value)?,
+        https_addr: listener("https_addr", &read.https_addr, defaults.https_addr, value)?,
+        acme: acme::read(
+            acme::Text {
+                enabled: read.acme_enabled,
+                ca: read.acme_ca,
+                email: read.acme_email,
+                skip_staging: read.acme_skip_staging,
+                ca_bundle: read.acme_ca_bundle,
+                challenge: read.acme_challenge,
+                eab: read.acme_eab,
+                dns: read.acme_dns,
+            },
+            value,
+            |key, location, problem| {
+                let problem = problem.to_owned();
+                ConfigError::Value { place: at(location), key, problem }
+            },
+        )?,
         trusted_proxies: (read.trusted_proxies.iter().flatten())
             .map(|v| proxies(&v.value).map_err(|p| value("trusted_proxies", v, p)))
             .collect::<Result<_, _>>()?,

@@ -2,10 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use jaco_engine::node::{
-    IngressOptions, Mesh, Naming, Node, NodeConfig, NodeError, Readiness, StopTimeout,
-};
-use jaco_ingress::Limits;
+use jaco_engine::node::{Mesh, Naming, Node, NodeConfig, NodeError, Readiness, StopTimeout};
 use jaco_net::{
     Bridges, EngineChains, NftFirewall,
     dns::Forwarders,
@@ -17,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     config::{self, Config},
     detect::{self, NoAddress},
+    ingress::{self, IngressError},
     logging::{Logging, LoggingError},
     systemd,
 };
@@ -41,6 +39,8 @@ pub(crate) enum DaemonError {
     Engine(#[source] jaco_runtime::RuntimeError),
     #[error("this node can have no mesh (`mesh` in jacod.yaml)")]
     Mesh(#[source] jaco_net::NetError),
+    #[error(transparent)]
+    Ingress(#[from] IngressError),
     #[error(transparent)]
     Start(#[from] NodeError),
     #[error(transparent)]
@@ -70,7 +70,8 @@ async fn serve(
     let engine = DockerRuntime::lazy(&config.engine_socket).map_err(DaemonError::Engine)?;
     let engine = engine.files_at(&config.files_dir);
     let naming = naming(&config);
-    let ingress = ingress(&config);
+    let ingress = ingress::options(&config);
+    let (acme, cache) = (ingress::acme(&config)?, ingress::cache(&config)?);
     let (mesh, repair) = (mesh(&config).await?, config.repair);
     let mut builder = Node::builder(node_config(config)?)
         .runtime(engine)
@@ -79,7 +80,7 @@ async fn serve(
         .bridges(Bridges::new())
         .names(naming);
     if let Some(ingress) = ingress {
-        builder = builder.ingress(ingress);
+        builder = builder.ingress(ingress).acme(acme).certs(cache);
     }
     if let Some(mesh) = mesh {
         builder = builder.mesh(mesh);
@@ -130,13 +131,6 @@ fn naming(config: &Config) -> Naming {
         patience: config.forwarder_timeout,
         host: config.dns_listen.iter().copied().collect(),
     }
-}
-
-/// How visitors are served; not at all without an address for HTTP.
-fn ingress(config: &Config) -> Option<IngressOptions> {
-    let mut limits = Limits::default();
-    limits.trusted_proxies.clone_from(&config.trusted_proxies);
-    config.http_addr.map(|http| IngressOptions { http: Some(http), limits })
 }
 
 /// This node's end of the mesh, if it is to have one.

@@ -3,6 +3,7 @@
 mod config;
 mod daemon;
 mod detect;
+mod ingress;
 mod logging;
 mod systemd;
 

@@ -8,6 +8,7 @@ pub mod depend;
 mod fabric;
 mod fence;
 mod frontends;
+mod secured;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use jaco_api::model::{
 pub use fabric::fabric;
 pub use fence::fence;
 pub use frontends::frontends;
+pub use secured::{Secured, secured};
 
 use crate::state::State;
 

@@ -6,6 +6,7 @@
 
 mod driver;
 mod group;
+mod issuer;
 mod propose;
 mod samples;
 mod sessions;
@@ -27,6 +28,7 @@ use crate::{clock::Clock, watch::StateWatch};
 
 pub use driver::TaskStatus;
 pub use group::{Group, Rekey};
+pub use issuer::{AcmeOptions, Issuer, Ways};
 pub use propose::{Propose, Proposer};
 pub use samples::Sampler;
 pub use sessions::{HEARTBEAT, LEASE, Lease, Session, Sessions};
@@ -43,6 +45,8 @@ pub struct ControlOptions {
     pub sessions: Sessions,
     /// The data keys.
     pub keys: Arc<dyn Rekey>,
+    /// What obtains certificates; absent where nothing is served to visitors.
+    pub issuer: Option<Arc<Issuer>>,
     /// Where the tasks show how they are doing.
     pub board: Board,
     /// The newest state.

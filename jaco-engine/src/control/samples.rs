@@ -38,7 +38,14 @@ mod tests {
         let replicas = vec![web, odd];
         sessions.heard(
             NodeId(2),
-            pb::NodeLoad { cpu: 700, memory: 50, stalled: None, replicas, networks: None },
+            pb::NodeLoad {
+                cpu: 700,
+                memory: 50,
+                stalled: None,
+                replicas,
+                networks: None,
+                served: None,
+            },
         );
         let samples = sessions.samples();
         assert_eq!(samples.nodes[&NodeId(2)].pressure(), 700);

@@ -8,7 +8,8 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     Board, ControlOptions,
     driver::{Task, TaskStatus, drive},
-    tasks::{Announce, Cron, Liveness, Members, Rebalance, Renew, Schedule, Subnets},
+    issuer::Desk,
+    tasks::{Announce, Certs, Cron, Liveness, Members, Rebalance, Renew, Schedule, Subnets},
 };
 
 /// Whether this node leads, and what it does then.
@@ -99,6 +100,11 @@ fn begin(number: u64, options: &ControlOptions, board: &Board) -> JoinSet<()> {
     tasks.start(Rebalance::new(propose.clone(), clock.clone(), sampler));
     tasks.start(Subnets::new(sessions.clone(), propose.clone(), clock.clone()));
     tasks.start(Renew::new(options.keys.clone()));
+    if let Some(issuer) = options.issuer.clone() {
+        let (sessions, state) = (sessions.clone(), options.state.clone());
+        let (propose, clock) = (propose.clone(), clock.clone());
+        tasks.start(Certs::new(Desk { issuer, state, propose, clock, sessions }));
+    }
     board.show(tasks.statuses);
     tasks.set
 }

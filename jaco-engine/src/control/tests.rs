@@ -117,6 +117,7 @@ fn rig(world: World, term: Option<u64>) -> Rig {
         group: Arc::new(Settled),
         sessions: sessions.clone(),
         keys: Arc::new(Settled),
+        issuer: None,
         board: Board::default(),
         state,
         propose: log.clone(),

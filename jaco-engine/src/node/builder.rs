@@ -36,6 +36,7 @@ use super::{
 use crate::{
     admission::Attempts,
     clock::{Clock, SystemClock},
+    control::AcmeOptions,
     raft::{
         DiskStorage, GrpcTransport, PeerTransport, RaftStorage, RaftTiming, storage::StorageError,
     },
@@ -47,6 +48,8 @@ use crate::{
 pub struct IngressOptions {
     /// Where HTTP is served; absent means that only published ports are.
     pub http: Option<SocketAddr>,
+    /// Where HTTPS is served, for domains that have a certificate.
+    pub https: Option<SocketAddr>,
     /// What is believed of visitors and what they may cost.
     pub limits: Limits,
 }
@@ -68,6 +71,10 @@ pub(crate) struct Seams {
     pub(crate) ingress: Option<IngressOptions>,
     /// What is served to visitors.
     pub(crate) served: Served,
+    /// How certificates are obtained.
+    pub(crate) acme: Option<AcmeOptions>,
+    /// Certificates that outlive the cluster's state.
+    pub(crate) certs: Arc<dyn CertStore>,
     /// Whether the load of this machine is the load of this node.
     pub(crate) measured: bool,
     /// Whether what others change in the kernel is restored at once.
@@ -105,6 +112,7 @@ pub struct Builder {
     mesh: Option<Mesh>,
     names: Option<Naming>,
     ingress: Option<IngressOptions>,
+    acme: Option<AcmeOptions>,
     certs: Arc<dyn CertStore>,
     measured: bool,
     repairs: bool,
@@ -132,6 +140,7 @@ impl Builder {
             mesh: None,
             names: None,
             ingress: None,
+            acme: None,
             certs: Arc::new(MemoryCertStore::default()),
             measured: true,
             repairs: true,
@@ -234,7 +243,13 @@ impl Builder {
         self.measured = false;
         self
     }
-    /// Takes certificates of the ingress from here.
+    /// Obtains certificates for the domains of routes while this node leads.
+    pub fn acme(mut self, options: AcmeOptions) -> Self {
+        self.acme = Some(options);
+        self
+    }
+    /// Keeps what was obtained of a CA here as well: a cluster that has lost its state takes it from there
+    /// instead of ordering it anew.
     pub fn certs(mut self, certs: impl CertStore + 'static) -> Self {
         self.certs = Arc::new(certs);
         self
@@ -301,6 +316,7 @@ impl Builder {
             mesh,
             names,
             ingress,
+            acme,
             certs,
             measured,
             repairs,
@@ -383,6 +399,8 @@ impl Builder {
                 names,
                 ingress,
                 served,
+                acme,
+                certs,
                 measured,
                 repairs,
                 plane,
@@ -404,7 +422,6 @@ impl Builder {
             listeners: TaskTracker::new(),
             socket: None,
             stop,
-            _certs: certs,
         };
         let observer = Arc::new(observer);
         Ok(Assembly { keeper, requests, member, socket, observer, looking })

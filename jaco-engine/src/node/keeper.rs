@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::Stream;
 use jaco_api::model::{ClusterId, NodeId, NodeName};
-use jaco_ingress::CertStore;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, watch},
@@ -59,8 +58,6 @@ pub(crate) struct Keeper {
     pub(crate) listeners: TaskTracker,
     pub(crate) socket: Option<UnixSocket>,
     pub(crate) stop: CancellationToken,
-    /// Nothing serves these certificates yet; the store was asked for its domains at the start.
-    pub(crate) _certs: Arc<dyn CertStore>,
 }
 
 /// Ends when the node is told that it is no member any more.

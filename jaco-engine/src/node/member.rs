@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     admission::Peer,
-    control::{Control, ControlOptions, Proposer},
+    control::{Control, ControlOptions, Issuer, Proposer, Ways},
     pki::{self, ClientAuth, NodeFiles, PeerIdentity},
     raft::{Member, Peer as GroupPeer, PeerServer},
     retry::Backoff,
@@ -106,11 +106,13 @@ impl Part {
             duty.spawn(agents::keep_measured(m(), runtime, measured));
         }
         let tidied = agent.tidied();
-        let networks = move || {
+        let served = keeper.seams.served.clone();
+        let confirmed = move |load: pb::NodeLoad| {
             let in_force = *reaches.borrow();
-            in_force.confirmed(tidied.borrow().as_ref().map(|a| a.index))
+            let networks = in_force.confirmed(tidied.borrow().as_ref().map(|a| a.index));
+            pb::NodeLoad { networks, served: *served.index.borrow(), ..load }
         };
-        duty.spawn(agents::keep_session(m(), lease, load, networks, removed.clone()));
+        duty.spawn(agents::keep_session(m(), lease, load, confirmed, removed.clone()));
         let sender = Arc::clone(&assignments);
         duty.spawn(agents::keep_assigned(m(), catching_up, leased, sender, in_force));
         duty.spawn(agents::forward(m(), reported));
@@ -214,6 +216,7 @@ fn lead(keeper: &Keeper, membership: &Arc<Membership>) -> Control {
         group: Arc::new(membership.raft.clone()),
         sessions,
         keys: Arc::new(ClusterKeys(Arc::clone(membership))),
+        issuer: issuer(keeper, membership),
         board: membership.board.clone(),
         state: membership.state.clone(),
         propose: Arc::new(Proposer::new(membership.submitter.clone(), membership.name.clone())),
@@ -222,6 +225,17 @@ fn lead(keeper: &Keeper, membership: &Arc<Membership>) -> Control {
     Control::spawn(options, membership.raft.status(), |status| {
         status.is_leader.then_some(status.term)
     })
+}
+
+/// What obtains certificates while this node leads; absent where it is not to serve visitors.
+fn issuer(keeper: &Keeper, membership: &Membership) -> Option<Arc<Issuer>> {
+    let (served, options) = (keeper.seams.ingress.as_ref()?, keeper.seams.acme.clone()?);
+    Some(Arc::new(Issuer {
+        options,
+        ways: Ways { http: served.http.is_some(), https: served.https.is_some() },
+        keyring: membership.keyring.clone(),
+        cache: Arc::clone(&keeper.seams.certs),
+    }))
 }
 
 /// Whom the certificate of a connection names.

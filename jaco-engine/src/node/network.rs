@@ -131,8 +131,10 @@ impl Network {
         };
         duty.spawn(agents::keep_proved(kept, seams.plane.clone()));
         if underlay.is_some() {
-            let http = seams.ingress.as_ref().and_then(|ingress| ingress.http);
-            let served = http.map(|at| (at.port(), Protocol::Tcp)).into_iter().collect();
+            let options = seams.ingress.as_ref();
+            let addresses = options.map(|options| [options.http, options.https]);
+            let addresses = addresses.into_iter().flatten().flatten();
+            let served = addresses.map(|at| (at.port(), Protocol::Tcp)).collect();
             duty.spawn(agents::keep_fabric(Arc::clone(membership), served, fabrics));
             duty.spawn(agents::keep_underlay(parts, self.underlay));
         }
@@ -140,9 +142,12 @@ impl Network {
             let serving = Serving {
                 served: seams.served.clone(),
                 http: options.http,
+                https: options.https,
+                clock: Arc::clone(&seams.clock),
                 meshed: seams.mesh.is_some(),
             };
             duty.spawn(agents::keep_served(Arc::clone(membership), serving));
+            duty.spawn(agents::keep_cached(Arc::clone(membership), Arc::clone(&seams.certs)));
         }
         if let Some(bridges) = seams.bridges.clone() {
             duty.spawn(agents::keep_bridged(Bridging {

@@ -17,6 +17,8 @@ pub(crate) struct Served {
     pub(crate) resolver: Arc<Resolver>,
     /// Which ports are open.
     pub(crate) listeners: Arc<watch::Sender<Listeners>>,
+    /// The raft index by which it is served; absent while nothing is.
+    pub(crate) index: Arc<watch::Sender<Option<u64>>>,
 }
 
 impl Served {
@@ -25,6 +27,7 @@ impl Served {
             ingress: Ingress::new(limits),
             resolver: Arc::default(),
             listeners: Arc::new(watch::Sender::new(BTreeMap::new())),
+            index: Arc::new(watch::Sender::new(None)),
         }
     }
 }

@@ -15,6 +15,10 @@ use std::path::PathBuf;
 pub const CONTAINER: &str = "container";
 /// Context of secrets and configs of the cluster.
 pub const FILE: &str = "file";
+/// Context of the private keys of certificates that are served to visitors.
+pub const CERTIFICATE: &str = "certificate";
+/// Context of credentials of accounts at CAs.
+pub const ACCOUNT: &str = "acme-account";
 /// Context of the CA's private key.
 pub const CA: &str = "ca";
 /// Context of the last output of failed containers.

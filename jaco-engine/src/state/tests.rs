@@ -1,19 +1,22 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jaco_api::{
-    model::{AuditKind, Digest, JoinToken, ReplicaState, Timestamp},
+    model::{AuditKind, CertificateSource, Digest, JoinToken, ReplicaState, Timestamp},
     pb,
 };
+use jaco_ingress::{Domain, acme::phase};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
 use super::{
-    State,
+    Issuance, State,
     snapshot::{self, SnapshotError},
 };
 use crate::{
-    command::{Command, HoldDeployment, IssueToken, RecordAudit, SetFile},
-    testing::builders::{Scenario, Stack, name, sealed, token},
+    command::{
+        AdvanceIssuance, Command, HoldDeployment, IssueToken, KeepAccount, RecordAudit, SetFile,
+    },
+    testing::builders::{Scenario, Stack, certificate, name, sealed, token},
 };
 
 /// A state with a row in every table.
@@ -45,6 +48,17 @@ fn full() -> State {
     s.run(Command::RecordAudit(RecordAudit {
         kind: AuditKind::Exec,
         payload: BTreeMap::from([("replica".into(), "shop.web.1".into())]),
+    }));
+    let domain = name::<Domain>("shop.example");
+    let row = phase::Row::new(Timestamp(0));
+    s.run(Command::AdvanceIssuance(Box::new(AdvanceIssuance {
+        issuance: Issuance { domain, row, challenges: Vec::new(), version: 0 },
+        certificate: Some(certificate("shop.example", CertificateSource::Acme)),
+    })));
+    s.run(Command::KeepAccount(KeepAccount {
+        directory: "https://ca.example".into(),
+        email: "ops@example.com".into(),
+        credentials: Some(sealed(b"account")),
     }));
     let join = JoinToken {
         hash: Digest::of(b"join"),

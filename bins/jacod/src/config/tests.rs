@@ -28,6 +28,15 @@ fn every_key_has_an_effect() {
         "mesh: userspace",
         "dns: {forwarders: [10.0.0.1, '10.0.0.2:5353'], forwarder_timeout: 500ms, listen: [127.0.0.54]}",
         "http_addr: 127.0.0.1:8080",
+        "https_addr: 127.0.0.1:8443",
+        "acme_enabled: false",
+        "acme_ca: https://ca.example/directory",
+        "acme_email: ops@example.com",
+        "acme_skip_staging: true",
+        "acme_ca_bundle: /ca.pem",
+        "acme_challenge: tls-alpn-01",
+        "acme_eab: {key_id: k, key_file: /eab}",
+        "acme_dns: {server: 10.0.0.53, zones: [example.com], key: {name: k, file: /tsig}, secondaries: [10.0.0.54]}",
         "trusted_proxies: [10.0.0.5, 10.1.0.0/16]",
         "repair: 'off'",
         "ipam_pool: 10.128.0.0/12:26",
@@ -54,6 +63,29 @@ fn every_key_has_an_effect() {
     assert_eq!(all.forwarder_timeout, Duration::from_millis(500));
     assert_eq!(all.http_addr, Some("127.0.0.1:8080".parse().unwrap()));
     assert_eq!(parse("f", "http_addr: ''").unwrap().http_addr, None, "off");
+    assert_eq!(all.https_addr, Some("127.0.0.1:8443".parse().unwrap()));
+    assert_eq!(parse("f", "https_addr: ''").unwrap().https_addr, None, "off");
+    let acme = &all.acme;
+    assert_eq!((acme.enabled, acme.skip_staging), (false, true));
+    assert_eq!(acme.ca, "https://ca.example/directory");
+    assert_eq!(acme.email.as_deref(), Some("ops@example.com"));
+    assert_eq!(acme.ca_bundle.as_deref(), Some(Path::new("/ca.pem")));
+    assert_eq!(acme.challenge, acme::Challenge::TlsAlpn01);
+    let eab = acme.eab.as_ref().unwrap();
+    assert_eq!((eab.key_id.as_str(), eab.key_file.as_path()), ("k", Path::new("/eab")));
+    let Some(acme::Dns::Update { server, zones, key, secondaries, .. }) = &acme.dns else {
+        panic!("{acme:?}")
+    };
+    assert_eq!(
+        (server.to_string(), zones.as_slice()),
+        ("10.0.0.53:53".into(), ["example.com".into()].as_slice())
+    );
+    assert_eq!(key.as_ref().unwrap().algorithm, "hmac-sha256");
+    assert_eq!(secondaries.len(), 1);
+    let exec = parse("f", "acme_dns: {exec: /bin/dns}\nacme_challenge: dns-01").unwrap().acme.dns;
+    assert!(
+        matches!(exec, Some(acme::Dns::Exec { program, .. }) if program == Path::new("/bin/dns"))
+    );
     let proxies: Vec<_> = all.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.5/32", "10.1.0.0/16"]);
     assert_eq!(all.repair, Repair::Off);
@@ -85,6 +117,16 @@ fn every_problem_names_its_place() {
         ("wg_port: 70000\n", "jacod.yaml:1:10: "),
         ("mesh: on\n", "jacod.yaml:1:7: unknown variant `on`"),
         ("http_addr: 80\n", "jacod.yaml:1:12: `http_addr` must be an IP address and a port"),
+        ("https_addr: x\n", "jacod.yaml:1:13: `https_addr` must be an IP address and a port"),
+        ("acme_ca: http://ca.example/\n", "jacod.yaml:1:10: `acme_ca` must be the https URL"),
+        ("acme_email: ops\n", "jacod.yaml:1:13: `acme_email` must be an e-mail address"),
+        ("acme_ca_bundle: ca.pem\n", "jacod.yaml:1:17: `acme_ca_bundle` must be an absolute path"),
+        ("acme_challenge: dns-01\n", "jacod.yaml:1:17: `acme_challenge` dns-01 needs `acme_dns`"),
+        ("acme_challenge: http\n", "jacod.yaml:1:17: unknown variant `http`"),
+        ("acme_dns: {}\n", "jacod.yaml:1:11: `acme_dns` needs either `exec`"),
+        ("acme_dns: {server: 10.0.0.1}\n", "jacod.yaml:1:11: `acme_dns` needs `zones`"),
+        ("acme_dns: {exec: dns.sh}\n", "jacod.yaml:1:18: `acme_dns` must be an absolute path"),
+        ("acme_eab: {key_id: k}\n", "jacod.yaml:1:11: missing field `key_file`"),
         ("trusted_proxies: [10.0.0.0/33]\n", "jacod.yaml:1:19: `trusted_proxies` must be an IP"),
         ("dns: {forwarders: [x]}\n", "jacod.yaml:1:20: `dns.forwarders` must be an IP"),
         ("dns: {listen: 1}\n", "jacod.yaml:1:15: expected sequence start"),
@@ -105,10 +147,10 @@ fn every_problem_names_its_place() {
 
 #[test]
 fn keys_of_features_to_come_are_refused_as_such() {
-    let error = parse("jacod.yaml", "data_dir: /d\nhttps_addr:\n  - 10.0.0.1\n").unwrap_err();
+    let error = parse("jacod.yaml", "data_dir: /d\ndashboard_addr:\n  - 10.0.0.1\n").unwrap_err();
     let at = |place: &Place| place.line == 3;
-    assert!(matches!(&error, ConfigError::NotBuilt { key: "https_addr", place } if at(place)));
-    for key in ["https_addr", "acme_email", "otlp_endpoint"] {
+    assert!(matches!(&error, ConfigError::NotBuilt { key: "dashboard_addr", place } if at(place)));
+    for key in ["dashboard_addr", "node_status_interval", "otlp_endpoint"] {
         let error = parse("f", &format!("{key}: x\n")).unwrap_err();
         assert!(matches!(error, ConfigError::NotBuilt { key: k, .. } if k == key), "{error}");
     }

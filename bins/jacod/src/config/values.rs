@@ -65,6 +65,19 @@ pub(super) fn socket_address(
     })
 }
 
+/// As [`socket_address`]; an empty text means nowhere.
+pub(super) fn listener(
+    key: &'static str,
+    written: &Option<Spanned<String>>,
+    default: Option<SocketAddr>,
+    refuse: impl Fn(&'static str, &Spanned<String>, String) -> ConfigError,
+) -> Result<Option<SocketAddr>, ConfigError> {
+    match written {
+        Some(written) if written.value.is_empty() => Ok(None),
+        written => Ok(socket_address(key, written, refuse)?.or(default)),
+    }
+}
+
 pub(super) fn port(
     written: Option<&Spanned<u16>>,
     default: u16,

@@ -1,6 +1,7 @@
 //! The leader's tasks, one file each.
 
 mod announce;
+mod certs;
 mod cron;
 mod liveness;
 mod lost;
@@ -11,6 +12,7 @@ mod schedule;
 mod subnets;
 
 pub(super) use announce::Announce;
+pub(super) use certs::Certs;
 pub(super) use cron::Cron;
 pub(super) use liveness::Liveness;
 pub(super) use members::Members;

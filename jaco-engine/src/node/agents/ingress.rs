@@ -1,174 +1,164 @@
 //! Keeps what this node serves to visitors equal to what the newest state says.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use jaco_api::model::{Frontends, Protocol};
+use jaco_api::model::{Frontends, Timestamp};
 use jaco_ingress::{
-    Transport,
-    l4::{Bounds, Port, Target},
+    Domain, Transport,
+    acme::challenge::Challenge,
+    tls::{TlsError, server_config},
 };
-use tokio::{
-    net::{TcpListener, UdpSocket},
-    task::JoinSet,
-    time::sleep,
-};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::time::sleep;
 
+use super::listeners::Open;
 use crate::{
-    assignment::frontends,
+    assignment::{Secured, frontends, secured},
+    certificate::opened,
+    clock::Clock,
     node::{
-        plane::{picture, targets},
-        served::{Listeners, Served},
+        plane::{answers, picture, targets},
+        served::Served,
     },
     rpc::Membership,
 };
 
-/// The name of the listener for HTTP.
-const HTTP: &str = "http";
 /// What changes at once is looked at once.
 const TOGETHER: Duration = Duration::from_millis(20);
-/// How long until a port that is in use is tried again.
+/// How long until what could not be served is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What serves, and where.
 pub(crate) struct Serving {
     pub(crate) served: Served,
-    /// Where HTTP is served; absent where only ports are.
+    /// Where HTTP is served; absent where it is not.
     pub(crate) http: Option<SocketAddr>,
+    /// Where HTTPS is served; absent where it is not.
+    pub(crate) https: Option<SocketAddr>,
     /// Whether replicas on other nodes are reached.
     pub(crate) meshed: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Serving {
+    /// The listeners of names, by their own name.
+    fn named(&self) -> Result<Vec<(&'static str, SocketAddr, Transport)>, TlsError> {
+        let mut named = Vec::new();
+        named.extend(self.http.map(|at| ("http", at, Transport::Plain)));
+        if let Some(at) = self.https {
+            let resolver = Arc::clone(&self.served.resolver);
+            named.push(("https", at, Transport::Tls(server_config(resolver)?)));
+        }
+        Ok(named)
+    }
+}
+
+/// What is served now, and what could not be.
+#[derive(Default)]
+struct Now {
+    frontends: Option<Frontends>,
+    secured: Secured,
+    /// When an answer to a CA ends.
+    until: Option<Timestamp>,
+    /// Some certificate could not be opened or loaded.
+    lacking: bool,
 }
 
 /// Serves until the node stops. A port that is in use keeps no other from being served; it is tried again.
 pub(crate) async fn keep_served(membership: Arc<Membership>, serving: Serving) {
+    let named = match serving.named() {
+        Ok(named) => named,
+        Err(error) => {
+            tracing::error!(%error, "visitors are not served on this node");
+            return;
+        }
+    };
     let mut state = membership.state.subscribe();
-    let mut served: Option<Frontends> = None;
+    let mut now = Now::default();
     let mut open = Open::default();
     loop {
-        let newest = frontends(&state.newest(), membership.id);
-        if let Some(newest) = newest.filter(|newest| !same(newest, served.as_ref())) {
-            for left_out in serving.served.ingress.set(picture(&newest, serving.meshed)) {
-                tracing::warn!(domain = left_out.domain, path = left_out.path, reason = %left_out.reason,
-                    "a route is not served");
-            }
-            served = Some(newest);
+        let newest = state.newest();
+        if let Some(frontends) = frontends(&newest, membership.id) {
+            serving.set(&membership, &mut now, frontends, secured(&newest));
         }
-        let wanted = served.as_ref().map(|f| targets(f, serving.meshed)).unwrap_or_default();
-        open.http(&serving).await;
+        let wanted = now.frontends.as_ref().map(|f| targets(f, serving.meshed)).unwrap_or_default();
+        for (name, at, transport) in &named {
+            open.http(name, *at, transport, &serving.served.ingress).await;
+        }
         open.set(wanted).await;
         open.show(&serving.served);
-        let retry = async {
-            match open.failed.is_empty() {
+        serving.served.index.send_replace(Some(newest.index()));
+        let whole = open.is_whole() && !now.lacking;
+        let again = async {
+            match whole {
                 false => sleep(AGAIN).await,
                 true => std::future::pending().await,
             }
         };
+        let over = async {
+            match now.until {
+                Some(until) => serving.clock.sleep(until.since(serving.clock.now())).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             changed = state.changed() => if changed.is_err() { return },
-            () = retry => {}
-            Some(_) = open.tasks.join_next() => {}
+            () = again => {}
+            () = over => {}
+            () = open.ended() => {}
         }
         sleep(TOGETHER).await;
+    }
+}
+
+impl Serving {
+    /// Serves exactly this from now on. Does nothing where it is served already.
+    fn set(&self, membership: &Membership, now: &mut Now, newest: Frontends, secured: Secured) {
+        let time = self.clock.now();
+        let over = now.until.is_some_and(|until| until <= time);
+        let certificates = now.lacking || over || now.secured != secured;
+        if !certificates && same(&newest, now.frontends.as_ref()) {
+            return;
+        }
+        if certificates {
+            now.lacking = !self.secure(membership, &secured);
+        }
+        let (answers, until) = answers(&secured.challenges, time);
+        let table = self.served.resolver.table();
+        let is_secured = |domain: &str| {
+            domain.parse::<Domain>().is_ok_and(|domain| table.leaf(&domain).is_some())
+        };
+        let https = self.https.is_some();
+        let picture = picture(&newest, self.meshed, |domain| https && is_secured(domain), answers);
+        for left_out in self.served.ingress.set(picture) {
+            tracing::warn!(domain = left_out.domain, path = left_out.path, reason = %left_out.reason,
+                "a route is not served");
+        }
+        *now = Now { frontends: Some(newest), secured, until, lacking: now.lacking };
+    }
+
+    /// Shows these certificates from now on; false when one of them cannot be shown.
+    fn secure(&self, membership: &Membership, secured: &Secured) -> bool {
+        let opened: Vec<_> = secured
+            .certificates
+            .iter()
+            .filter_map(|(domain, stored)| Some((domain, opened(stored, &membership.keyring)?)))
+            .collect();
+        let answers =
+            secured.challenges.iter().filter_map(|published| match &published.challenge {
+                Challenge::TlsAlpn01 { domain, digest } => Some((domain, digest)),
+                Challenge::Http01 { .. } | Challenge::Dns01(_) => None,
+            });
+        let shown = opened.iter().map(|(domain, certificate)| (*domain, certificate));
+        let unserved = self.served.resolver.serve(shown, answers, None);
+        for unserved in &unserved {
+            tracing::error!(domain = %unserved.domain, error = %unserved.error,
+                old_is_served = unserved.old_is_served, "a certificate is not served");
+        }
+        unserved.is_empty() && opened.len() == secured.certificates.len()
     }
 }
 
 /// Whether the same is served; the state it was made from does not matter.
 fn same(newest: &Frontends, served: Option<&Frontends>) -> bool {
     served.is_some_and(|served| *newest == Frontends { index: newest.index, ..served.clone() })
-}
-
-/// The listeners. Dropping them closes all at once.
-#[derive(Default)]
-struct Open {
-    http: bool,
-    ports: BTreeMap<(u16, Protocol), (Port, DropGuard)>,
-    /// What could not be opened, and the last reason.
-    failed: BTreeMap<String, String>,
-    tasks: JoinSet<()>,
-}
-
-impl Open {
-    async fn http(&mut self, serving: &Serving) {
-        let Some(at) = serving.http.filter(|_| !self.http) else { return };
-        let listener = TcpListener::bind(at).await;
-        let Some(listener) = self.opened(HTTP.to_owned(), listener) else { return };
-        self.http = true;
-        let ingress = serving.served.ingress.clone();
-        self.tasks.spawn(async move {
-            ingress.serve(listener, Transport::Plain, CancellationToken::new()).await;
-        });
-    }
-
-    /// Opens, changes and closes published ports. What is under way on one that closes may end first.
-    async fn set(&mut self, wanted: BTreeMap<(u16, Protocol), Target>) {
-        self.ports.retain(|key, _| wanted.contains_key(key));
-        self.failed.retain(|what, _| what == HTTP || wanted.keys().any(|key| *what == named(*key)));
-        for (key, target) in wanted {
-            if let Some((port, _)) = self.ports.get(&key) {
-                port.set(target);
-                continue;
-            }
-            let (port, stop) = (Port::new(target, Bounds::default()), CancellationToken::new());
-            let (serving, stopped) = (port.clone(), stop.clone());
-            let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, key.0));
-            match key.1 {
-                Protocol::Tcp => {
-                    let listener = TcpListener::bind(at).await;
-                    let Some(listener) = self.opened(named(key), listener) else { continue };
-                    self.tasks.spawn(async move { serving.serve_tcp(listener, stopped).await });
-                }
-                Protocol::Udp => {
-                    let socket = UdpSocket::bind(at).await;
-                    let Some(socket) = self.opened(named(key), socket) else { continue };
-                    self.tasks.spawn(async move { serving.serve_udp(socket, stopped).await });
-                }
-            }
-            self.ports.insert(key, (port, stop.drop_guard()));
-        }
-    }
-
-    /// Tells which listeners there are and why others are not.
-    fn show(&self, served: &Served) {
-        let open = self.http.then(|| HTTP.to_owned());
-        let open = open.into_iter().chain(self.ports.keys().map(|key| named(*key)));
-        let mut listeners: Listeners = open.map(|what| (what, None)).collect();
-        listeners.extend(self.failed.iter().map(|(what, why)| (what.clone(), Some(why.clone()))));
-        served.listeners.send_if_modified(|shown| {
-            let differs = *shown != listeners;
-            *shown = listeners;
-            differs
-        });
-    }
-
-    fn opened<T>(&mut self, what: String, bound: io::Result<T>) -> Option<T> {
-        match bound {
-            Ok(bound) => {
-                if self.failed.remove(&what).is_some() {
-                    tracing::info!(port = what, "is served now");
-                }
-                Some(bound)
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                if self.failed.get(&what) != Some(&reason) {
-                    tracing::error!(port = what, reason, "is not served on this node");
-                }
-                self.failed.insert(what, reason);
-                None
-            }
-        }
-    }
-}
-
-fn named((port, protocol): (u16, Protocol)) -> String {
-    match protocol {
-        Protocol::Tcp => format!("{port}/tcp"),
-        Protocol::Udp => format!("{port}/udp"),
-    }
 }

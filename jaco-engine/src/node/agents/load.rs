@@ -94,6 +94,7 @@ fn node_load(usage: &NodeUsage, cpu_millis: u64, before: &Counted, now: &Counted
         [p.cpu, p.memory, p.io].into_iter().map(|stall| stall.some_permille).max().unwrap_or(0)
     });
     pb::NodeLoad {
+        served: None,
         cpu: usage.cpu_permille,
         memory: usage.memory_permille(),
         stalled,

@@ -2,6 +2,7 @@
 
 mod assignments;
 mod bridges;
+mod cache;
 mod caught_up;
 mod doctor;
 mod documents;
@@ -9,6 +10,7 @@ mod fabric;
 mod ingress;
 mod isolation;
 mod keys;
+mod listeners;
 mod load;
 mod looks;
 mod mesh;
@@ -21,6 +23,7 @@ mod underlay;
 
 pub(crate) use assignments::{InForce, keep_assigned};
 pub(crate) use bridges::{Bridging, keep_bridged};
+pub(crate) use cache::keep_cached;
 pub(crate) use caught_up::catch_up;
 pub(crate) use doctor::{Kept, Published, keep_proved};
 pub(crate) use fabric::keep_fabric;

@@ -26,7 +26,7 @@ pub(crate) async fn keep_session(
     membership: Arc<Membership>,
     lease: Arc<watch::Sender<Lease>>,
     load: watch::Receiver<pb::NodeLoad>,
-    networks: impl Fn() -> Option<u64>,
+    confirmed: impl Fn(pb::NodeLoad) -> pb::NodeLoad,
     removed: CancellationToken,
 ) {
     let mut pulse = tokio::time::interval(HEARTBEAT);
@@ -35,7 +35,7 @@ pub(crate) async fn keep_session(
     loop {
         pulse.tick().await;
         let sent = Instant::now();
-        let load = pb::NodeLoad { networks: networks(), ..load.borrow().clone() };
+        let load = confirmed(load.borrow().clone());
         let beat = pb::HeartbeatRequest { load: Some(load) };
         match beat_to(&membership, turn, Ask::Heartbeat(beat)).await {
             Ok(Told::Heartbeat(reply)) if reply.removed => {

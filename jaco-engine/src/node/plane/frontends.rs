@@ -2,26 +2,50 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use jaco_api::model::{Backend, Frontends, Protocol};
+use jaco_api::model::{Backend, Frontends, Protocol, Timestamp};
 use jaco_ingress::{
     Picture,
+    acme::challenge::Challenge,
     l4::Target,
     route::{Route, RouteOptions, Upstream},
 };
 
-/// The routes, with the replicas that this node reaches: those of others by the mesh alone.
-pub(crate) fn picture(frontends: &Frontends, meshed: bool) -> Picture {
+use crate::state::Published;
+
+/// The routes, with the replicas that this node reaches: those of others by the mesh alone. `secured` tells
+/// whether a certificate is served for a domain.
+pub(crate) fn picture(
+    frontends: &Frontends,
+    meshed: bool,
+    secured: impl Fn(&str) -> bool,
+    challenges: BTreeMap<String, String>,
+) -> Picture {
     let routes = frontends.routes.iter().map(|route| Route {
         domain: route.spec.domain.clone(),
         path: route.spec.path.clone(),
         tls: route.spec.tls.clone(),
-        has_certificate: false,
+        has_certificate: secured(&route.spec.domain),
         deployment: route.deployment.clone(),
         service: route.spec.service.clone(),
         upstreams: upstreams(frontends, &route.backends, route.spec.port, meshed),
         options: RouteOptions::default(),
     });
-    Picture { routes: routes.collect(), challenges: BTreeMap::new() }
+    Picture { routes: routes.collect(), challenges }
+}
+
+/// The answers to HTTP-01 by token, and when the first of them ends.
+pub(crate) fn answers(
+    challenges: &[Published],
+    now: Timestamp,
+) -> (BTreeMap<String, String>, Option<Timestamp>) {
+    let valid = || challenges.iter().filter(|published| published.until > now);
+    let answers = valid().filter_map(|published| match &published.challenge {
+        Challenge::Http01 { token, key_authorization, .. } => {
+            Some((token.clone(), key_authorization.clone()))
+        }
+        Challenge::TlsAlpn01 { .. } | Challenge::Dns01(_) => None,
+    });
+    (answers.collect(), valid().map(|published| published.until).min())
 }
 
 /// The published ports.
@@ -101,10 +125,15 @@ mod tests {
             upstreams.iter().map(|u| (u.address.to_string(), u.local)).collect()
         };
         let near = ("10.244.0.2:8080".to_owned(), true);
-        let found = picture(&frontends(), true);
+        let found = picture(&frontends(), true, |_| false, BTreeMap::new());
         let far = ("10.244.1.2:8080".to_owned(), false);
         assert_eq!(addresses(&found.routes[0].upstreams), [near.clone(), far]);
-        assert_eq!(addresses(&picture(&frontends(), false).routes[0].upstreams), [near]);
+        assert_eq!(
+            addresses(
+                &picture(&frontends(), false, |_| false, BTreeMap::new()).routes[0].upstreams
+            ),
+            [near]
+        );
         let ports = targets(&frontends(), false);
         let port = &ports[&(5353, Protocol::Udp)];
         assert_eq!(addresses(&port.upstreams), [("10.244.0.2:53".to_owned(), true)]);

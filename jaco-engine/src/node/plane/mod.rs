@@ -26,7 +26,7 @@ use jaco_api::model::MeshFacts;
 use jaco_net::{MeshDevice, PrivateKey, mesh::INTERFACE};
 
 pub(crate) use bridges::{bridges, made};
-pub(crate) use frontends::{picture, targets};
+pub(crate) use frontends::{answers, picture, targets};
 pub(crate) use meshed::meshed;
 pub use names::Naming;
 pub(crate) use proof::outstanding;
