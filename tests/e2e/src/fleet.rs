@@ -48,16 +48,7 @@ impl Stage for Fleet {
     fn begin(&mut self, scenario: &str) -> Outcome {
         scenario.clone_into(&mut self.scenario);
         self.cluster.clear();
-        let rig = self.cluster.rig_mut();
-        rig.hosts().iter().try_for_each(jaco_harness::Host::heal)?;
-        rig.hosts().iter().try_for_each(jaco_harness::Host::forget_cluster)?;
-        rig.revive()?;
-        thread::scope(|scope| {
-            for engine in engines(&self.cluster) {
-                scope.spawn(move || engine.remove_everything());
-            }
-        });
-        Ok(())
+        self.clean()
     }
 
     fn report(&self) -> String {
@@ -74,6 +65,32 @@ fn engines(cluster: &Cluster) -> Vec<Engine> {
 }
 
 impl Fleet {
+    /// Leaves nothing of a cluster on the hosts but files.
+    fn clean(&mut self) -> Outcome {
+        let rig = self.cluster.rig_mut();
+        rig.hosts().iter().try_for_each(jaco_harness::Host::heal)?;
+        rig.hosts().iter().try_for_each(jaco_harness::Host::forget_cluster)?;
+        rig.revive()?;
+        thread::scope(|scope| {
+            for engine in engines(&self.cluster) {
+                scope.spawn(move || engine.remove_everything());
+            }
+        });
+        Ok(())
+    }
+
+    /// Kills the daemons and takes from them all that they know, but for their caches.
+    ///
+    /// # Errors
+    /// A file cannot be removed, or an engine does not come back.
+    pub fn lose_state(&mut self) -> Outcome {
+        for node in self.cluster.nodes_mut() {
+            node.kill()?;
+            node.forget_state()?;
+        }
+        self.clean()
+    }
+
     /// The daemons, and the hosts below them.
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
@@ -125,6 +142,17 @@ impl Fleet {
     /// A daemon does not start, or refuses.
     pub fn form(&mut self) -> Outcome<Value> {
         self.daemons()?;
+        Ok(self.cluster.form()?)
+    }
+
+    /// As [`Fleet::form`], with further lines of jacod.yaml for every daemon.
+    ///
+    /// # Errors
+    /// A daemon does not start, or refuses.
+    pub fn form_with(&mut self, config: &str) -> Outcome<Value> {
+        let options = NodeOptions { config: config.to_owned(), ..NodeOptions::default() };
+        self.cluster.prepare(&options)?;
+        self.cluster.start()?;
         Ok(self.cluster.form()?)
     }
 

@@ -74,6 +74,9 @@ pub enum HarnessError {
         #[source]
         source: serde_json::Error,
     },
+    /// A certificate could not be made.
+    #[error("a certificate cannot be made")]
+    Certificate(#[source] rcgen::Error),
     /// A file holds no captured packets.
     #[error("{} is no capture of Ethernet frames", path.display())]
     BadCapture {

@@ -8,6 +8,8 @@
 
 #![deny(missing_docs)]
 
+mod authority;
+mod balancer;
 mod binaries;
 mod capture;
 mod cli;
@@ -31,6 +33,7 @@ mod trickle;
 mod vantage;
 mod wait;
 
+pub use authority::{Authority, AuthorityOptions};
 pub use binaries::Binaries;
 pub use capture::Capture;
 pub use cli::{Cli, CliOutput};

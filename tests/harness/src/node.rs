@@ -69,7 +69,9 @@ impl Node {
             text,
             "unix_socket: {directory}/jaco.sock\nlisten_addr: 0.0.0.0:{api}\n\
              cluster_addr: 0.0.0.0:{raft}\nengine_socket: {engine}\nfiles_dir: {files}\n\
-             log_level: debug\n{further}",
+             log_level: debug\n{quiet}{further}",
+            // There is no way to a CA from here, but to one that the further lines name.
+            quiet = if options.config.contains("acme_") { "" } else { "acme_enabled: false\n" },
             directory = node.directory.display(),
             api = options.ports.0,
             raft = options.ports.1,
@@ -288,6 +290,26 @@ impl Node {
     /// It is still there after ten seconds.
     pub fn kill(&mut self) -> Result<()> {
         self.process.take().map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// Removes everything from the data directory but what is cached there. The daemon does not run.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn forget_state(&self) -> Result<()> {
+        let error = || HarnessError::file("empty", &self.data_dir);
+        for entry in fs::read_dir(&self.data_dir).map_err(error())? {
+            let path = entry.map_err(error())?.path();
+            if path.file_name().is_some_and(|name| name == "cache") {
+                continue;
+            }
+            let removed = match path.is_dir() {
+                true => fs::remove_dir_all(&path),
+                false => fs::remove_file(&path),
+            };
+            removed.map_err(error())?;
+        }
+        Ok(())
     }
 
     /// The last lines of its log.

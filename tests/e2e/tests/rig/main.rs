@@ -17,13 +17,14 @@ mod rollouts;
 mod secrets;
 mod speed;
 mod stacks;
+mod tls;
 
 use std::process::ExitCode;
 
 use fleet::{
-    addresses, anywhere, catching_up, companions, cron, doctor, draining, instruments, joining,
-    leadership, membership, minority, networks, power, recovery, secrecy, singleton, spread,
-    strangers, updates, visitors, wire,
+    addresses, anywhere, catching_up, certificates, companions, cron, doctor, draining,
+    instruments, joining, leadership, membership, minority, networks, power, recovery, secrecy,
+    singleton, spread, strangers, updates, visitors, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -85,6 +86,10 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     recovery::names_of_a_lost_host_are_forgotten_and_come_back,
     networks::a_service_has_one_address_that_leads_to_healthy_replicas,
     visitors::every_node_serves_every_route_and_port,
+    certificates::a_domain_comes_to_its_certificate,
+    certificates::wildcards_and_closed_ports_are_proved_otherwise,
+    certificates::a_ca_that_is_no_good_is_told_and_waited_for,
+    certificates::an_order_survives_its_leaders,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod anywhere;
 pub(crate) mod catching_up;
+pub(crate) mod certificates;
 pub(crate) mod companions;
 pub(crate) mod cron;
 pub(crate) mod doctor;

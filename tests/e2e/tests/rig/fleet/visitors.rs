@@ -20,12 +20,25 @@ const ROUTES: &str =
 
 /// What a host answers to one request for a page of `host`: the status and the body.
 fn visit(at: Ipv4Addr, port: u16, host: &str) -> Result<(u16, String), String> {
+    let answer = ask(at, port, host, "/index.html")?;
+    let body = answer.1.split_once("\r\n\r\n").map(|(_, body)| body.trim().to_owned());
+    Ok((answer.0, body.unwrap_or_default()))
+}
+
+/// What a host answers to a plain request for a path of `host`: the status and the head.
+pub(crate) fn head(at: Ipv4Addr, host: &str, path: &str) -> Result<(u16, String), String> {
+    let (status, answer) = ask(at, 80, host, path)?;
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default().to_owned();
+    Ok((status, head))
+}
+
+fn ask(at: Ipv4Addr, port: u16, host: &str, path: &str) -> Result<(u16, String), String> {
     let patience = Duration::from_secs(2);
     let exchange = || -> std::io::Result<String> {
         let at = SocketAddr::new(at.into(), port);
         let mut stream = TcpStream::connect_timeout(&at, patience)?;
         stream.set_read_timeout(Some(patience))?;
-        let ask = format!("GET /index.html HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let ask = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(ask.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -33,8 +46,7 @@ fn visit(at: Ipv4Addr, port: u16, host: &str) -> Result<(u16, String), String> {
     };
     let answer = exchange().map_err(|error| error.to_string())?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.trim().to_owned());
-    Ok((status.ok_or_else(|| answer.clone())?, body.unwrap_or_default()))
+    Ok((status.ok_or_else(|| answer.clone())?, answer))
 }
 
 pub(crate) fn every_node_serves_every_route_and_port(fleet: &mut Fleet) -> Outcome {

@@ -1,0 +1,195 @@
+//! Certificates come from a real CA, whichever node it looks at, and every node shows the same.
+//!
+//! The CA is Pebble on the switch; the names below `example` are served by BIND and lead to a balancer in front
+//! of the hosts.
+
+use std::{
+    collections::BTreeSet,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use jaco_e2e::{Fleet, Outcome};
+use jaco_harness::{Authority, AuthorityOptions, Patience};
+
+use super::visitors;
+use crate::{
+    stacks::pages,
+    tls::{Shown, visit},
+};
+
+/// How long an order may take with everything that the CA does to it.
+const ISSUE: Patience = Patience(Duration::from_secs(120));
+
+fn authority(fleet: &Fleet, options: &AuthorityOptions) -> Outcome<Authority> {
+    assert!(Authority::is_installed(), "pebble and bind9 are installed by `cargo xtask setup`");
+    let directory = fleet.scratch()?.join("authority");
+    Ok(Authority::start(fleet.cluster().rig(), &directory, options)?)
+}
+
+fn hosts(fleet: &Fleet) -> Vec<Ipv4Addr> {
+    fleet.cluster().rig().hosts().iter().map(jaco_harness::Host::address).collect()
+}
+
+/// A service that is led to by these domains.
+fn apply(fleet: &mut Fleet, node: usize, domains: &[&str]) -> Outcome {
+    let routes: String = domains
+        .iter()
+        .map(|d| format!("  - {{domain: '{d}', service: app, port: 8080}}\n"))
+        .collect();
+    let stack = fleet
+        .stack(&format!("deployment: site\nroutes:\n{routes}"), &pages("$$HOSTNAME", 3, ""))?;
+    fleet.cli(node).run(&["apply", &stack.manifest(), "--wait=90s"])?;
+    Ok(())
+}
+
+/// Waits until every host shows a certificate for the domain; what they show.
+fn shown(fleet: &Fleet, domain: &str) -> Outcome<Vec<Shown>> {
+    let hosts = hosts(fleet);
+    Ok(fleet.cluster().until(ISSUE, &format!("a certificate for {domain}"), || {
+        let all = hosts.iter().map(|host| visit((*host, 443), domain, "/index.html", None));
+        let all = all.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        let leaves: BTreeSet<_> = all.iter().map(|shown| &shown.leaf).collect();
+        if leaves.len() == 1 { Ok(all) } else { Err(format!("{} leaves", leaves.len())) }
+    })?)
+}
+
+pub(crate) fn a_domain_comes_to_its_certificate(fleet: &mut Fleet) -> Outcome {
+    let authority = authority(fleet, &AuthorityOptions::default())?;
+    fleet.form_with(&authority.config())?;
+    apply(fleet, 0, &["shop.example", "blog.example"])?;
+    for domain in ["shop.example", "blog.example"] {
+        let all = shown(fleet, domain)?;
+        assert!(all.iter().all(|shown| shown.status == 200), "{all:?}");
+    }
+    assert_eq!(authority.certificates(), 2);
+    let looked = authority.looked();
+    assert!(looked.iter().all(|n| *n > 0), "the CA looked at every node: {looked:?}");
+    // Plain requests are sent to HTTPS from now on, path and query with them.
+    for host in hosts(fleet) {
+        let (status, head) = visitors::head(host, "shop.example", "/a/b?c=d")?;
+        assert_eq!(status, 308, "{head}");
+        assert!(head.contains("location: https://shop.example/a/b?c=d"), "{head}");
+        let (status, _) = visitors::head(host, "shop.example", "/.well-known/acme-challenge/none")?;
+        assert_eq!(status, 404, "never proxied");
+    }
+    // A cluster that has lost its state finds what it had.
+    let before = shown(fleet, "shop.example")?[0].leaf.clone();
+    fleet.lose_state()?;
+    fleet.cluster_mut().start()?;
+    fleet.cluster().form()?;
+    apply(fleet, 0, &["shop.example", "blog.example"])?;
+    assert_eq!(shown(fleet, "shop.example")?[0].leaf, before);
+    shown(fleet, "blog.example")?;
+    assert_eq!((authority.orders(), authority.certificates()), (2, 2), "nothing was ordered anew");
+    // Nothing is left of a deployment that is deleted.
+    fleet.cli(1).run(&["delete", "site", "--wait=60s"])?;
+    for host in hosts(fleet) {
+        fleet.cluster().until(Patience::NORMAL, "the certificate to go", || {
+            match visit((host, 443), "shop.example", "/", None) {
+                Err(_) => Ok(()),
+                Ok(shown) => Err(format!("{shown:?}")),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn wildcards_and_closed_ports_are_proved_otherwise(fleet: &mut Fleet) -> Outcome {
+    let authority = authority(fleet, &AuthorityOptions::default())?;
+    let config = format!("{}{}http_addr: ''\n", authority.config(), authority.dns_config());
+    fleet.form_with(&config)?;
+    apply(fleet, 0, &["shop.example", "*.deep.example"])?;
+    let all = shown(fleet, "shop.example")?;
+    assert!(all.iter().all(|shown| shown.status == 200), "by TLS-ALPN-01: {all:?}");
+    let all = shown(fleet, "any.deep.example")?;
+    assert!(all.iter().all(|shown| shown.status == 200), "by DNS-01: {all:?}");
+    assert_eq!(authority.certificates(), 2);
+    Ok(())
+}
+
+pub(crate) fn a_ca_that_is_no_good_is_told_and_waited_for(fleet: &mut Fleet) -> Outcome {
+    let mut authority = authority(fleet, &AuthorityOptions::default())?;
+    fleet.form_with(&authority.config())?;
+    authority.hang(true);
+    apply(fleet, 0, &["shop.example", "blocked.example"])?;
+    // Traffic is served all the same.
+    for host in hosts(fleet) {
+        assert_eq!(visitors::head(host, "shop.example", "/index.html")?.0, 200);
+    }
+    let failed = |fleet: &Fleet, domain: &str| {
+        let audit = fleet.cli(0).json(&["audit", "--type", "certificate_failed"]);
+        let audit = audit.map_err(|e| e.to_string())?;
+        let mut all = audit.as_array().into_iter().flatten();
+        let found = all.find(|event| event["payload"]["domain"] == domain);
+        found.map(|event| event["payload"]["reason"].to_string()).ok_or("no failure".to_owned())
+    };
+    let reason =
+        fleet.cluster().until(ISSUE, "the silence to be told", || failed(fleet, "shop.example"))?;
+    assert!(reason.contains("too long") || reason.contains("reached"), "{reason}");
+    authority.hang(false);
+    let begun = Instant::now();
+    shown(fleet, "shop.example")?;
+    fleet.measured("after the CA came back", format!("{:.0} s", begun.elapsed().as_secs_f32()));
+    // What it does not want is told in its own words, and the others are not held up by it.
+    let patience = Patience(Duration::from_secs(180));
+    let reason = fleet.cluster().until(patience, "the refusal to be told", || {
+        let reason = failed(fleet, "blocked.example")?;
+        if reason.contains("policy") || reason.contains("rejected") {
+            Ok(reason)
+        } else {
+            Err(reason)
+        }
+    })?;
+    fleet.measured("the CA's words", &reason);
+    assert_eq!(authority.certificates(), 1);
+    Ok(())
+}
+
+pub(crate) fn an_order_survives_its_leaders(fleet: &mut Fleet) -> Outcome {
+    let options = AuthorityOptions { sleep: 4, ..AuthorityOptions::default() };
+    let authority = authority(fleet, &options)?;
+    fleet.form_with(&authority.config())?;
+    apply(fleet, 0, &["first.example"])?;
+    // Killed after the order was placed, and while the domain is being checked.
+    for (round, domain) in ["second.example", "third.example", "fourth.example"].iter().enumerate()
+    {
+        let (orders, made) = (authority.orders(), authority.certificates());
+        let lead = fleet.cluster().leader(&[0, 1, 2])?;
+        let all: Vec<&str> =
+            [&["first.example"], &["second.example", "third.example", "fourth.example"][..=round]]
+                .concat();
+        apply(fleet, (lead + 1) % 3, &all)?;
+        fleet.cluster().until(ISSUE, "the order", || match authority.orders() {
+            placed if placed > orders => Ok(()),
+            _ => Err("none yet".to_owned()),
+        })?;
+        if round > 0 {
+            let looked: usize = authority.looked().iter().sum();
+            fleet.cluster().until(ISSUE, "a look", || {
+                match authority.looked().iter().sum::<usize>() {
+                    now if now > looked || authority.certificates() > made => Ok(()),
+                    _ => Err("not yet".to_owned()),
+                }
+            })?;
+        }
+        fleet.cluster_mut().node_mut(lead).kill()?;
+        let others: Vec<usize> = (0..3).filter(|n| *n != lead).collect();
+        let next = fleet.cluster().leader(&others)?;
+        let again = Instant::now();
+        fleet.cluster().until(ISSUE, "the certificate", || {
+            let host = fleet.cluster().rig().host(next).address();
+            visit((host, 443), domain, "/index.html", None).map_err(|e| e.to_string())
+        })?;
+        fleet.measured(
+            domain,
+            format!("{:.0} s after the leader was killed", again.elapsed().as_secs_f32()),
+        );
+        fleet.cluster_mut().node_mut(lead).start()?;
+        shown(fleet, domain)?;
+    }
+    let (orders, made) = (authority.orders(), authority.certificates());
+    fleet.measured("orders and certificates of four domains", format!("{orders}, {made}"));
+    assert_eq!(made, 4, "exactly one for each domain");
+    Ok(())
+}
