@@ -120,7 +120,7 @@ impl Port {
     #[must_use]
     pub fn new(target: Target, bounds: Bounds) -> Self {
         let endpoints = Endpoints::default();
-        let live = Live { replicas: endpoints.replicas(&target.upstreams, false), target };
+        let live = Live { replicas: endpoints.replicas(&target.upstreams, None), target };
         let shared = Shared {
             live: ArcSwap::from_pointee(live),
             setting: std::sync::Mutex::default(),
@@ -136,7 +136,7 @@ impl Port {
     pub fn set(&self, target: Target) {
         let shared = &*self.shared;
         let _setting = shared.setting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let replicas = shared.endpoints.replicas(&target.upstreams, false);
+        let replicas = shared.endpoints.replicas(&target.upstreams, None);
         shared.live.store(Arc::new(Live { target, replicas }));
         shared.endpoints.prune();
     }

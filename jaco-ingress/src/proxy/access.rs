@@ -24,9 +24,10 @@ const REMEMBERED: usize = 16_384;
 pub(super) struct Access {
     allow: Vec<ipnet::IpNet>,
     deny: Vec<ipnet::IpNet>,
-    credentials: Vec<Credential>,
-    /// Digests of `name:password`: comparing them takes the same time wherever they differ.
-    digests: Vec<[u8; 32]>,
+    credentials: Option<Vec<Credential>>,
+    /// Digests of `name:password`: comparing them takes the same time wherever they differ. Absent where no
+    /// password is asked for.
+    digests: Option<Vec<[u8; 32]>>,
     rate: Option<RateLimit>,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
 }
@@ -50,7 +51,7 @@ impl Access {
             allow: options.allow.clone(),
             deny: options.deny.clone(),
             credentials: options.basic_auth.clone(),
-            digests: options.basic_auth.iter().map(digest).collect(),
+            digests: options.basic_auth.as_ref().map(|all| all.iter().map(digest).collect()),
             rate: options.rate_limit,
             buckets: Mutex::default(),
         }
@@ -73,7 +74,7 @@ impl Access {
         if !self.rate.is_none_or(|rate| self.has_left(rate, visitor)) {
             return Err(Refusal::TooMany);
         }
-        if !self.digests.is_empty() && !self.knows(headers) {
+        if self.digests.as_ref().is_some_and(|known| !knows(known, headers)) {
             return Err(Refusal::Unauthorized);
         }
         Ok(())
@@ -81,26 +82,14 @@ impl Access {
 
     /// Whether the request brings a name and password, and so its header is ours and not the service's.
     pub(super) fn asks_for_password(&self) -> bool {
-        !self.digests.is_empty()
-    }
-
-    fn knows(&self, headers: &HeaderMap) -> bool {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
-            .and_then(|(_, pair)| STANDARD.decode(pair.trim()).ok());
-        let Some(given) = given else { return false };
-        let given: [u8; 32] = Sha256::digest(given).into();
-        self.digests.iter().fold(0, |found, known| found | known.ct_eq(&given).unwrap_u8()) == 1
+        self.digests.is_some()
     }
 
     fn has_left(&self, rate: RateLimit, visitor: IpAddr) -> bool {
         let (now, burst) = (Instant::now(), f64::from(rate.burst.max(1)));
         let refilled = |bucket: &Bucket| {
             let since = now.saturating_duration_since(bucket.filled).as_secs_f64();
-            (bucket.left + since * f64::from(rate.per_second)).min(burst)
+            (bucket.left + since * rate.per_second()).min(burst)
         };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= REMEMBERED {
@@ -118,6 +107,18 @@ impl Access {
     }
 }
 
+fn knows(known: &[[u8; 32]], headers: &HeaderMap) -> bool {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, pair)| STANDARD.decode(pair.trim()).ok());
+    let Some(given) = given else { return false };
+    let given: [u8; 32] = Sha256::digest(given).into();
+    known.iter().fold(0, |found, known| found | known.ct_eq(&given).unwrap_u8()) == 1
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -132,7 +133,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_bucket_is_refilled_evenly_and_is_each_visitors_own() {
-        let rate_limit = Some(RateLimit { per_second: 2, burst: 3 });
+        let rate_limit = Some(RateLimit { requests: 2, per: Duration::from_secs(1), burst: 3 });
         let access = Access::new(&RouteOptions { rate_limit, ..RouteOptions::default() });
         let ask = |visitor| access.check(visitor, &HeaderMap::new()).is_ok();
         assert_eq!([ask(at(1)), ask(at(1)), ask(at(1)), ask(at(1))], [true, true, true, false]);
@@ -160,8 +161,10 @@ mod tests {
     fn a_password_opens_and_is_not_shown() {
         let credential =
             Credential { user: "ann".into(), password: String::from("s3:cret").into() };
-        let access =
-            Access::new(&RouteOptions { basic_auth: vec![credential], ..RouteOptions::default() });
+        let access = Access::new(&RouteOptions {
+            basic_auth: Some(vec![credential]),
+            ..RouteOptions::default()
+        });
         let ask = |pair: &str| {
             let value = format!("Basic {}", STANDARD.encode(pair));
             let value = HeaderValue::from_str(&value).expect("a value");

@@ -26,7 +26,7 @@ use super::{
     upgrade::{self, Upgrade},
     upstream::{InFlight, Replica},
 };
-use crate::route::{RouteOptions, UpstreamProtocol};
+use crate::route::{RouteOptions, Sticky, UpstreamProtocol};
 
 /// So many replicas are asked for one request.
 const REPLICAS: usize = 3;
@@ -103,7 +103,10 @@ pub(super) async fn forward(
         let kept_one = wanted
             .take()
             .and_then(|tag| route.replicas.named(|replica| replica.tag.as_deref() == Some(&*tag)));
-        let chosen = kept_one.or_else(|| route.replicas.choose(&tried));
+        let chosen = kept_one.or_else(|| match route.route.options.sticky {
+            Some(Sticky::Address) => route.replicas.of_visitor(account.visitor, &tried),
+            _ => route.replicas.choose(&tried),
+        });
         let Some((replica, under_way)) = chosen else { break };
         let address = replica.endpoint.address;
         account.replica = Some(address);

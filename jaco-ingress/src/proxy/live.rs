@@ -10,7 +10,7 @@ use super::{
     stats::{Counters, Ledger, RouteKey},
     upstream::{Endpoints, Replicas},
 };
-use crate::route::{LeftOut, Picture, Route, Table, normal};
+use crate::route::{LeftOut, Picture, Route, Sticky, Table, normal};
 
 /// A route with what belongs to it on this node.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Live {
                 replicas: endpoints.replicas(&route.upstreams, route.options.sticky),
                 counters: ledger.counters(&key),
                 access: own,
-                cookie: route.options.sticky.then(|| cookie(route)),
+                cookie: (route.options.sticky == Some(Sticky::Cookie)).then(|| cookie(route)),
             })
         };
         let routes = picture.routes.iter().map(|r| (&*r.domain, &*r.path, live(r)));

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -22,8 +22,9 @@ use super::{
     choose::{Candidate, choose},
     live::hex,
     pool::Pool,
+    visitors::block_of,
 };
-use crate::route::Upstream;
+use crate::route::{Sticky, Upstream};
 
 /// So many connects in a row must fail before an upstream is passed over.
 const FAILURES: u32 = 2;
@@ -81,6 +82,19 @@ fn tag(replica: &ReplicaId) -> Box<str> {
     hex(&Sha256::digest(replica.to_string())[..8]).into()
 }
 
+fn seed(replica: &ReplicaId) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(replica.to_string()).into();
+    let first = digest.first_chunk().expect("a digest has more than eight bytes");
+    u64::from_be_bytes(*first)
+}
+
+/// Spreads what is near (the finaliser of SplitMix64).
+fn mixed(mut number: u64) -> u64 {
+    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -117,6 +131,8 @@ pub(crate) struct Replica {
     local: bool,
     /// What a cookie calls it: the same on every node. Only if the route asks for it.
     pub(crate) tag: Option<Box<str>>,
+    /// What it is drawn with where addresses stay with replicas: the same on every node.
+    seed: u64,
 }
 
 /// The replicas of one route that may get something new.
@@ -155,6 +171,25 @@ impl Replicas {
         Some((replica, InFlight::begin(&replica.endpoint)))
     }
 
+    /// The one of this visitor, of those that are not in `tried`: each is drawn with the visitor's address, and the
+    /// highest number wins (rendezvous hashing). Whom the others had stay with them when one goes.
+    pub(crate) fn of_visitor(
+        &self,
+        visitor: IpAddr,
+        tried: &[SocketAddr],
+    ) -> Option<(&Replica, InFlight)> {
+        let visitor = match block_of(visitor) {
+            IpAddr::V4(v4) => u64::from(u32::from(v4)),
+            // Its lower half is empty.
+            IpAddr::V6(v6) => u64::try_from(u128::from(v6) >> 64).unwrap_or_default(),
+        };
+        let untried = || self.0.iter().filter(|r| !tried.contains(&r.endpoint.address));
+        let drawn = |replica: &&Replica| mixed(mixed(visitor) ^ replica.seed);
+        let reachable = untried().filter(|r| !r.endpoint.passed_over()).max_by_key(drawn);
+        let replica = reachable.or_else(|| untried().max_by_key(drawn))?;
+        Some((replica, InFlight::begin(&replica.endpoint)))
+    }
+
     /// The one that `fits`, unless it is passed over.
     pub(crate) fn named(&self, fits: impl Fn(&Replica) -> bool) -> Option<(&Replica, InFlight)> {
         let replica = self.0.iter().find(|replica| fits(replica))?;
@@ -169,7 +204,7 @@ pub(crate) struct Endpoints(Mutex<BTreeMap<SocketAddr, Weak<Endpoint>>>);
 
 impl Endpoints {
     /// The replicas that may get something new.
-    pub(crate) fn replicas(&self, upstreams: &[Upstream], sticky: bool) -> Replicas {
+    pub(crate) fn replicas(&self, upstreams: &[Upstream], sticky: Option<Sticky>) -> Replicas {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut endpoint = |address: SocketAddr| {
             let kept = known.get(&address).and_then(Weak::upgrade);
@@ -184,7 +219,8 @@ impl Endpoints {
             id: upstream.replica.clone(),
             node: upstream.node.clone(),
             local: upstream.local,
-            tag: sticky.then(|| tag(&upstream.replica)),
+            tag: (sticky == Some(Sticky::Cookie)).then(|| tag(&upstream.replica)),
+            seed: seed(&upstream.replica),
         };
         Replicas(upstreams.iter().filter(|u| !u.draining).map(replica).collect())
     }
@@ -231,7 +267,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_cannot_be_reached_is_passed_over_for_a_while() {
         let endpoints = Endpoints::default();
-        let replicas = endpoints.replicas(&[upstream(1, false), upstream(2, false)], false);
+        let replicas = endpoints.replicas(&[upstream(1, false), upstream(2, false)], None);
         let first = Arc::clone(&replicas.0[0].endpoint);
         let ports = || -> Vec<u16> {
             let port = |_| replicas.choose(&[]).expect("a replica").0.endpoint.address.port();
@@ -253,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn when_all_are_passed_over_they_are_tried() {
         let endpoints = Endpoints::default();
-        let replicas = endpoints.replicas(&[upstream(1, false), upstream(2, false)], false);
+        let replicas = endpoints.replicas(&[upstream(1, false), upstream(2, false)], None);
         for replica in &replicas.0 {
             (0..5).for_each(|_| replica.endpoint.unreachable());
         }
@@ -266,9 +302,9 @@ mod tests {
     #[tokio::test]
     async fn a_draining_one_gets_nothing_new_and_keeps_what_it_has() {
         let endpoints = Endpoints::default();
-        let before = endpoints.replicas(&[upstream(1, false), upstream(2, false)], false);
+        let before = endpoints.replicas(&[upstream(1, false), upstream(2, false)], None);
         let (_, held) = before.named(|r| r.endpoint.address.port() == 1).expect("the first");
-        let after = endpoints.replicas(&[upstream(1, true), upstream(2, false)], false);
+        let after = endpoints.replicas(&[upstream(1, true), upstream(2, false)], None);
         drop(before);
         endpoints.prune();
         for _ in 0..64 {

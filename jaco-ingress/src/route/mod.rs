@@ -15,7 +15,9 @@ use jaco_api::model::{DeploymentName, NodeName, ReplicaId, ServiceName, TlsMode}
 
 pub use compile::{LeftOut, Reason};
 pub use host::{InvalidHost, host_of};
-pub use options::{Credential, HeaderEdits, RateLimit, Redirect, RouteOptions, UpstreamProtocol};
+pub use options::{
+    Credential, HeaderEdits, RateLimit, Redirect, RouteOptions, Sticky, UpstreamProtocol,
+};
 pub use path::{normal, without_prefix};
 pub use table::Table;
 

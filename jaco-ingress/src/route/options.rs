@@ -21,10 +21,10 @@ pub struct RouteOptions {
     pub timeout: Option<Duration>,
     /// Largest body of a request, in bytes.
     pub max_body: Option<u64>,
-    /// Visitors stay with the replica that answered them first, as long as it is there.
-    pub sticky: bool,
-    /// Who may come, by name and password; empty lets everybody in.
-    pub basic_auth: Vec<Credential>,
+    /// Visitors stay with one replica, as long as it is there.
+    pub sticky: Option<Sticky>,
+    /// Who may come, by name and password; without it everybody may. An empty list lets nobody in.
+    pub basic_auth: Option<Vec<Credential>>,
     /// Most requests of one visitor on this node.
     pub rate_limit: Option<RateLimit>,
     /// Addresses that may come; empty lets all in.
@@ -35,6 +35,16 @@ pub struct RouteOptions {
     pub compress: bool,
     /// What the service speaks.
     pub protocol: UpstreamProtocol,
+}
+
+/// How a visitor is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sticky {
+    /// By a cookie that names the replica which answered first.
+    Cookie,
+    /// By the address. It is the same replica on every node, and another one only for the visitors of a replica
+    /// that has gone.
+    Address,
 }
 
 /// What a service speaks.
@@ -97,8 +107,18 @@ impl fmt::Debug for Credential {
 /// A bucket that is refilled evenly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Requests in a second, on average.
-    pub per_second: u32,
+    /// Requests in this time, on average.
+    pub requests: u32,
+    /// The time; nothing counts as a millisecond.
+    pub per: Duration,
     /// Requests at once, at least one.
     pub burst: u32,
+}
+
+impl RateLimit {
+    /// Requests in a second, on average.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        f64::from(self.requests) / self.per.max(Duration::from_millis(1)).as_secs_f64()
+    }
 }

@@ -1,7 +1,7 @@
 use std::{io::Read as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jaco_ingress::route::{Credential, HeaderEdits, RateLimit, Redirect, RouteOptions};
+use jaco_ingress::route::{Credential, HeaderEdits, RateLimit, Redirect, RouteOptions, Sticky};
 
 use crate::support::{Site, echo, listen, picture, route, server, text, to_end, with};
 
@@ -91,7 +91,7 @@ async fn who_may_not_come_is_told_so() {
         site(RouteOptions { allow, ..Default::default() }).await.get("a.test", "/", "").await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     let user = Credential { user: "ann".into(), password: "secret".to_owned().into() };
-    let site = site(RouteOptions { basic_auth: vec![user], ..Default::default() }).await;
+    let site = site(RouteOptions { basic_auth: Some(vec![user]), ..Default::default() }).await;
     let answer = site.get("a.test", "/", "").await;
     assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("www-authenticate: Basic"));
     let given = format!("Authorization: Basic {}\r\n", STANDARD.encode("ann:secret"));
@@ -101,7 +101,7 @@ async fn who_may_not_come_is_told_so() {
 
 #[tokio::test]
 async fn a_rate_outlives_a_new_picture() {
-    let rate_limit = Some(RateLimit { per_second: 1, burst: 2 });
+    let rate_limit = Some(RateLimit { requests: 1, per: Duration::from_secs(1), burst: 2 });
     let picture = with(&[echo("one").await], RouteOptions { rate_limit, ..Default::default() });
     let site = Site::of(picture.clone()).await;
     let mut refused = 0;
@@ -119,7 +119,8 @@ async fn a_rate_outlives_a_new_picture() {
 #[tokio::test]
 async fn a_visitor_stays_with_one_replica() {
     let addresses = [echo("one").await, echo("two").await, echo("three").await];
-    let picture = with(&addresses, RouteOptions { sticky: true, ..Default::default() });
+    let picture =
+        with(&addresses, RouteOptions { sticky: Some(Sticky::Cookie), ..Default::default() });
     let site = Site::of(picture.clone()).await;
     let by =
         |answer: &str| answer.lines().find(|l| l.starts_with("by ")).expect("answered").to_owned();
@@ -143,6 +144,55 @@ async fn a_visitor_stays_with_one_replica() {
     let moved = site.get("a.test", "/", &format!("Cookie: {pair}\r\n")).await;
     assert_ne!(by(&moved), by(&first));
     assert!(moved.contains("set-cookie: "), "{moved}");
+}
+
+#[tokio::test]
+async fn an_address_stays_with_one_replica() {
+    let addresses = [echo("one").await, echo("two").await, echo("three").await];
+    let options = RouteOptions { sticky: Some(Sticky::Address), ..Default::default() };
+    let picture = with(&addresses, options);
+    let trusting = |limits: &mut jaco_ingress::Limits| {
+        limits.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a block")];
+    };
+    let by =
+        |answer: &str| answer.lines().find(|l| l.starts_with("by ")).expect("answered").to_owned();
+    let asks = async |site: &Site, visitor: u8| {
+        let header = format!("X-Forwarded-For: 192.0.2.{visitor}\r\n");
+        let answer = site.get("a.test", "/", &header).await;
+        assert!(!answer.contains("set-cookie"), "{answer}");
+        by(&answer)
+    };
+    let (site, other) = (
+        Site::bounded(picture.clone(), trusting).await,
+        Site::bounded(picture.clone(), trusting).await,
+    );
+    let mut first = Vec::new();
+    for visitor in 0..32 {
+        first.push(asks(&site, visitor).await);
+        for again in [&site, &other] {
+            assert_eq!(asks(again, visitor).await, first[usize::from(visitor)], "{visitor}");
+        }
+    }
+    for name in ["by one", "by two", "by three"] {
+        assert!(first.iter().any(|by| by == name), "{name} serves nobody: {first:?}");
+    }
+    let mut gone = picture;
+    gone.routes[0].upstreams[0].draining = true;
+    site.ingress.set(gone);
+    for (visitor, before) in (0..).zip(&first) {
+        let now = asks(&site, visitor).await;
+        assert_ne!(now, "by one");
+        assert!(before == "by one" || now == *before, "visitor {visitor} moved without need");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_list_of_passwords_lets_nobody_in() {
+    let site = site(RouteOptions { basic_auth: Some(Vec::new()), ..Default::default() }).await;
+    for pair in ["ann:", ":", "ann:secret"] {
+        let given = format!("Authorization: Basic {}\r\n", STANDARD.encode(pair));
+        assert!(site.get("a.test", "/", &given).await.starts_with("HTTP/1.1 401"), "{pair}");
+    }
 }
 
 #[tokio::test]
