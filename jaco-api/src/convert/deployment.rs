@@ -1,42 +1,7 @@
-//! Deployments, routes and differences.
+//! Deployments and differences.
 
 use super::{InvalidMessage, parse};
 use crate::{model, model::Timestamp, pb};
-
-impl From<model::RouteSpec> for pb::Route {
-    fn from(r: model::RouteSpec) -> Self {
-        Self {
-            domain: r.domain,
-            path: r.path,
-            service: r.service.into(),
-            port: r.port.into(),
-            tls: match r.tls {
-                model::TlsMode::Auto => "auto".to_owned(),
-                model::TlsMode::Off => "off".to_owned(),
-                model::TlsMode::Imported(name) => format!("imported:{name}"),
-            },
-        }
-    }
-}
-impl TryFrom<pb::Route> for model::RouteSpec {
-    type Error = InvalidMessage;
-    fn try_from(r: pb::Route) -> Result<Self, InvalidMessage> {
-        Ok(Self {
-            domain: r.domain,
-            path: r.path,
-            service: parse("service", &r.service)?,
-            port: u16::try_from(r.port).map_err(|e| InvalidMessage::new("port", e))?,
-            tls: match r.tls.as_str() {
-                "auto" => model::TlsMode::Auto,
-                "off" => model::TlsMode::Off,
-                other => match other.strip_prefix("imported:") {
-                    Some(name) => model::TlsMode::Imported(name.to_owned()),
-                    None => return Err(InvalidMessage::new("tls", "is not a tls mode")),
-                },
-            },
-        })
-    }
-}
 
 impl From<model::ServiceStatus> for pb::ServiceStatus {
     fn from(s: model::ServiceStatus) -> Self {

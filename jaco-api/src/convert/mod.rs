@@ -12,6 +12,7 @@ mod exec;
 mod file;
 mod mesh;
 mod replica;
+mod route;
 mod token;
 mod usage;
 

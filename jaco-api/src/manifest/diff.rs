@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::{
     Change, ContainerSpec, Difference, FileSource, Healthcheck, ManifestDocument, Mode,
-    MountSource, RouteSpec, ServiceSchedule, UpdateOrder,
+    MountSource, Password, RouteSpec, ServiceSchedule, UpdateOrder,
 };
 
 /// What stands for a secret.
@@ -16,10 +16,10 @@ const MASK: &str = "•••";
 type Fields = BTreeMap<String, String>;
 type Changes = BTreeMap<String, (Option<String>, Option<String>)>;
 
-/// What lies between two documents: services, networks, volumes, routes, in this order.
+/// What lies between two documents: services, networks, volumes, routes, certificates, in this order.
 ///
 /// Without `old` everything is new. Values that may be secret are shown as `•••` unless
-/// `show_secrets`.
+/// `show_secrets`; passwords of visitors always are.
 #[must_use]
 pub fn diff(
     old: Option<&ManifestDocument>,
@@ -32,6 +32,7 @@ pub fn diff(
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),
         routes: Vec::new(),
+        acme_email: None,
     };
     let old = old.unwrap_or(&none);
     let mut out = Vec::new();
@@ -41,14 +42,25 @@ pub fn diff(
         new.is_none().then(|| "the volume and its data are kept".to_owned())
     });
     compare(&mut out, "route ", &routes(old), &routes(new), show_secrets, |_, _| None);
+    compare(&mut out, "", &contact(old), &contact(new), show_secrets, |_, _| None);
     out
 }
 
+/// The document with `•••` in place of the passwords of visitors.
+#[must_use]
+pub fn mask_passwords(document: &ManifestDocument) -> ManifestDocument {
+    let mut document = document.clone();
+    for route in &mut document.routes {
+        hide(route.options.basic_auth.values_mut().map(|password| &mut password.0));
+    }
+    document
+}
+
 /// The document with `•••` in place of every value that may be secret: environment, arguments,
-/// contents of secrets and configs, options of drivers.
+/// contents of secrets and configs, options of drivers, passwords.
 #[must_use]
 pub fn mask(document: &ManifestDocument) -> ManifestDocument {
-    let mut document = document.clone();
+    let mut document = mask_passwords(document);
     for (_, spec) in document.services.values_mut() {
         mask_spec(spec);
     }
@@ -96,9 +108,16 @@ fn hide<'t>(texts: impl Iterator<Item = &'t mut String>) {
 }
 
 /// Routes by what identifies them.
-fn routes(document: &ManifestDocument) -> BTreeMap<String, &RouteSpec> {
-    let domain = |r: &RouteSpec| if r.domain.is_empty() { "*" } else { &r.domain }.to_owned();
+fn routes(document: &ManifestDocument) -> BTreeMap<String, &RouteSpec<Password>> {
+    let domain =
+        |r: &RouteSpec<Password>| if r.domain.is_empty() { "*" } else { &r.domain }.to_owned();
     document.routes.iter().map(|r| (format!("{}{}", domain(r), r.path), r)).collect()
+}
+
+/// What certificates are obtained with, under the name that it is told by.
+fn contact(document: &ManifestDocument) -> BTreeMap<&str, BTreeMap<&str, &String>> {
+    let email = document.acme_email.iter();
+    email.map(|email| ("certificates", BTreeMap::from([("acme_email", email)]))).collect()
 }
 
 fn compare<K: Ord + ToString, V: Serialize>(
@@ -131,11 +150,22 @@ fn changes(old: &Fields, new: &Fields, show_secrets: bool) -> Changes {
         .filter(|k| old.get(*k) != new.get(*k))
         .map(|key| {
             let shown = |v: Option<&String>| {
-                v.map(|v| if !show_secrets && secret(key) { MASK.to_owned() } else { v.clone() })
+                v.map(|v| {
+                    if password(key) || !show_secrets && secret(key) {
+                        MASK.to_owned()
+                    } else {
+                        v.clone()
+                    }
+                })
             };
             (key.clone(), (shown(old.get(key)), shown(new.get(key))))
         })
         .collect()
+}
+
+/// Whether a field is the password of a visitor: that is never shown.
+fn password(field: &str) -> bool {
+    field.starts_with("basic_auth.")
 }
 
 /// Whether the value of a field may be secret.

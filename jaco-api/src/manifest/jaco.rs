@@ -6,10 +6,11 @@ use super::{
     compose, cron,
     fields::{Schema, Supported, accepted, planned},
     report::{Mark, Report, cut},
+    route::{self, RouteDraft},
     values,
-    yaml::{Node, Value},
+    yaml::Node,
 };
-use crate::model::{CronSchedule, DeploymentName, NodeName, TlsMode};
+use crate::model::{CronSchedule, DeploymentName, NodeName};
 
 /// A decoded `jaco.yaml`.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct JacoDraft {
     pub(super) services: Vec<OverrideDraft>,
     pub(super) routes: Vec<RouteDraft>,
     pub(super) acme_off: bool,
+    /// Address that certificates are obtained with.
+    pub(super) acme_email: Option<String>,
 }
 
 /// What `jaco.yaml` says about a service.
@@ -41,19 +44,6 @@ pub(super) enum Kind {
     Pack,
     Hosts,
     Global,
-}
-
-/// A route before its service is looked up.
-#[derive(Default)]
-pub(super) struct RouteDraft {
-    pub(super) mark: Mark,
-    pub(super) domain: Option<(String, Mark)>,
-    pub(super) service: Option<(String, Mark)>,
-    pub(super) port: Option<u16>,
-    pub(super) path: Option<String>,
-    pub(super) tls: Option<(TlsMode, Mark)>,
-    /// A part could not be read: what depends on it is not checked.
-    pub(super) broken: bool,
 }
 
 static JACO: Schema<JacoDraft> = Schema {
@@ -90,17 +80,7 @@ static JACO: Schema<JacoDraft> = Schema {
             });
         }),
         accepted("routes", "How visitors reach services.", |j, n, r| {
-            values::items(n, r, |item, r| {
-                let mut route = RouteDraft { mark: item.mark, ..RouteDraft::default() };
-                ROUTE.decode(item, &mut route, r);
-                route.broken |= !matches!(item.value, Value::Map(_));
-                for key in ["service", "port"] {
-                    if ROUTE.lacks(item, key) {
-                        r.error(item.mark, format!("the route has no `{key}`"));
-                    }
-                }
-                j.routes.push(route);
-            });
+            values::items(n, r, |item, r| j.routes.push(route::route(item, r)));
         }),
         accepted(
             "acme",
@@ -110,7 +90,11 @@ static JACO: Schema<JacoDraft> = Schema {
                 j.acme_off = values::one_of(n, &words, r).unwrap_or_default();
             },
         ),
-        planned("acme_email", "Address that certificates are obtained with."),
+        accepted(
+            "acme_email",
+            "Address that a CA is told for the certificates of this deployment; default: the cluster's.",
+            |j, n, r| j.acme_email = email(n, r),
+        ),
     ],
 };
 
@@ -171,52 +155,10 @@ static SERVICE: Schema<OverrideDraft> = Schema {
     ],
 };
 
-static ROUTE: Schema<RouteDraft> = Schema {
-    what: "a route",
-    at: &["routes"],
-    extensions: false,
-    attributes: &[
-        accepted("domain", "The domain. Without it, or with `*`: every domain.", |o, n, r| {
-            o.domain = domain(n, r).map(|d| (d, n.mark));
-            o.broken |= o.domain.is_none();
-        }),
-        accepted("service", "The service of the compose file. Needed.", |o, n, r| {
-            o.service = values::some_text(n, r).map(|s| (s, n.mark))
-        }),
-        accepted("port", "Port in the container. Needed.", |o, n, r| {
-            o.port = values::integer(n, 1..=65_535, r).and_then(|p| u16::try_from(p).ok());
-        }),
-        accepted(
-            "path",
-            "Prefix of the path on segment borders; default `/`. The longest prefix wins.",
-            |o, n, r| {
-                o.path = path(n, r);
-                o.broken |= o.path.is_none();
-            },
-        ),
-        accepted(
-            "tls",
-            "`auto` (a certificate is obtained), `off`, or the name of an imported certificate.",
-            |o, n, r| o.tls = tls(n, r).map(|t| (t, n.mark)),
-        ),
-        planned("strip_path", "Takes the prefix away before the request goes on."),
-        planned("redirect_to", "Answers with a redirect."),
-        planned("headers", "Headers that are set."),
-        planned("timeout", "Most time until the service answers."),
-        planned("max_body", "Largest body of a request."),
-        planned("sticky", "Keeps visitors on one replica."),
-        planned("basic_auth", "Asks for a name and a password."),
-        planned("rate_limit", "Most requests of one visitor."),
-        planned("allow", "Addresses that may come."),
-        planned("deny", "Addresses that may not come."),
-        planned("compress", "Compresses answers."),
-    ],
-};
-
 /// Every key of `jaco.yaml`.
 pub(super) fn describe() -> Vec<Supported> {
     let services = SERVICE.describe().chain(cron::describe());
-    JACO.describe().chain(services).chain(ROUTE.describe()).collect()
+    JACO.describe().chain(services).chain(route::describe()).collect()
 }
 
 /// Decodes `jaco.yaml` and reports every problem of it.
@@ -251,58 +193,30 @@ fn hosts(node: &Node, report: &mut Report<'_>) -> Vec<NodeName> {
     out
 }
 
-/// A domain in lower case; empty and `*` match every domain.
-fn domain(node: &Node, report: &mut Report<'_>) -> Option<String> {
+/// An address of mail, without what says that it is one.
+fn email(node: &Node, report: &mut Report<'_>) -> Option<String> {
     let text = values::text(node, report)?;
-    let domain = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-    if domain.is_empty() || domain == "*" {
-        return Some(String::new());
-    }
-    if let Some(scheme) = domain.find("://") {
-        let rest = &domain[scheme + 3..];
-        let host = rest.split(['/', ':']).next().unwrap_or(rest);
-        let message = format!("`{}` is an address, not a domain", cut(text));
-        report.error_hint(node.mark, message, format!("write `{}`", cut(host)));
+    if let Some(address) = text.strip_prefix("mailto:") {
+        let message = format!("{} is the address alone", report.subject());
+        report.error_hint(node.mark, message, format!("write `{}`", cut(address)));
         return None;
     }
-    let labels = domain.strip_prefix("*.").unwrap_or(&domain);
-    let fits = |l: &str| {
-        (1..=63).contains(&l.len())
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !l.starts_with('-')
             && !l.ends_with('-')
     };
-    if domain.len() > 253 || !labels.split('.').all(fits) {
-        return values::wrong(node, "a domain such as shop.example", report);
-    }
-    Some(domain)
-}
-
-/// A path prefix without a slash at its end.
-fn path(node: &Node, report: &mut Report<'_>) -> Option<String> {
-    let path = values::text(node, report)?;
-    let fits = path.starts_with('/')
-        && path.len() <= 1024
-        && !path.contains("//")
-        && !path.split('/').any(|s| s == "." || s == "..")
-        && path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\\".contains(&b));
-    if !fits {
-        return values::wrong(node, "a path that begins with `/`, such as /api", report);
-    }
-    let trimmed = path.trim_end_matches('/');
-    Some(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() })
-}
-
-fn tls(node: &Node, report: &mut Report<'_>) -> Option<TlsMode> {
-    let text = values::text(node, report)?;
-    let name = |t: &str| {
-        (1..=253).contains(&t.len())
-            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-*".contains(&b))
+    let mailbox = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
+    let fits = |(name, domain): (&str, &str)| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(mailbox)
+            && name.split('.').all(|part| !part.is_empty())
+            && domain.contains('.')
+            && domain.split('.').all(label)
     };
-    match text {
-        "auto" => Some(TlsMode::Auto),
-        "off" | "false" => Some(TlsMode::Off),
-        other if name(other) => Some(TlsMode::Imported(other.to_owned())),
-        _ => values::wrong(node, "auto, off or the name of an imported certificate", report),
+    if text.len() > 254 || !text.split_once('@').is_some_and(fits) {
+        return values::wrong(node, "an address such as ops@shop.example", report);
     }
+    Some(text.to_owned())
 }

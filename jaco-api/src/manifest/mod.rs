@@ -26,6 +26,7 @@ mod merge;
 mod privilege;
 mod render;
 mod report;
+mod route;
 mod schema;
 mod suggest;
 mod values;
@@ -37,7 +38,7 @@ use std::{
 };
 
 pub use diagnose::{Diagnostic, Severity};
-pub use diff::{diff, mask};
+pub use diff::{diff, mask, mask_passwords};
 pub use explain::{Explanation, UnknownField, explain};
 pub use fields::{Supported, Treatment};
 pub use privilege::privileges;
@@ -223,6 +224,13 @@ pub fn check_allowing(
         Ok(checked) => &mut checked.warnings,
         Err(problems) => problems,
     };
+    // Nor is a line told that may hold a password.
+    for problem in found.iter_mut() {
+        let near = [&problem.path, &problem.source];
+        if near.iter().any(|text| text.contains("basic_auth")) {
+            problem.source.clear();
+        }
+    }
     // What was sent holds values that its author never wrote there, secrets among them.
     for problem in found.iter_mut().filter(|p| p.file == compose.name) {
         problem.source.clear();

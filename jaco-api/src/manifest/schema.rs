@@ -38,12 +38,31 @@ enum Shape {
     Tables(&'static Table),
     /// Something simple, or a mapping that says more.
     Either(&'static Shape, &'static Table),
+    /// A mapping.
+    Mapping(&'static Table),
+    /// `true` or `false`, in any spelling of YAML 1.1.
+    Truth,
+    /// A text that fits, or a list of such texts, each once.
+    OneOrMore(&'static str),
+    /// Texts by names that fit.
+    Pairs(&'static str),
+    /// Headers by name, or a mapping with one of the keys of the table.
+    Headers(&'static Table),
 }
 
-use Shape::{Certificate, Either, Number, Switch, Tables, Text, Texts, Words};
+use Shape::{
+    Certificate, Either, Headers, Mapping, Number, OneOrMore, Pairs, Switch, Tables, Text, Texts,
+    Truth, Words,
+};
 
 /// A DNS label.
 const LABEL: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+/// An address with a host.
+const URL: &str = "^\\s*[hH][tT][tT][pP][sS]?://[^\\s/?#@{}$]+[^\\s{}$]*\\s*$";
+/// An address or a block of addresses.
+const BLOCK: &str = "^\\s*[0-9a-fA-F.:]+(/[0-9]{1,3})?\\s*$";
+/// The name of a header.
+const HEADER: &str = "^[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,128}$";
 /// The name of a service, network or volume.
 const NAME: &str = "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$";
 
@@ -71,6 +90,11 @@ static JACO: Table = Table {
             "acme",
             "Whether certificates are obtained; `off`: routes without `tls` are plain HTTP.",
             Switch,
+        ),
+        Key(
+            "acme_email",
+            "Address that a CA is told for the certificates of this deployment.",
+            Text("^[^@\\s]{1,64}@[^@\\s.]+(\\.[^@\\s.]+)+$"),
         ),
     ],
 };
@@ -159,6 +183,84 @@ static ROUTE: Table = Table {
             Text("^/[^?#\\\\\\s]*$"),
         ),
         Key("tls", "`auto`, `off`, or the name of an imported certificate.", Certificate),
+        Key(
+            "protocol",
+            "What the service speaks: HTTP/1.1, or HTTP/2 without TLS, such as gRPC.",
+            Words(&["http", "h2c", "grpc"]),
+        ),
+        Key(
+            "strip_path",
+            "Whether the path of the route is taken away before the request goes on.",
+            Truth,
+        ),
+        Key(
+            "redirect_to",
+            "An address that visitors are sent to instead.",
+            Either(&Text(URL), &REDIRECT),
+        ),
+        Key(
+            "headers",
+            "Headers of answers, by name; or what is changed of requests and answers.",
+            Headers(&HEADERS),
+        ),
+        Key("timeout", "Most time until the service answers, for example 30s.", Text("")),
+        Key("max_body", "Largest body of a request, for example 10m.", Text("")),
+        Key(
+            "sticky",
+            "Keeps visitors on one replica: by a cookie, or by their address.",
+            Words(&["cookie", "ip"]),
+        ),
+        Key("basic_auth", "Names and passwords of those who may come.", Pairs("^[^:]{1,255}$")),
+        Key(
+            "rate_limit",
+            "Most requests of one visitor on each node, for example 10/s.",
+            Either(&Text("^\\s*0*[1-9][0-9]*\\s*r?\\s*/\\s*[a-z0-9.]+\\s*$"), &RATE),
+        ),
+        Key("allow", "Addresses and blocks that may come; nobody else may.", OneOrMore(BLOCK)),
+        Key("deny", "Addresses and blocks that may not come.", OneOrMore(BLOCK)),
+        Key("compress", "Whether answers are compressed for those who take it.", Truth),
+    ],
+};
+
+static REDIRECT: Table = Table {
+    of: "a redirect",
+    required: &["url"],
+    keys: &[
+        Key("url", "The address, or the start of it.", Text(URL)),
+        Key("permanent", "Whether browsers may remember it. Default: false", Truth),
+        Key(
+            "keep_path",
+            "Whether path and query are put behind it. Default: true for an address without a path",
+            Truth,
+        ),
+    ],
+};
+
+static HEADERS: Table = Table {
+    of: "the headers of a route",
+    required: &[],
+    keys: &[
+        Key("request", "What is changed of those the service sees.", Mapping(&CHANGES)),
+        Key("response", "What is changed of those the visitor sees.", Mapping(&CHANGES)),
+    ],
+};
+
+static CHANGES: Table = Table {
+    of: "changes of headers",
+    required: &[],
+    keys: &[
+        Key("set", "Headers with their values.", Pairs(HEADER)),
+        Key("remove", "Names of headers that are taken away.", OneOrMore(HEADER)),
+    ],
+};
+
+static RATE: Table = Table {
+    of: "a rate limit",
+    required: &["requests"],
+    keys: &[
+        Key("requests", "So many in the time, on average.", Number(1, 1_000_000)),
+        Key("per", "The time, for example 1m. Default: 1s", Text("")),
+        Key("burst", "So many at once. Default: as many as requests", Number(1, 1_000_000)),
     ],
 };
 
@@ -183,7 +285,9 @@ pub fn schema() -> String {
 #[must_use]
 pub fn shaped() -> Vec<(&'static str, &'static str)> {
     let keys = |table: &'static Table| table.keys.iter().map(|key| (table.of, key.0));
-    [&JACO, &SERVICE, &SCHEDULE, &HISTORY, &ROUTE].into_iter().flat_map(keys).collect()
+    let tables =
+        [&JACO, &SERVICE, &SCHEDULE, &HISTORY, &ROUTE, &REDIRECT, &HEADERS, &CHANGES, &RATE];
+    tables.into_iter().flat_map(keys).collect()
 }
 
 fn table(table: &Table) -> Map<String, Value> {
@@ -229,6 +333,39 @@ fn written(shape: &Shape) -> Map<String, Value> {
             "type": ["array"], "uniqueItems": true,
             "items": {"type": ["string", "number"], "pattern": pattern}
         }),
+        Mapping(of) => {
+            let mut mapping = table(of);
+            mapping.insert("type".to_owned(), json!(["object"]));
+            Value::Object(mapping)
+        }
+        // Every spelling of YAML 1.1, which many editors take for a text.
+        Truth => json!({
+            "type": ["boolean", "string"],
+            "enum": [
+                true, false, "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y",
+                "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"
+            ]
+        }),
+        OneOrMore(pattern) => json!({
+            "type": ["array", "string"], "uniqueItems": true, "minItems": 1, "pattern": pattern,
+            "items": {"type": ["string"], "pattern": pattern}
+        }),
+        Pairs(pattern) => json!({
+            "type": ["object"], "propertyNames": {"pattern": pattern},
+            "additionalProperties": {"type": ["string", "number", "boolean"]}
+        }),
+        Headers(of) => {
+            let mut headers = table(of);
+            headers.insert(
+                "additionalProperties".to_owned(),
+                json!(
+                    {"type": ["string", "number", "boolean"]}
+                ),
+            );
+            headers.insert("propertyNames".to_owned(), json!({"pattern": HEADER}));
+            headers.insert("type".to_owned(), json!(["object"]));
+            Value::Object(headers)
+        }
         Tables(items) => json!({"type": ["array"], "items": table(items)}),
         Either(simple, more) => {
             // What is said of mappings says nothing of others.

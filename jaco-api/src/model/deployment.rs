@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ContainerSpec, DeploymentName, Digest, NetworkName, ServiceName, ServiceSchedule, Ticks,
-    Timestamp, VolumeName,
+    Actor, ContainerSpec, DeploymentName, Digest, NetworkName, Password, RouteSpec, ServiceName,
+    ServiceSchedule, Ticks, Timestamp, VolumeName,
 };
 
 /// A network of a deployment.
@@ -58,34 +58,6 @@ impl VolumeSpec {
     }
 }
 
-/// How a route is secured.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TlsMode {
-    /// A certificate is obtained and renewed.
-    #[default]
-    Auto,
-    /// Plain HTTP only.
-    Off,
-    /// An imported certificate of this name.
-    Imported(String),
-}
-
-/// A domain (and path) that leads to a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteSpec {
-    /// Domain; empty matches every domain.
-    pub domain: String,
-    /// Path prefix on segment borders; `/` matches all.
-    pub path: String,
-    /// The service.
-    pub service: ServiceName,
-    /// Port in its containers.
-    pub port: u16,
-    /// How it is secured.
-    pub tls: TlsMode,
-}
-
 /// A resolved and checked manifest: what `apply` puts into the cluster.
 ///
 /// `services` pairs what the scheduler needs (kept in the clear) with what the container is made
@@ -101,7 +73,10 @@ pub struct ManifestDocument {
     /// Volumes in use, by compose key.
     pub volumes: BTreeMap<VolumeName, VolumeSpec>,
     /// Routes, in the order of the manifest.
-    pub routes: Vec<RouteSpec>,
+    pub routes: Vec<RouteSpec<Password>>,
+    /// Address that its certificates are obtained with; absent means the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme_email: Option<String>,
 }
 
 /// A service of a revision: its schedule and the digest of its sealed container document.
@@ -159,6 +134,9 @@ pub struct Revision {
     pub volumes: BTreeMap<VolumeName, VolumeSpec>,
     /// Routes.
     pub routes: Vec<RouteSpec>,
+    /// Address that its certificates are obtained with; absent means the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme_email: Option<String>,
 }
 
 /// Where a deployment is in its life.

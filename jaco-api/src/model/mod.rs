@@ -28,6 +28,7 @@ mod mount;
 mod node;
 mod observation;
 mod replica;
+mod route;
 mod sealed;
 mod service;
 mod settings;
@@ -54,7 +55,7 @@ pub use container::*;
 pub use cron::{Concurrency, CronSchedule, CronStatus, Run, RunFate, RunState, RunStatus, Ticks};
 pub use deployment::{
     Deployment, DeploymentPhase, ManifestDocument, NetworkSpec, PlannedService, Revision,
-    RevisionOrigin, Rollout, RolloutPhase, RouteSpec, TlsMode, VolumeSpec,
+    RevisionOrigin, Rollout, RolloutPhase, VolumeSpec,
 };
 pub use doctor::{Check, DoctorReport, Finding, FindingOutcome, UnknownCheck, after_repair};
 pub use exec::{ExecCommand, PathInfo, PathKind, Signal, TerminalSize};
@@ -77,6 +78,10 @@ pub use mount::{Mount, MountSource, Recursion, Relabel};
 pub use node::{Availability, Node, NodeCondition, NodeFacts, NodeStatus};
 pub use observation::{Health, Observation, Reason, ReplicaReport, ReplicaState, Report};
 pub use replica::{Preparation, Replica, ReplicaEvent, Volume};
+pub use route::{
+    HeaderChanges, HeaderRules, Hidden, Password, RedirectSpec, RequestRate, RouteOptions,
+    RouteProtocol, RouteSpec, Stickiness, TlsMode,
+};
 pub use sealed::Sealed;
 pub use service::{
     DependencyCondition, EndpointMode, FailureAction, Mode, Placement, Protocol, PublishedPort,

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterId, CronStatus, DeploymentName, Health, NodeId, NodeName, NodeStatus, Reason, ReplicaId,
-    ReplicaState, RolloutPhase, RouteSpec, ServiceName, Timestamp,
+    ClusterId, CronStatus, DeploymentName, Health, Hidden, NodeId, NodeName, NodeStatus, Reason,
+    ReplicaId, ReplicaState, RolloutPhase, RouteSpec, ServiceName, Timestamp,
 };
 
 /// A node's part in raft.
@@ -160,7 +160,7 @@ pub struct DeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
     /// Routes.
-    pub routes: Vec<RouteSpec>,
+    pub routes: Vec<RouteSpec<Hidden>>,
     /// When it was first applied.
     pub created_at: Timestamp,
     /// When the revision in force was made.

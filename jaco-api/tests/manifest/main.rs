@@ -15,6 +15,7 @@ mod lifecycle;
 mod privileges;
 mod properties;
 mod refused;
+mod routes;
 mod schema;
 mod speed;
 mod stable;

@@ -143,10 +143,7 @@ fn jaco_yaml() {
             "deployment: shop\nenviroment: .env\nservices: [{name: web, replcias: 2}]\nroutes: [{service: web, prot: 80, port: 80}]\n"
         ),
         ("wrong types", "deployment: shop\nservices: {web: {}}\nroutes: web\nacme: maybe\n"),
-        (
-            "not built yet",
-            "deployment: shop\nacme_email: a@b.c\nservices: [{name: web, autoscale: {}}]\nroutes: [{service: web, port: 80, strip_path: true, redirect_to: x, headers: {}, timeout: 1s, max_body: 1m, sticky: ip, basic_auth: {}, rate_limit: {}, allow: [], deny: [], compress: true}]\n"
-        ),
+        ("not built yet", "deployment: shop\nservices: [{name: web, autoscale: {}}]\n"),
         (
             "unknown service",
             "deployment: shop\nservices: [{name: wbe}]\nroutes: [{service: api, port: 80}]\n"

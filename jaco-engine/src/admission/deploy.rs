@@ -11,7 +11,7 @@ use jaco_api::{
     },
 };
 
-use super::{file, permit_change};
+use super::{file, permit_change, route};
 use crate::{
     command::{
         ApplyDeployment, Command, DeleteDeployment, HoldDeployment, RestartDeployment,
@@ -91,7 +91,8 @@ pub fn apply(
         services,
         networks: document.networks.clone(),
         volumes: document.volumes.clone(),
-        routes: document.routes.clone(),
+        routes: route::sealed(state, keyring, &document),
+        acme_email: document.acme_email.clone(),
         documents,
         privileged,
     };
@@ -231,10 +232,10 @@ pub fn hold(
     Ok(Command::HoldDeployment(HoldDeployment { deployment, stopped }))
 }
 
-/// The manifest behind a revision, with its container documents opened: holds secrets.
+/// The manifest behind a revision, with its container documents and passwords opened: holds secrets.
 ///
 /// # Errors
-/// `internal` when a document is missing or cannot be opened with this node's keys.
+/// `internal` when a document is missing, or one of these or cannot be opened with this node's keys.
 pub fn document_of(
     state: &State,
     keyring: &Keyring,
@@ -261,7 +262,8 @@ pub fn document_of(
         services,
         networks: revision.networks.clone(),
         volumes: revision.volumes.clone(),
-        routes: revision.routes.clone(),
+        routes: route::opened(keyring, &revision.routes)?,
+        acme_email: revision.acme_email.clone(),
     })
 }
 

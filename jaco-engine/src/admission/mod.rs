@@ -13,6 +13,7 @@ mod file;
 mod method;
 mod node;
 mod permit;
+mod route;
 mod setting;
 mod token;
 

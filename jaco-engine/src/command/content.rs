@@ -141,6 +141,7 @@ pub(super) fn put_revision(
         networks: content.networks,
         volumes: content.volumes,
         routes: content.routes,
+        acme_email: content.acme_email,
     };
     tx.put_revision(&deployment.name, revision);
     tx.put_deployment(Deployment { revision: number, last_revision: number, ..deployment });

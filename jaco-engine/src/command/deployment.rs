@@ -24,6 +24,8 @@ pub struct ApplyDeployment {
     pub volumes: BTreeMap<VolumeName, VolumeSpec>,
     /// Routes.
     pub routes: Vec<RouteSpec>,
+    /// Address that its certificates are obtained with; absent means the cluster's.
+    pub acme_email: Option<String>,
     /// Sealed container documents; those that state already has may be left out.
     pub documents: BTreeMap<Digest, Sealed>,
     /// Why host-like rights were admitted, by service; audited.
@@ -78,6 +80,7 @@ impl ApplyDeployment {
             networks: self.networks.clone(),
             volumes: self.volumes.clone(),
             routes: self.routes.clone(),
+            acme_email: self.acme_email.clone(),
         }
     }
 

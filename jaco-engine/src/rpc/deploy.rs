@@ -138,9 +138,11 @@ impl deploy_server::Deploy for Service {
         let revision = kept(&state, &deployment, message.revision)?;
         let mut document =
             admission::document_of(&state, &membership.keyring, &deployment, &revision)?;
-        if !message.show_secrets {
-            document = manifest::mask(&document);
-        }
+        // Who may come to a service is nobody's to read.
+        document = match message.show_secrets {
+            true => manifest::mask_passwords(&document),
+            false => manifest::mask(&document),
+        };
         let text = serde_json::to_string(&document)
             .expect("a manifest document has only string keys and finite numbers");
         Ok(Response::new(pb::GetDeploymentResponse {

@@ -19,6 +19,8 @@ pub const FILE: &str = "file";
 pub const CERTIFICATE: &str = "certificate";
 /// Context of credentials of accounts at CAs.
 pub const ACCOUNT: &str = "acme-account";
+/// Context of the passwords that routes ask visitors for.
+pub const ROUTE_PASSWORD: &str = "route-password";
 /// Context of the CA's private key.
 pub const CA: &str = "ca";
 /// Context of the last output of failed containers.

@@ -14,6 +14,7 @@ pub(crate) struct Content {
     pub(crate) networks: BTreeMap<NetworkName, NetworkSpec>,
     pub(crate) volumes: BTreeMap<VolumeName, VolumeSpec>,
     pub(crate) routes: Vec<RouteSpec>,
+    pub(crate) acme_email: Option<String>,
 }
 
 impl Content {
@@ -24,6 +25,7 @@ impl Content {
             networks: revision.networks.clone(),
             volumes: revision.volumes.clone(),
             routes: revision.routes.clone(),
+            acme_email: revision.acme_email.clone(),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jaco_api::model::{
     CronSchedule, Deployment, DeploymentPhase, DeploymentState, DeploymentStatus, Intent,
-    PlannedService, Replica, ReplicaState, RolloutPhase, RolloutStatus, ServiceName, ServiceStatus,
+    PlannedService, Replica, ReplicaState, RolloutPhase, RolloutStatus, RouteSpec, ServiceName,
+    ServiceStatus,
 };
 
 use super::{cron, replica::stand};
@@ -38,7 +39,11 @@ pub(super) fn status(state: &State, row: &Deployment) -> DeploymentStatus {
             phase: r.phase.clone(),
             reason: r.reason.clone(),
         }),
-        routes: revision.map(|r| r.routes.clone()).unwrap_or_default(),
+        routes: revision
+            .iter()
+            .flat_map(|r| r.routes.iter().cloned())
+            .map(RouteSpec::hidden)
+            .collect(),
         created_at: row.created_at,
         updated_at: revision.map_or(row.created_at, |r| r.at),
     }

@@ -8,8 +8,8 @@ use jaco_api::model::{
     Actor, Availability, CertificateSource, ClusterId, ContainerSpec, DeploymentName, Digest,
     Identity, Intent, NetworkName, NetworkSpec, Node, NodeCondition, NodeFacts, NodeId, NodeName,
     NodeStatus, Observation, OperatorToken, Replica, ReplicaId, ReplicaReport, ReplicaState,
-    Report, Role, RouteSpec, Sealed, ServiceName, ServiceSchedule, Slot, Span, StoredCertificate,
-    Timestamp, TlsMode, UpdateConfig, VolumeName, VolumeSpec,
+    Report, Role, RouteOptions, RouteSpec, Sealed, ServiceName, ServiceSchedule, Slot, Span,
+    StoredCertificate, Timestamp, TlsMode, UpdateConfig, VolumeName, VolumeSpec,
 };
 
 use crate::{
@@ -155,6 +155,7 @@ impl Stack {
                 )]),
                 volumes: BTreeMap::new(),
                 routes: Vec::new(),
+                acme_email: None,
                 documents: BTreeMap::new(),
                 privileged: BTreeMap::new(),
             },
@@ -205,7 +206,16 @@ impl Stack {
             service: name(service),
             port: 80,
             tls: TlsMode::Auto,
+            options: RouteOptions::default(),
         });
+        self
+    }
+    /// With these options for the route that was added last.
+    #[must_use]
+    pub fn options(mut self, options: RouteOptions) -> Self {
+        if let Some(route) = self.command.routes.last_mut() {
+            route.options = options;
+        }
         self
     }
     /// The command, to change what the other methods do not reach.

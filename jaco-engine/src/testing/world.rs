@@ -228,6 +228,7 @@ impl World {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             routes,
+            acme_email: None,
             documents: services.iter().map(|s| (Digest::of(s.2.as_bytes()), sealed())).collect(),
             privileged: BTreeMap::new(),
         };

@@ -22,7 +22,7 @@ const READERS: [fn(&[u8]); 21] = [
     back_and_forth::<pb::Node, model::Node>,
     back_and_forth::<pb::MemberStatus, model::MemberStatus>,
     back_and_forth::<pb::ClusterStatusResponse, model::ClusterStatus>,
-    back_and_forth::<pb::Route, model::RouteSpec>,
+    back_and_forth::<pb::Route, model::RouteSpec<model::Hidden>>,
     back_and_forth::<pb::ServiceStatus, model::ServiceStatus>,
     back_and_forth::<pb::RolloutStatus, model::RolloutStatus>,
     back_and_forth::<pb::DeploymentStatus, model::DeploymentStatus>,

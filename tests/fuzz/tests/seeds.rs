@@ -10,7 +10,7 @@ use jaco_engine::{
     command::{Outcome, decode, decode_outcome, encode, encode_outcome},
     state,
     testing::{
-        builders::{Scenario, Stack, node, token},
+        builders::{Scenario, Stack, node, sealed, token},
         fuzzing,
     },
 };
@@ -30,7 +30,12 @@ fn seed(target: &str, name: &str, data: &[u8]) {
 fn scenario() -> Scenario {
     let mut scenario = Scenario::new().with_nodes(3);
     let stack = Stack::new("shop").service("web", "web:1", 2).stateful("db", "db:1");
-    scenario.deploy(stack.route("shop.example", "/", "web"));
+    let options = model::RouteOptions {
+        strip_path: true,
+        basic_auth: [("ann".to_owned(), sealed(b"password"))].into(),
+        ..model::RouteOptions::default()
+    };
+    scenario.deploy(stack.route("shop.example", "/", "web").options(options));
     scenario
 }
 
@@ -109,6 +114,25 @@ fn messages_of_the_api() {
         service: "web".parse().unwrap(),
         port: 8080,
         tls: model::TlsMode::Imported("own".into()),
+        options: model::RouteOptions {
+            strip_path: true,
+            redirect_to: Some(model::RedirectSpec {
+                url: "https://b.example".into(),
+                permanent: true,
+                keep_path: true,
+            }),
+            timeout: Some(model::Span::secs(30)),
+            sticky: Some(model::Stickiness::Ip),
+            basic_auth: [("ann".into(), model::Hidden)].into(),
+            rate_limit: Some(model::RequestRate {
+                requests: 10,
+                per: model::Span::secs(1),
+                burst: 20,
+            }),
+            allow: vec!["10.0.0.0/8".parse().unwrap()],
+            protocol: model::RouteProtocol::H2c,
+            ..model::RouteOptions::default()
+        },
     };
     let apply = pb::ApplyRequest {
         jaco: "deployment: shop\n".into(),

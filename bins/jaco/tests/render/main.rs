@@ -16,9 +16,10 @@ use jaco_api::{
     error::{ApiError, ErrorCode},
     manifest::{Diagnostic, Severity},
     model::{
-        Actor, AuditEvent, AuditKind, DeploymentState, DeploymentStatus, Health, Identity,
+        Actor, AuditEvent, AuditKind, DeploymentState, DeploymentStatus, Health, Hidden, Identity,
         MemberStatus, NodeId, NodeStatus, PoolStatus, RaftRole, Reason, ReplicaEvent, ReplicaState,
-        ReplicaStatus, RolloutPhase, RolloutStatus, RouteSpec, ServiceStatus, Timestamp, TlsMode,
+        ReplicaStatus, RolloutPhase, RolloutStatus, RouteOptions, RouteSpec, ServiceStatus,
+        Timestamp, TlsMode,
     },
 };
 use jaco_cli::{
@@ -138,6 +139,11 @@ fn shop() -> FakeCluster {
             service: "web".parse().unwrap(),
             port: 8080,
             tls: TlsMode::Auto,
+            options: RouteOptions {
+                strip_path: true,
+                basic_auth: [("ann".to_owned(), Hidden)].into(),
+                ..RouteOptions::default()
+            },
         }],
         created_at: ago(80_000),
         updated_at: ago(3_700),

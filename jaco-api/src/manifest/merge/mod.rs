@@ -134,6 +134,7 @@ impl<'a> Merge<'a, '_, '_> {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             routes: Vec::new(),
+            acme_email: self.jaco.acme_email.clone(),
         };
         let compose = self.compose;
         let completed = self.awaited_completions();

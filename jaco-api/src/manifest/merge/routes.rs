@@ -7,16 +7,16 @@ use crate::{
     error::ErrorCode,
     manifest::{
         compose::Shared,
-        jaco::RouteDraft,
         report::{Mark, cut},
+        route::RouteDraft,
     },
-    model::{RouteSpec, ServiceName, TlsMode},
+    model::{Password, RouteSpec, ServiceName, TlsMode},
 };
 
 impl Merge<'_, '_, '_> {
     /// The routes in the order of the manifest.
-    pub(super) fn routes(&mut self) -> Vec<RouteSpec> {
-        let mut out: Vec<RouteSpec> = Vec::new();
+    pub(super) fn routes(&mut self) -> Vec<RouteSpec<Password>> {
+        let mut out: Vec<RouteSpec<Password>> = Vec::new();
         let mut tls_of: BTreeMap<String, TlsMode> = BTreeMap::new();
         let mut lines: BTreeMap<(String, String), u32> = BTreeMap::new();
         let jaco = self.jaco;
@@ -63,7 +63,7 @@ impl Merge<'_, '_, '_> {
         (domain, path, draft.tls.as_ref().map_or(unset, |t| t.0.clone()))
     }
 
-    fn route(&mut self, draft: &RouteDraft, path: &str) -> Option<RouteSpec> {
+    fn route(&mut self, draft: &RouteDraft, path: &str) -> Option<RouteSpec<Password>> {
         let (domain, prefix, tls) = self.identity(draft);
         let file = self.report.file();
         if let (TlsMode::Auto, Some((_, mark)), true) = (&tls, &draft.tls, domain.is_empty()) {
@@ -86,6 +86,7 @@ impl Merge<'_, '_, '_> {
             service: ServiceName::new(service).ok()?,
             port: draft.port?,
             tls,
+            options: draft.options.clone(),
         })
     }
 

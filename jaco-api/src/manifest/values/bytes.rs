@@ -9,7 +9,12 @@ pub(in crate::manifest) fn bytes(node: &Node, report: &mut Report<'_>) -> Option
         .or_else(|| wrong(node, "an amount of memory such as 512m or 1.5g", report))
 }
 
-/// The same, with `-1` for no limit.
+/// The size of something that is sent, in bytes.
+pub(in crate::manifest) fn size(node: &Node, report: &mut Report<'_>) -> Option<u64> {
+    node.as_text().and_then(parse).or_else(|| wrong(node, "a size such as 10m or 1g", report))
+}
+
+/// The same as [`bytes`], with `-1` for no limit.
 pub(in crate::manifest) fn bytes_or_unlimited(node: &Node, report: &mut Report<'_>) -> Option<i64> {
     if node.as_text().map(str::trim) == Some("-1") {
         return Some(-1);

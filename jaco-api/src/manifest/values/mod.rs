@@ -9,7 +9,7 @@ mod words;
 
 use std::ops::RangeInclusive;
 
-pub(super) use bytes::{bytes, bytes_or_unlimited};
+pub(super) use bytes::{bytes, bytes_or_unlimited, size};
 pub(super) use duration::{duration, micros, span};
 pub(super) use lists::{at_most, items, pairs, string_list, string_or_list};
 pub(super) use mode::file_mode;

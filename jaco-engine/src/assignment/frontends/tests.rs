@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use jaco_api::model::{
     Frontends, NetworkName, NodeCondition, NodeId, Observation, Protocol, PublishedPort,
-    ReplicaState, RouteSpec, TlsMode,
+    ReplicaState, RouteOptions, RouteSpec, TlsMode,
 };
 
 use super::frontends;
@@ -21,6 +21,7 @@ fn world() -> World {
         service: name("web"),
         port: 8080,
         tls: TlsMode::Off,
+        options: RouteOptions::default(),
     };
     world.deploy_with("shop", &[("web", schedule, "web:1")], vec![route]);
     while world.step() {}

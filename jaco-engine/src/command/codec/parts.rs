@@ -175,6 +175,7 @@ impl Row for ApplyDeployment {
             networks: content.networks,
             volumes: content.volumes,
             routes: content.routes,
+            acme_email: content.acme_email,
             documents: m
                 .documents
                 .into_iter()

@@ -3,8 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jaco_api::{
     error::{ApiError, ErrorCode},
     model::{
-        AuditKind, Availability, CertificateSource, Digest, JoinToken, NetworkName, NodeCondition,
-        NodeId, Observation, Reason, ReplicaReport, Report, Subnet, SubnetKey, Timestamp,
+        AuditKind, Availability, CertificateSource, Digest, HeaderChanges, HeaderRules, JoinToken,
+        NetworkName, NodeCondition, NodeId, Observation, Reason, RedirectSpec, ReplicaReport,
+        Report, RequestRate, RouteOptions, RouteProtocol, Span, Stickiness, Subnet, SubnetKey,
+        Timestamp,
     },
     pb,
 };
@@ -122,6 +124,32 @@ fn report() -> Report {
     }
 }
 
+/// Each of them asked for.
+fn options() -> RouteOptions {
+    let changes = HeaderChanges {
+        set: BTreeMap::from([("x-a".into(), "1".into())]),
+        remove: vec!["server".into()],
+    };
+    RouteOptions {
+        strip_path: true,
+        redirect_to: Some(RedirectSpec {
+            url: "https://b.example".into(),
+            permanent: true,
+            keep_path: true,
+        }),
+        headers: HeaderRules { request: changes.clone(), response: changes },
+        timeout: Some(Span::secs(5)),
+        max_body: Some(u64::MAX),
+        sticky: Some(Stickiness::Ip),
+        basic_auth: BTreeMap::from([("ann".into(), sealed(b"password"))]),
+        rate_limit: Some(RequestRate { requests: 6, per: Span::secs(60), burst: 2 }),
+        allow: vec!["10.0.0.0/8".parse().unwrap()],
+        deny: vec!["2001:db8::/32".parse().unwrap()],
+        compress: true,
+        protocol: RouteProtocol::H2c,
+    }
+}
+
 /// One of each; the match makes the compiler ask for a new command here.
 fn subnet(released: Option<u64>) -> Subnet {
     let key = SubnetKey { deployment: name("shop"), network: name("default"), node: NodeId(2) };
@@ -132,6 +160,8 @@ fn commands() -> Vec<Command> {
     let deployment = || name("shop");
     let mut stack =
         Stack::new("shop").stateful("db", "db:1").route("a.example", "/", "db").command();
+    stack.acme_email = Some("ops@shop.example".into());
+    stack.routes[0].options = options();
     stack.privileged = BTreeMap::from([(name("db"), vec!["privileged".into()])]);
     let all = vec![
         Command::InitCluster(Box::new(InitCluster {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jaco_api::model::{
     Concurrency, CronSchedule, DeploymentName, EndpointMode, Mode, NodeId, Observation, ReplicaId,
-    ReplicaReport, ReplicaState, Report, ServiceSchedule, Slot, Span, SubnetKey, Timestamp,
-    VirtualAddressKey, overlap,
+    ReplicaReport, ReplicaState, Report, RouteOptions, ServiceSchedule, Slot, Span, SubnetKey,
+    Timestamp, VirtualAddressKey, overlap,
 };
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ use crate::{
         ScaleDeployment, SetSetting, Tick, decode, encode,
     },
     state::{State, snapshot},
-    testing::builders::{SENTINEL, Scenario, Stack, name, schedule, token},
+    testing::builders::{SENTINEL, Scenario, Stack, name, schedule, sealed, token},
 };
 
 /// A step in small numbers; what they mean depends on the state it meets.
@@ -68,7 +68,13 @@ impl Step {
         let stack = Stack::new(deployment.as_ref()).scheduled("web", web);
         let stack = if self.a.is_multiple_of(3) { stack.stateful("db", "db:1") } else { stack };
         let stack = if self.a % 3 == 1 { stack.scheduled("backup", self.backup()) } else { stack };
-        if self.b.is_multiple_of(5) { stack.route("shop.example", "/", "web") } else { stack }
+        if !self.b.is_multiple_of(5) {
+            return stack;
+        }
+        let users = BTreeMap::from([("ann".to_owned(), sealed(SENTINEL.as_bytes()))]);
+        let basic_auth = if self.b.is_multiple_of(2) { users } else { BTreeMap::new() };
+        let options = RouteOptions { basic_auth, strip_path: true, ..RouteOptions::default() };
+        stack.route("shop.example", "/", "web").options(options)
     }
 
     fn backup(&self) -> ServiceSchedule {

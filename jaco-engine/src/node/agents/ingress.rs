@@ -16,7 +16,7 @@ use crate::{
     certificate::opened,
     clock::Clock,
     node::{
-        plane::{answers, picture, targets},
+        plane::{Passwords, answers, picture, targets},
         served::Served,
     },
     rpc::Membership,
@@ -53,10 +53,10 @@ impl Serving {
 }
 
 /// What is served now, and what could not be.
-#[derive(Default)]
 struct Now {
     frontends: Option<Frontends>,
     secured: Secured,
+    passwords: Passwords,
     /// When an answer to a CA ends.
     until: Option<Timestamp>,
     /// Some certificate could not be opened or loaded.
@@ -73,7 +73,13 @@ pub(crate) async fn keep_served(membership: Arc<Membership>, serving: Serving) {
         }
     };
     let mut state = membership.state.subscribe();
-    let mut now = Now::default();
+    let mut now = Now {
+        frontends: None,
+        secured: Secured::default(),
+        passwords: Passwords::new(membership.keyring.clone()),
+        until: None,
+        lacking: false,
+    };
     let mut open = Open::default();
     loop {
         let newest = state.newest();
@@ -87,7 +93,7 @@ pub(crate) async fn keep_served(membership: Arc<Membership>, serving: Serving) {
         open.set(wanted).await;
         open.show(&serving.served);
         serving.served.index.send_replace(Some(newest.index()));
-        let whole = open.is_whole() && !now.lacking;
+        let whole = open.is_whole() && !now.lacking && !now.passwords.lack_a_key();
         let again = async {
             match whole {
                 false => sleep(AGAIN).await,
@@ -116,7 +122,8 @@ impl Serving {
         let time = self.clock.now();
         let over = now.until.is_some_and(|until| until <= time);
         let certificates = now.lacking || over || now.secured != secured;
-        if !certificates && same(&newest, now.frontends.as_ref()) {
+        let lacked = now.passwords.lack_a_key();
+        if !certificates && !lacked && same(&newest, now.frontends.as_ref()) {
             return;
         }
         if certificates {
@@ -128,12 +135,16 @@ impl Serving {
             domain.parse::<Domain>().is_ok_and(|domain| table.leaf(&domain).is_some())
         };
         let https = self.https.is_some();
-        let picture = picture(&newest, self.meshed, |domain| https && is_secured(domain), answers);
+        let shown = |domain: &str| https && is_secured(domain);
+        let picture = picture(&newest, self.meshed, shown, answers, &mut now.passwords);
+        if now.passwords.lack_a_key() && !lacked {
+            tracing::error!("passwords of routes do not open: who has one of them is kept out");
+        }
         for left_out in self.served.ingress.set(picture) {
             tracing::warn!(domain = left_out.domain, path = left_out.path, reason = %left_out.reason,
                 "a route is not served");
         }
-        *now = Now { frontends: Some(newest), secured, until, lacking: now.lacking };
+        (now.frontends, now.secured, now.until) = (Some(newest), secured, until);
     }
 
     /// Shows these certificates from now on; false when one of them cannot be shown.

@@ -7,9 +7,10 @@ use jaco_ingress::{
     Picture,
     acme::challenge::Challenge,
     l4::Target,
-    route::{Route, RouteOptions, Upstream},
+    route::{Route, Upstream},
 };
 
+use super::route_options::{Passwords, options};
 use crate::state::Published;
 
 /// The routes, with the replicas that this node reaches: those of others by the mesh alone. `secured` tells
@@ -19,7 +20,9 @@ pub(crate) fn picture(
     meshed: bool,
     secured: impl Fn(&str) -> bool,
     challenges: BTreeMap<String, String>,
+    passwords: &mut Passwords,
 ) -> Picture {
+    passwords.begin();
     let routes = frontends.routes.iter().map(|route| Route {
         domain: route.spec.domain.clone(),
         path: route.spec.path.clone(),
@@ -28,7 +31,7 @@ pub(crate) fn picture(
         deployment: route.deployment.clone(),
         service: route.spec.service.clone(),
         upstreams: upstreams(frontends, &route.backends, route.spec.port, meshed),
-        options: RouteOptions::default(),
+        options: options(&route.spec.options, passwords),
     });
     Picture { routes: routes.collect(), challenges }
 }
@@ -79,9 +82,10 @@ fn upstreams(
 
 #[cfg(test)]
 mod tests {
-    use jaco_api::model::{FrontPort, FrontRoute, RouteSpec, TlsMode};
+    use jaco_api::model::{FrontPort, FrontRoute, RouteOptions, RouteSpec, TlsMode};
 
     use super::*;
+    use crate::seal::Keyring;
 
     fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
         text.parse().unwrap()
@@ -104,6 +108,7 @@ mod tests {
             service: parse("web"),
             port: 8080,
             tls: TlsMode::Off,
+            options: RouteOptions { strip_path: true, ..RouteOptions::default() },
         };
         let port = FrontPort {
             deployment: parse("shop"),
@@ -125,13 +130,16 @@ mod tests {
             upstreams.iter().map(|u| (u.address.to_string(), u.local)).collect()
         };
         let near = ("10.244.0.2:8080".to_owned(), true);
-        let found = picture(&frontends(), true, |_| false, BTreeMap::new());
+        let mut passwords = Passwords::new(Keyring::ephemeral());
+        let mut shown = |meshed| {
+            picture(&frontends(), meshed, |_| false, BTreeMap::new(), &mut passwords)
+        };
+        let found = shown(true);
+        assert!(found.routes[0].options.strip_path);
         let far = ("10.244.1.2:8080".to_owned(), false);
         assert_eq!(addresses(&found.routes[0].upstreams), [near.clone(), far]);
         assert_eq!(
-            addresses(
-                &picture(&frontends(), false, |_| false, BTreeMap::new()).routes[0].upstreams
-            ),
+            addresses(&shown(false).routes[0].upstreams),
             [near]
         );
         let ports = targets(&frontends(), false);

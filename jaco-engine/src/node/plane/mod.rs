@@ -11,6 +11,7 @@ mod frontends;
 mod meshed;
 mod names;
 mod proof;
+mod route_options;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub(crate) use frontends::{answers, picture, targets};
 pub(crate) use meshed::meshed;
 pub use names::Naming;
 pub(crate) use proof::outstanding;
+pub(crate) use route_options::Passwords;
 pub(crate) use rules::rules;
 pub(crate) use tunnels::{endpoints, tunnels};
 pub(crate) use wanted::{serving, wanted};

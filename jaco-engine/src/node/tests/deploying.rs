@@ -95,6 +95,37 @@ async fn a_deployment_lives_from_apply_to_delete() {
 }
 
 #[tokio::test]
+async fn passwords_of_routes_are_shown_to_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, _) = founded(dir.path()).await;
+    let client = node.client();
+    let guarded = |password: &str| Apply {
+        jaco: format!(
+            "deployment: shop\nroutes:\n  - {{domain: shop.example, service: web, port: 80, strip_path: no, basic_auth: {{ann: {password}}}}}\n"
+        ),
+        ..stack("hello", 1)
+    };
+    assert_eq!(client.apply(guarded("hunter2")).await.unwrap().revision, 1);
+    assert!(!client.apply(guarded("hunter2")).await.unwrap().changed);
+    let show = Apply { dry_run: true, show_secrets: true, ..guarded("hunter3") };
+    let foreseen = client.apply(show).await.unwrap();
+    assert!(foreseen.changed && !foreseen.differences.is_empty());
+    assert!(!format!("{:?}", foreseen.differences).contains("hunter"));
+    for show_secrets in [false, true] {
+        let got = client.deployment(&shop(), None, show_secrets).await.unwrap();
+        let text = serde_json::to_string(&got.document).unwrap();
+        assert!(
+            text.contains(r#""basic_auth":{"ann":"•••"}"#) && !text.contains("hunter"),
+            "{text}"
+        );
+    }
+    let view = client.status(&StatusQuery::default()).await.unwrap();
+    let routes = &view.deployment(&shop()).unwrap().routes;
+    assert_eq!(routes[0].options.basic_auth.keys().collect::<Vec<_>>(), ["ann"]);
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn refused_manifests_tell_every_problem_and_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (node, _) = founded(dir.path()).await;

@@ -122,6 +122,7 @@ impl Row for Content {
             networks: text_keys(&self.networks, json),
             volumes: text_keys(&self.volumes, json),
             routes: self.routes.iter().map(json).collect(),
+            acme_email: self.acme_email.clone(),
         }
     }
     fn read(m: pb::Content) -> Result<Self, InvalidMessage> {
@@ -130,6 +131,7 @@ impl Row for Content {
             networks: named_keys("networks", m.networks, |b| from_json("networks", &b))?,
             volumes: named_keys("volumes", m.volumes, |b| from_json("volumes", &b))?,
             routes: m.routes.iter().map(|b| from_json("routes", b)).collect::<Result<_, _>>()?,
+            acme_email: m.acme_email,
         })
     }
 }
@@ -173,6 +175,7 @@ impl Row for (DeploymentName, Arc<Revision>) {
             networks: content.networks,
             volumes: content.volumes,
             routes: content.routes,
+            acme_email: content.acme_email,
         };
         Ok((parse("deployment", &m.deployment)?, Arc::new(revision)))
     }

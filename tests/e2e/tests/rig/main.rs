@@ -90,6 +90,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     certificates::wildcards_and_closed_ports_are_proved_otherwise,
     certificates::a_ca_that_is_no_good_is_told_and_waited_for,
     certificates::an_order_survives_its_leaders,
+    route_options::options_of_a_route_hold,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,

@@ -42,3 +42,18 @@ pub(crate) fn pages(page: &str, replicas: usize, further: &str) -> String {
          parallelism: 2\n        monitor: 1s\n"
     )
 }
+
+/// A compose file with a service `app` of that many replicas that answer `/cgi-bin/mirror` on port 8080 with
+/// their name (`BY=…`) and with the variables of what they were asked.
+pub(crate) fn mirrors(replicas: usize) -> String {
+    let script = "mkdir -p /tmp/cgi-bin; cd /tmp/cgi-bin; echo '#!/bin/sh' >mirror; \
+                  echo 'echo Content-Type: text/plain; echo; echo BY=$$(hostname); env' >>mirror; \
+                  chmod +x mirror; echo up >/tmp/index.html; httpd -p 8080 -h /tmp; \
+                  trap 'exit 0' TERM; sleep 86400 & wait $$!";
+    format!(
+        "services:\n  app:\n    image: busybox:rig\n    pull_policy: never\n    \
+         stop_grace_period: 1s\n    command: [\"sh\", \"-c\", {script:?}]\n    healthcheck:\n      \
+         test: [\"CMD\", \"wget\", \"-q\", \"-O\", \"/dev/null\", \"http://127.0.0.1:8080/\"]\n      \
+         interval: 1s\n      timeout: 2s\n      retries: 2\n    deploy:\n      replicas: {replicas}\n"
+    )
+}

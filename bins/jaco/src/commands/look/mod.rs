@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod events;
 pub mod get;
 pub mod logs;
+pub mod route_options;
 pub mod rows;
 pub mod runs;
 pub mod status;

@@ -1,12 +1,13 @@
 //! Rows of deployments, services, replicas and routes: as tables and as JSON or YAML.
 
 use jaco_api::model::{
-    DeploymentName, DeploymentStatus, ReplicaState, ReplicaStatus, RolloutPhase, RolloutStatus,
-    RouteSpec, ServiceName, ServiceStatus, Timestamp, TlsMode,
+    DeploymentName, DeploymentStatus, Hidden, ReplicaState, ReplicaStatus, RolloutPhase,
+    RolloutStatus, RouteSpec, ServiceName, ServiceStatus, Timestamp, TlsMode,
 };
 use jaco_client::StatusView;
 use serde::Serialize;
 
+use super::route_options;
 use crate::output::{
     style::{age, upper},
     table::{Field, Table},
@@ -19,7 +20,7 @@ pub struct RouteRow<'a> {
     pub deployment: &'a DeploymentName,
     /// The route.
     #[serde(flatten)]
-    pub route: &'a RouteSpec,
+    pub route: &'a RouteSpec<Hidden>,
 }
 
 /// Routes of every deployment of the view.
@@ -149,7 +150,8 @@ pub fn reason(r: &ReplicaStatus) -> String {
 /// A table of routes.
 #[must_use]
 pub fn route_table(rows: &[RouteRow<'_>]) -> Table {
-    let mut table = Table::new(&["DOMAIN", "PATH", "DEPLOYMENT", "SERVICE", "PORT", "TLS"]);
+    let mut table =
+        Table::new(&["DOMAIN", "PATH", "DEPLOYMENT", "SERVICE", "PORT", "TLS", "OPTIONS"]);
     for RouteRow { deployment, route } in rows {
         let tls = match &route.tls {
             TlsMode::Auto => "AUTO".to_owned(),
@@ -163,6 +165,7 @@ pub fn route_table(rows: &[RouteRow<'_>]) -> Table {
             route.service.as_str().into(),
             route.port.to_string().into(),
             tls.into(),
+            route_options::told(&route.options).into(),
         ]);
     }
     table

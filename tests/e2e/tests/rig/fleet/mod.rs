@@ -18,6 +18,7 @@ pub(crate) mod networks;
 mod places;
 pub(crate) mod power;
 pub(crate) mod recovery;
+pub(crate) mod route_options;
 pub(crate) mod secrecy;
 mod serving;
 pub(crate) mod singleton;

@@ -136,7 +136,7 @@ fn found(fleet: &Fleet, cluster: &str, own: &str) -> Outcome {
 /// The value is in so many files of the hosts' memory, and in no other file of theirs (their daemons'
 /// logs, data and snapshots, the engines' data), in nothing the engines tell, and in no command line or
 /// environment of this machine.
-fn only_in_memory(fleet: &Fleet, value: &str, copies: usize, scratch: &Path) -> Outcome {
+pub(super) fn only_in_memory(fleet: &Fleet, value: &str, copies: usize, scratch: &Path) -> Outcome {
     let rig = fleet.cluster().rig();
     let mut held = Vec::new();
     for host in rig.hosts() {
