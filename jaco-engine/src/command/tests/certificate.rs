@@ -1,6 +1,8 @@
 use jaco_api::{
     error::ErrorCode,
-    model::{AuditKind, CertificateSource, DeploymentName, RouteSpec, Timestamp, TlsMode},
+    model::{
+        AuditKind, CertificateSource, DeploymentName, RouteOptions, RouteSpec, Timestamp, TlsMode,
+    },
 };
 use jaco_ingress::{
     Domain,
@@ -36,7 +38,8 @@ fn secured(deployment: &str, domain: &str, tls: TlsMode) -> Command {
     let mut command = Stack::new(deployment).service("web", "web:1", 1).command();
     let path = "/".to_owned();
     let domain = domain.to_owned();
-    command.routes.push(RouteSpec { domain, path, service: name("web"), port: 80, tls });
+    let (service, options) = (name("web"), RouteOptions::default());
+    command.routes.push(RouteSpec { domain, path, service, port: 80, tls, options });
     Command::ApplyDeployment(Box::new(command))
 }
 
