@@ -325,6 +325,7 @@ async fn a_cluster_from_init_to_members() {
                 stalled: Some(7),
                 replicas: Vec::new(),
                 networks: None,
+                served: None,
             }),
         }];
     });

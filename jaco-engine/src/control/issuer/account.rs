@@ -22,7 +22,7 @@ impl Desk {
     pub(super) fn email(&self, domain: &Domain) -> String {
         let state = self.state.newest();
         let owner = state.routes_of_domain(domain.as_str()).next().map(|(owner, _)| owner.clone());
-        let own: Option<String> = owner.and_then(|_| None);
+        let own = owner.and_then(|owner| state.revision_in_force(&owner)?.acme_email.clone());
         own.or_else(|| self.issuer.options.email.clone()).unwrap_or_default()
     }
 

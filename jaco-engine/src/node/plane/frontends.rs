@@ -131,17 +131,13 @@ mod tests {
         };
         let near = ("10.244.0.2:8080".to_owned(), true);
         let mut passwords = Passwords::new(Keyring::ephemeral());
-        let mut shown = |meshed| {
-            picture(&frontends(), meshed, |_| false, BTreeMap::new(), &mut passwords)
-        };
+        let mut shown =
+            |meshed| picture(&frontends(), meshed, |_| false, BTreeMap::new(), &mut passwords);
         let found = shown(true);
         assert!(found.routes[0].options.strip_path);
         let far = ("10.244.1.2:8080".to_owned(), false);
         assert_eq!(addresses(&found.routes[0].upstreams), [near.clone(), far]);
-        assert_eq!(
-            addresses(&shown(false).routes[0].upstreams),
-            [near]
-        );
+        assert_eq!(addresses(&shown(false).routes[0].upstreams), [near]);
         let ports = targets(&frontends(), false);
         let port = &ports[&(5353, Protocol::Udp)];
         assert_eq!(addresses(&port.upstreams), [("10.244.0.2:53".to_owned(), true)]);

@@ -23,11 +23,8 @@ use std::process::ExitCode;
 
 use fleet::{
     addresses, anywhere, catching_up, certificates, companions, cron, doctor, draining,
-    instruments, joining, leadership, membership, minority, networks, power, recovery, secrecy,
-    singleton, spread, strangers, updates, visitors, wire,
-    addresses, anywhere, catching_up, companions, cron, doctor, draining, instruments, joining,
-    leadership, membership, minority, networks, power, recovery, route_options, secrecy, singleton,
-    spread, strangers, updates, visitors, wire,
+    instruments, joining, leadership, membership, minority, networks, power, recovery,
+    route_options, secrecy, singleton, spread, strangers, updates, visitors, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
