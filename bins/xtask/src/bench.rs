@@ -2,6 +2,8 @@
 //!
 //! What is measured beside a peer is measured in turn, so that whatever else the machine does meets both.
 
+mod ingress;
+
 use std::{fs, time::Duration};
 
 use clap::Subcommand;
@@ -44,6 +46,15 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
         rounds: u8,
     },
+    /// Requests through a proxy: JACO's, HAProxy, nginx and Caddy, in turn
+    Ingress {
+        /// How often; the median counts
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+        rounds: u8,
+        /// How long each load
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+        seconds: u8,
+    },
     /// Thirty replicas on three hosts, then on two: JACO and Docker Swarm on one rig, in turn
     Swarm {
         /// How often; the median counts
@@ -66,6 +77,7 @@ impl Bench {
         match self {
             Self::Code { arguments } => code(arguments),
             Self::Names { rounds } => names(*rounds),
+            Self::Ingress { rounds, seconds } => ingress::ingress(*rounds, *seconds),
             Self::Swarm { rounds } => swarm(*rounds),
             Self::Mesh { rounds, seconds } => mesh(*rounds, *seconds),
         }

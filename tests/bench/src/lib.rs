@@ -4,6 +4,7 @@
 #![deny(missing_docs)]
 
 mod contender;
+mod ingress;
 mod jaco;
 mod names;
 mod race;
@@ -11,6 +12,7 @@ mod swarm;
 mod tunnel;
 
 pub use contender::Contender;
+pub use ingress::{Carried, Gateway, Held, Latency, Served, Stage};
 pub use jaco::Jaco;
 pub use names::{NameServer, Pace};
 pub use race::{Times, median, race};
