@@ -41,6 +41,8 @@ pub use proxy_header::ProxyHeader;
 pub use stats::{BUCKETS_MS, RouteKey, RouteStats};
 
 pub(crate) use pool::tune;
+#[cfg(feature = "testing")]
+pub(crate) use proxy_header::{Start, read as read_proxy_header};
 pub(crate) use relay::relay;
 pub(crate) use upstream::{Endpoint, Endpoints, InFlight, Replicas};
 

@@ -74,8 +74,9 @@ pub(crate) fn read(bytes: &[u8]) -> Start {
         return if bytes.len() < 16 { Start::More } else { read_v2(bytes) };
     }
     if begins(V1) {
-        let Some(end) = bytes.windows(2).take(V1_MOST).position(|w| w == b"\r\n") else {
-            return if bytes.len() >= V1_MOST { Start::Broken } else { Start::More };
+        let most = &bytes[..bytes.len().min(V1_MOST)];
+        let Some(end) = most.windows(2).position(|w| w == b"\r\n") else {
+            return if most.len() == V1_MOST { Start::Broken } else { Start::More };
         };
         let line = bytes.get(V1.len()..end).and_then(|line| std::str::from_utf8(line).ok());
         return line.and_then(read_v1).map_or(Start::Broken, |from| Start::Header(end + 2, from));

@@ -59,7 +59,8 @@ pub fn host_of(authority: &str) -> Option<Cow<'_, str>> {
     };
     let name = name.strip_suffix('.').unwrap_or(name);
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-    if name.is_empty() || name.len() > 253 || !name.bytes().all(legal) {
+    // A name with an empty label is nobody's.
+    if name.len() > 253 || !name.bytes().all(legal) || name.split('.').any(str::is_empty) {
         return None;
     }
     Some(if name.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -83,8 +84,10 @@ mod tests {
         assert_eq!(host_of("shop.example.com.").as_deref(), Some("shop.example.com"));
         assert_eq!(host_of("[::1]:80").as_deref(), Some("::1"));
         assert_eq!(host_of("127.0.0.1").as_deref(), Some("127.0.0.1"));
-        for bad in ["", ":80", "a b", "user@a", "a:b", "a/b", "[::1", "[x]", "[::1]x", "a:1:2", "."]
-        {
+        for bad in [
+            "", ":80", "a b", "user@a", "a:b", "a/b", "[::1", "[x]", "[::1]x", "a:1:2", ".", "a..",
+            ".a", "a..b",
+        ] {
             assert_eq!(host_of(bad), None, "{bad}");
         }
     }

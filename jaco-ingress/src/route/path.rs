@@ -1,17 +1,22 @@
 //! Paths: the form in which they are compared, and prefixes on segment borders.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
-/// The form in which a path is compared with prefixes: what need not be escaped is not, `.` and `..` are followed,
+/// The form in which a path is compared with prefixes: each character is written in one way, `.` and `..` are followed,
 /// slashes are single. Two spellings that a service takes for one path thus have one route, and a rule for `/admin`
 /// holds for `/%61dmin` and `//admin`. Costs nothing if the path has this form.
 #[must_use]
 pub fn normal(path: &str) -> Cow<'_, str> {
-    let odd = path.contains('%') || path.contains("//") || path.contains("/.");
+    let mut before = 0;
+    let odd = path.bytes().any(|byte| {
+        let doubled = before == b'/' && matches!(byte, b'/' | b'.');
+        before = byte;
+        doubled || !is_literal(byte)
+    });
     if !odd {
         return Cow::Borrowed(path);
     }
-    let path = unescaped(path);
+    let path = spelled(path.as_bytes());
     let mut segments: Vec<&str> = Vec::new();
     let mut ends_open = false;
     for segment in path.split('/').skip(1) {
@@ -35,29 +40,40 @@ pub fn normal(path: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Decodes the escapes of characters that mean the same without.
-fn unescaped(path: &str) -> String {
+/// What means the same with and without an escape.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// What is written without an escape: also what would mean something else with one.
+fn is_literal(byte: u8) -> bool {
+    is_unreserved(byte) || b"/!$&'()*+,;=:@".contains(&byte)
+}
+
+/// Each character in one way: without an escape if that means the same, else with capital digits. A `%` that begins no
+/// escape is escaped, so that it cannot become the beginning of one.
+fn spelled(mut path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let decoded = rest
-            .get(at + 1..at + 3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-            .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
-        match decoded {
-            Some(byte) => {
-                out.push(char::from(byte));
-                rest = &rest[at + 3..];
-            }
-            None => {
-                out.push('%');
-                rest = &rest[at + 1..];
-            }
+    while let Some((first, rest)) = path.split_first() {
+        path = rest;
+        let escaped = (*first == b'%').then(|| byte_of(rest)).flatten();
+        if escaped.is_some() {
+            path = &rest[2..];
+        }
+        match escaped {
+            Some(byte) if is_unreserved(byte) => out.push(char::from(byte)),
+            None if is_literal(*first) => out.push(char::from(*first)),
+            // Writing to a text cannot fail.
+            _ => drop(write!(out, "%{:02X}", escaped.unwrap_or(*first))),
         }
     }
-    out.push_str(rest);
     out
+}
+
+/// The byte that two digits tell.
+fn byte_of(digits: &[u8]) -> Option<u8> {
+    let digit = |at: usize| char::from(*digits.get(at)?).to_digit(16);
+    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
 /// The places where a prefix of `path` may end, longest first, none beyond `longest`: its whole length, and before
@@ -99,9 +115,24 @@ mod tests {
             ("/a/%2e%2E/b", "/b"),
             ("/a/..", "/"),
             ("/.hidden", "/.hidden"),
-            ("/a%2Fb%zz%", "/a%2Fb%zz%"),
-            ("/%c3%a9", "/%c3%a9"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/a;b%3bc", "/a;b%3Bc"),
+            ("/%c3%a9", "/%C3%A9"),
+            ("/\u{e9}", "/%C3%A9"),
+            ("/a\"b", "/a%22b"),
             ("/", "/"),
+        ] {
+            assert_eq!(normal(spelled), plain, "{spelled}");
+        }
+    }
+
+    #[test]
+    fn an_escape_is_not_made_of_what_was_none() {
+        for (spelled, plain) in [
+            ("/%zz%", "/%25zz%25"),
+            ("/%%361dmin", "/%2561dmin"),
+            ("/%2561dmin", "/%2561dmin"),
+            ("/%+6", "/%25+6"),
         ] {
             assert_eq!(normal(spelled), plain, "{spelled}");
         }

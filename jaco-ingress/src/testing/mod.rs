@@ -4,6 +4,9 @@
 
 mod conformance;
 mod dns;
+#[cfg(feature = "proxy")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use conformance::{cert_store as cert_store_suite, dns_provider as dns_provider_suite};
 pub use dns::FakeDns;
