@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future::Future,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -32,6 +32,9 @@ use super::{Shared, Transport, http, impatient::Impatient, preface::Prefixed, vi
 const PAUSE: Duration = Duration::from_millis(50);
 /// More buffered from one HTTP/1.1 client is not read before it is handed on.
 const BUFFER: usize = 64 * 1024;
+
+/// What hyper bears by itself, which costs less than being told so.
+const HEADERS: usize = 100;
 
 /// One listener that is being served.
 pub(super) struct Serving {
@@ -126,6 +129,7 @@ impl Serving {
             let kill = serving.kill.clone();
             let connection = Box::pin(serving.connection(stream, peer));
             tokio::select! {
+                biased;
                 () = connection => {}
                 () = kill.cancelled() => {}
             }
@@ -155,7 +159,7 @@ impl Serving {
         match &self.transport {
             Transport::Plain => self.speak(stream, peer).await,
             Transport::Tls(config) => {
-                let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+                let handshake = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(stream));
                 let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_time, handshake).await
                 else {
                     return;
@@ -180,8 +184,9 @@ impl Serving {
             () = self.stop.cancelled() => return,
         };
         match told {
-            Ok(Ok(true)) => self.speak_http2(stream, peer).await,
-            Ok(Ok(false)) => self.speak_http1(stream, peer).await,
+            // Boxed, so that an idle connection has the size of what it speaks.
+            Ok(Ok(true)) => Box::pin(self.speak_http2(stream, peer)).await,
+            Ok(Ok(false)) => Box::pin(self.speak_http1(stream, peer)).await,
             Ok(Err(_)) | Err(_) => {}
         }
     }
@@ -195,17 +200,20 @@ impl Serving {
             let (serving, peer) = (Arc::clone(self), peer.clone());
             async move { Ok::<_, Infallible>(http::answer(serving, peer, None, request).await) }
         });
-        let connection = http1::Builder::new()
+        let mut builder = http1::Builder::new();
+        if limits.headers != HEADERS {
+            builder.max_headers(limits.headers);
+        }
+        let connection = builder
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time)
-            .max_headers(limits.headers)
             .max_header_size(limits.head_bytes as usize)
             .max_buf_size(BUFFER.max(limits.head_bytes as usize))
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let finish =
             |connection: Pin<&mut _>| http1::UpgradeableConnection::graceful_shutdown(connection);
-        self.drive(connection, finish, std::future::pending()).await;
+        self.drive(Box::pin(connection), finish, std::future::pending()).await;
     }
 
     async fn speak_http2<S>(self: &Arc<Self>, stream: Prefixed<S>, peer: Peer)
@@ -233,21 +241,21 @@ impl Serving {
             .keep_alive_timeout(Duration::from_secs(20))
             .serve_connection(TokioIo::new(stream), service);
         let finish = |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
-        self.drive(connection, finish, idle(load, limits.head_time)).await;
+        self.drive(Box::pin(connection), finish, idle(load, limits.head_time)).await;
     }
 
     /// Lets the connection run; when this listener stops, or the connection is of no use any more, it finishes what
     /// it has.
     async fn drive<C>(
         &self,
-        connection: C,
+        mut connection: Pin<Box<C>>,
         finish: impl FnOnce(Pin<&mut C>),
         idle: impl Future<Output = ()>,
     ) where
         C: Future<Output = hyper::Result<()>>,
     {
-        let mut connection = pin!(connection);
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => Some(ended),
             () = self.stop.cancelled() => None,
             () = idle => None,

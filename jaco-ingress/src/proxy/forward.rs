@@ -114,17 +114,17 @@ pub(super) async fn forward(
             route.counters.retries.fetch_add(1, Relaxed);
         }
         let tag = replica.tag.clone().filter(|tag| kept.as_deref() != Some(tag));
-        match ask(serving, route, replica, under_way, outbound).await {
+        match ask(serving, route, replica, under_way, &mut outbound).await {
             Ok(mut response) => {
                 if let (Some(name), Some(tag)) = (&route.cookie, tag) {
                     stay(&mut response, name, &tag, route);
                 }
                 return Ok(response);
             }
-            Err((failed, rest)) => {
+            Err(failed) => {
                 refusal = failed.refusal;
                 let Some(request) = failed.again else { break };
-                outbound = Outbound { request, ..rest };
+                outbound.request = request;
                 tried.push(address);
             }
         }
@@ -132,14 +132,14 @@ pub(super) async fn forward(
     Err(refusal)
 }
 
-/// Asks one replica. What is left of the outbound request comes back with a failure.
+/// Asks one replica.
 async fn ask(
     serving: &Arc<Serving>,
     route: &LiveRoute,
     replica: &Replica,
     under_way: InFlight,
-    mut outbound: Outbound,
-) -> Result<Response<ResponseBody>, (Failed, Outbound)> {
+    outbound: &mut Outbound,
+) -> Result<Response<ResponseBody>, Failed> {
     let limits = &serving.shared.limits;
     let endpoint = &replica.endpoint;
     for stale in 0..=STALE {
@@ -153,7 +153,7 @@ async fn ask(
                 let reason = &error as &dyn std::error::Error;
                 tracing::debug!(replica = %replica.id, node = %replica.node, reason, "no connection");
                 let again = Some(std::mem::replace(&mut outbound.request, nothing()));
-                return Err((Failed { again, refusal: Refusal::Unreachable }, outbound));
+                return Err(Failed { again, refusal: Refusal::Unreachable });
             }
         };
         let request = std::mem::replace(&mut outbound.request, nothing());
@@ -167,12 +167,12 @@ async fn ask(
                     under_way,
                 };
                 return received(serving, response, exchange, outbound.upgrade.take())
-                    .map_err(|refusal| (Failed { again: None, refusal }, outbound));
+                    .map_err(|refusal| Failed { again: None, refusal });
             }
             Err(failed) => failed,
         };
         if let Some(fault) = outbound.sending.as_ref().and_then(|sending| sending.fault()) {
-            return Err((Failed { again: None, refusal: fault.into() }, outbound));
+            return Err(Failed { again: None, refusal: fault.into() });
         }
         if failed.again.is_none()
             && failed.refusal != Refusal::TimedOut
@@ -185,11 +185,11 @@ async fn ask(
             Some(request) if used && stale < STALE => outbound.request = request,
             again => {
                 route.counters.upstream_errors.fetch_add(1, Relaxed);
-                return Err((Failed { again, refusal: failed.refusal }, outbound));
+                return Err(Failed { again, refusal: failed.refusal });
             }
         }
     }
-    Err((Failed { again: None, refusal: Refusal::Broken }, outbound))
+    Err(Failed { again: None, refusal: Refusal::Broken })
 }
 
 fn nothing() -> Request<RequestBody> {

@@ -1,7 +1,11 @@
 //! What becomes of headers on their way through: pure.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::{
+    fmt::{Arguments, Write as _},
+    net::IpAddr,
+};
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -51,11 +55,16 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
             }
         }
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    remove_all(headers, &HOP_BY_HOP);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Removes those that are there. Mostly few are, and a look at what there is costs less than asking for each.
+fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+    while let Some(name) = headers.keys().find(|name| names.contains(name)).cloned() {
+        headers.remove(name);
     }
 }
 
@@ -133,34 +142,30 @@ pub(super) struct Forwarding<'a> {
 /// Says who asked for what, and removes what others claim about that.
 pub(super) fn forwarded(headers: &mut HeaderMap, about: &Forwarding<'_>) {
     if !about.trusted {
-        for name in &CLAIMS {
-            headers.remove(name);
-        }
+        remove_all(headers, &CLAIMS);
     }
     let peer = about.peer.to_canonical();
-    append(headers, X_FORWARDED_FOR, &peer.to_string());
+    let mut written = Written::default();
+    written.append(headers, X_FORWARDED_FOR, format_args!("{peer}"));
     let proto = if about.visitor.secure { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+    let authority = about.authority;
     if !headers.contains_key(X_FORWARDED_HOST) {
-        insert(headers, X_FORWARDED_HOST, about.authority);
+        written.insert(headers, X_FORWARDED_HOST, format_args!("{authority}"));
     }
     if let Some(prefix) = about.prefix {
-        insert(headers, X_FORWARDED_PREFIX, prefix);
+        written.insert(headers, X_FORWARDED_PREFIX, format_args!("{prefix}"));
     }
-    let mut element = String::with_capacity(96);
-    // Writing to a text cannot fail.
-    let _ = match peer {
-        IpAddr::V4(v4) => write!(element, "for={v4}"),
-        IpAddr::V6(v6) => write!(element, "for=\"[{v6}]\""),
-    };
-    let _ = write!(element, ";host=\"{}\";proto={proto}", about.authority);
-    append(headers, header::FORWARDED, &element);
+    let (open, close) = if peer.is_ipv4() { ("", "") } else { ("\"[", "]\"") };
+    let element = format_args!("for={open}{peer}{close};host=\"{authority}\";proto={proto}");
+    written.append(headers, header::FORWARDED, element);
+    let (trace, span) = about.dice;
     if !headers.get(X_REQUEST_ID).is_some_and(is_id) {
-        insert(headers, X_REQUEST_ID, &format!("{:032x}", about.dice.0));
+        written.insert(headers, X_REQUEST_ID, format_args!("{trace:032x}"));
     }
     if !headers.get(TRACEPARENT).is_some_and(is_traceparent) {
-        let (trace, span) = (about.dice.0 | 1, about.dice.1 | 1);
-        insert(headers, TRACEPARENT, &format!("00-{trace:032x}-{span:016x}-00"));
+        let (trace, span) = (trace | 1, span | 1);
+        written.insert(headers, TRACEPARENT, format_args!("00-{trace:032x}-{span:016x}-00"));
         headers.remove(TRACESTATE);
     }
 }
@@ -170,22 +175,33 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(X_REQUEST_ID)
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    // What is no header value was no authority, path or address either, and none such comes here.
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
+/// Values that are written into one piece of memory, which they then share.
+struct Written(BytesMut);
+
+impl Default for Written {
+    fn default() -> Self {
+        // For all that is said of a request with a host of common length.
+        Self(BytesMut::with_capacity(320))
     }
 }
 
-/// Puts a member behind the list that is there, in one line.
-fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
-    let before: Vec<&str> =
-        headers.get_all(&name).into_iter().filter_map(|v| v.to_str().ok()).collect();
-    let list = match &*before {
-        [] => return insert(headers, name, member),
-        before => format!("{}, {member}", before.join(", ")),
-    };
-    insert(headers, name, &list);
+impl Written {
+    fn insert(&mut self, headers: &mut HeaderMap, name: HeaderName, value: Arguments<'_>) {
+        // Writing to memory cannot fail.
+        let _ = self.0.write_fmt(value);
+        // What is no header value was no authority, path or address either, and none such comes here.
+        if let Ok(value) = HeaderValue::from_maybe_shared(self.0.split().freeze()) {
+            headers.insert(name, value);
+        }
+    }
+
+    /// Puts a member behind the list that is there, in one line.
+    fn append(&mut self, headers: &mut HeaderMap, name: HeaderName, member: Arguments<'_>) {
+        for before in headers.get_all(&name).into_iter().filter_map(|v| v.to_str().ok()) {
+            let _ = write!(self.0, "{before}, ");
+        }
+        self.insert(headers, name, member);
+    }
 }
 
 fn is_id(value: &HeaderValue) -> bool {

@@ -81,7 +81,8 @@ enum Found {
 
 fn find(serving: &Serving, request: &Request<Incoming>) -> Result<Found, Refusal> {
     let authority = authority(request)?;
-    let host = host_of(authority.as_str()).ok_or(Refusal::BadRequest("no host of this form"))?;
+    let host = host_of(authority.as_str());
+    let host: Box<str> = host.ok_or(Refusal::BadRequest("no host of this form"))?.into();
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
     }
@@ -96,7 +97,7 @@ fn find(serving: &Serving, request: &Request<Incoming>) -> Result<Found, Refusal
         return Ok(Found::Challenge(Box::new(key_authorization(challenge))));
     }
     let route = live.table.find(&host, &path).ok_or(Refusal::NoRoute)?;
-    Ok(Found::Route(Arc::clone(route), authority.clone(), host.into()))
+    Ok(Found::Route(Arc::clone(route), authority, host))
 }
 
 fn key_authorization(text: &str) -> Response<ResponseBody> {
@@ -260,9 +261,12 @@ impl Asked<'_> {
                 map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
                 map.insert(header::UPGRADE, wanted.clone());
             }
-            let host = HeaderValue::from_str(self.authority.as_str())
-                .map_err(|_| Refusal::BadRequest("no host of this form"))?;
-            map.insert(header::HOST, host);
+            let authority = self.authority.as_str();
+            if map.get(header::HOST).is_none_or(|host| host != authority) {
+                let host = HeaderValue::from_str(authority)
+                    .map_err(|_| Refusal::BadRequest("no host of this form"))?;
+                map.insert(header::HOST, host);
+            }
         }
         options.request_headers.apply(map);
         Ok(Request::from_parts(parts, body))

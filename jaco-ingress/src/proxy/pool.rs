@@ -114,7 +114,8 @@ impl Endpoint {
                 if !fresh && let Some(connection) = self.pool.idle() {
                     return Ok((Connection::Http1(connection), true));
                 }
-                Ok((Connection::Http1(self.dial_http1(within).await?), false))
+                // Boxed, as below: every request would have room for what few of them do.
+                Ok((Connection::Http1(Box::pin(self.dial_http1(within)).await?), false))
             }
             UpstreamProtocol::H2c => {
                 // A closed one is never given, so that `fresh` needs no other way.
@@ -125,7 +126,7 @@ impl Endpoint {
                 if let Some(connection) = self.pool.shared() {
                     return Ok((Connection::Http2(connection), true));
                 }
-                let connection = self.dial_http2(within).await?;
+                let connection = Box::pin(self.dial_http2(within)).await?;
                 let mut shared = self.pool.shared.lock().unwrap_or_else(PoisonError::into_inner);
                 *shared = Some(connection.clone());
                 Ok((Connection::Http2(connection), false))
