@@ -41,6 +41,18 @@ struct Column {
     layer4: Vec<f64>,
 }
 
+/// What costs processor time. All contenders bear one before the next: the machine may change in between.
+#[derive(Clone, Copy)]
+enum Load {
+    Http1,
+    Medium,
+    Http2,
+    Handshakes,
+    Layer4,
+}
+
+const LOADS: &[Load] = &[Load::Http1, Load::Medium, Load::Http2, Load::Handshakes, Load::Layer4];
+
 pub(super) fn ingress(rounds: u8, seconds: u8) -> Result<()> {
     if !is_root() {
         return Err(TaskError::NotRoot { what: "the comparison" });
@@ -72,8 +84,10 @@ pub(super) fn ingress(rounds: u8, seconds: u8) -> Result<()> {
             column.name = gateway.name();
             column.idle(gateway)?;
         }
-        for (gateway, column) in gateways.iter().zip(&mut columns) {
-            column.throughput(gateway, seconds)?;
+        for load in LOADS {
+            for (gateway, column) in gateways.iter().zip(&mut columns) {
+                column.bear(*load, gateway, seconds)?;
+            }
         }
         // The load at which JACO's processor is half busy.
         let pace = middle(columns[0].http1.iter().copied()) / 2.0;
@@ -97,14 +111,18 @@ impl Column {
         Ok(())
     }
 
-    fn throughput(&mut self, gateway: &Gateway, seconds: u8) -> Result<()> {
-        self.http1.push(gateway.http1("small", seconds)?.per_processor_second);
-        self.medium.push(gateway.http1("medium", seconds)?.per_processor_second);
-        self.http2.push(gateway.http2(seconds)?.per_processor_second);
-        self.handshakes.push(gateway.handshakes(1500 * u32::from(seconds))?.per_processor_second);
-        if gateway.carries_bytes() {
-            self.layer4.push(gateway.layer4()?.per_processor_second);
-        }
+    fn bear(&mut self, load: Load, gateway: &Gateway, seconds: u8) -> Result<()> {
+        let (to, served) = match load {
+            Load::Http1 => (&mut self.http1, gateway.http1("small", seconds)?),
+            Load::Medium => (&mut self.medium, gateway.http1("medium", seconds)?),
+            Load::Http2 => (&mut self.http2, gateway.http2(seconds)?),
+            Load::Handshakes => {
+                (&mut self.handshakes, gateway.handshakes(1500 * u32::from(seconds))?)
+            }
+            Load::Layer4 if !gateway.carries_bytes() => return Ok(()),
+            Load::Layer4 => (&mut self.layer4, gateway.layer4()?),
+        };
+        to.push(served);
         Ok(())
     }
 

@@ -5,7 +5,6 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     process::Command,
-    time::{Duration, Instant},
 };
 
 use jaco_harness::{HarnessError, Result, Run as _};
@@ -32,15 +31,6 @@ function request()
 end
 ";
 
-/// Requests that were answered, and the processor time that they cost.
-#[derive(Debug, Clone, Copy)]
-pub struct Served {
-    /// In a second of the clock.
-    pub per_second: f64,
-    /// In a second of the proxy's processor time.
-    pub per_processor_second: f64,
-}
-
 /// How long an answer takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Latency {
@@ -59,21 +49,13 @@ pub struct Held {
     pub with: u64,
 }
 
-/// Bytes that went through a layer 4 port.
-#[derive(Debug, Clone, Copy)]
-pub struct Carried {
-    /// MiB in a second of the clock.
-    pub per_second: f64,
-    /// MiB in a second of the proxy's processor time.
-    pub per_processor_second: f64,
-}
-
+/// Numbers are of requests, or of MiB, in a second of the proxy's processor time.
 impl Gateway {
     /// HTTP/1.1 without TLS over 64 kept connections.
     ///
     /// # Errors
     /// Something was not answered well.
-    pub fn http1(&self, path: &str, seconds: u8) -> Result<Served> {
+    pub fn http1(&self, path: &str, seconds: u8) -> Result<f64> {
         let script = self.directory.join("requests.lua");
         write(&script, SCRIPT)?;
         let mut wrk = elsewhere("wrk");
@@ -87,7 +69,7 @@ impl Gateway {
     ///
     /// # Errors
     /// Something was not answered well.
-    pub fn handshakes(&self, requests: u32) -> Result<Served> {
+    pub fn handshakes(&self, requests: u32) -> Result<f64> {
         let mut h2load = elsewhere("h2load");
         h2load.args(["--h1", "-t", "1", "-c", "32", "-n", &requests.to_string()]);
         h2load.args(["-H", "Connection: close"]);
@@ -98,13 +80,13 @@ impl Gateway {
     ///
     /// # Errors
     /// Something was not answered well.
-    pub fn http2(&self, seconds: u8) -> Result<Served> {
+    pub fn http2(&self, seconds: u8) -> Result<f64> {
         let mut h2load = elsewhere("h2load");
         h2load.args(["-t", "1", "-c", "16", "-m", "16", "-D", &seconds.to_string()]);
         self.over_tls(&mut h2load)
     }
 
-    fn over_tls(&self, h2load: &mut Command) -> Result<Served> {
+    fn over_tls(&self, h2load: &mut Command) -> Result<f64> {
         h2load.arg(format!("--connect-to={}:{TLS}", self.address));
         h2load.arg(format!("https://site-1.{DOMAIN}:{TLS}/small"));
         self.counted(h2load, requests_of_h2load)
@@ -168,32 +150,27 @@ impl Gateway {
     ///
     /// # Errors
     /// One does not come through.
-    pub fn layer4(&self) -> Result<Carried> {
+    pub fn layer4(&self) -> Result<f64> {
         let url = format!("http://{}:{LAYER4}/big", self.address);
         let mut curl = elsewhere("curl");
         curl.args(["-sSf", "-Z", "--parallel-immediate"]);
         for _ in 0..4 {
             curl.args(["-o", "/dev/null", &url]);
         }
-        let served = self.counted(&mut curl, |_| Some(4 * BIG >> 20))?;
-        Ok(Carried {
-            per_second: served.per_second,
-            per_processor_second: served.per_processor_second,
-        })
+        self.counted(&mut curl, |_| Some((4 * BIG) >> 20))
     }
 
-    /// Runs a command and divides what it did by what it cost.
-    fn counted(&self, command: &mut Command, done: impl Fn(&str) -> Option<u64>) -> Result<Served> {
-        let (began, before) = (Instant::now(), usage::processor(self.process.pid()));
+    /// Runs a command and divides what it did by the processor time that it cost the proxy.
+    fn counted(&self, command: &mut Command, done: impl Fn(&str) -> Option<u64>) -> Result<f64> {
+        let before = usage::processor(self.process.pid());
         let printed = command.text()?;
-        let (took, used) = (began.elapsed(), usage::processor(self.process.pid()) - before);
+        let used = usage::processor(self.process.pid()).saturating_sub(before);
         let done = done(&printed).ok_or_else(|| HarnessError::Command {
             line: format!("{command:?}"),
             status: "not everything was answered well".to_owned(),
             output: printed.clone(),
         })?;
-        let per = |time: Duration| done as f64 / time.as_secs_f64();
-        Ok(Served { per_second: per(took), per_processor_second: per(used) })
+        Ok(done as f64 / used.as_secs_f64())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Proxies side by side: one thread on one processor, the same upstream, the same load, in turn.
 //!
-//! What counts is the processor time of the proxy: the load and the upstream have the other processors, and whoever
-//! else is on the machine takes time, not work.
+//! What counts is the processor time of the proxy; the load and the upstream have the other processors. Whoever else is
+//! on the machine takes caches too, so that only ratios of one run mean something.
 
 mod gateway;
 mod load;
@@ -18,7 +18,7 @@ use std::{
 use jaco_harness::{HarnessError, Patience, Process, Result, Run as _, until};
 
 pub use gateway::Gateway;
-pub use load::{Carried, Held, Latency, Served};
+pub use load::{Held, Latency};
 
 /// The domain of which all routes are: `site-0.` and so on.
 const DOMAIN: &str = "bench.test";
