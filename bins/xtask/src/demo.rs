@@ -1,7 +1,10 @@
 //! `demo`: a cluster of three hosts with real engines, in one command.
 
 use clap::Args;
-use jaco_harness::{Cluster, Patience, Rig, RigOptions, Stack, until};
+use jaco_harness::{
+    Authority, AuthorityOptions, Cluster, NodeOptions, Patience, Rig, RigOptions, Stack, https_get,
+    until,
+};
 
 use crate::{
     build,
@@ -13,6 +16,8 @@ use crate::{
 
 const NAME: &str = "jdemo";
 const HOSTS: u8 = 3;
+/// What the demo adds to the jaco.yaml of `hello`.
+const HELLO: &str = "services:\n  - { name: web, replicas: 3 }\nroutes:\n  - { domain: hello.example, service: web, port: 8080 }\n";
 
 #[derive(Args)]
 pub(crate) struct Demo {
@@ -32,7 +37,7 @@ impl Demo {
         if self.down {
             return Ok(Rig::open(NAME)?.down()?);
         }
-        setup::install()?;
+        setup::install_for_tests()?;
         let (_, binaries) = build::binaries()?;
         if self.check {
             say::step(&format!("Starting {HOSTS} hosts, each with its own engine"));
@@ -58,11 +63,27 @@ impl Demo {
 
 /// From nothing to two stacks that answer, and one of them surviving the loss of a host.
 fn show(cluster: &mut Cluster) -> Result<()> {
+    let authority = authority(cluster)?;
     form(cluster)?;
     shop(cluster)?;
     hello(cluster)?;
+    secured(cluster, authority.as_ref())?;
     every_view(cluster)?;
     loss(cluster)
+}
+
+/// A CA on this machine, which the nodes are told of; none where its programs could not be installed.
+fn authority(cluster: &mut Cluster) -> Result<Option<Authority>> {
+    if !Authority::is_installed() {
+        say::note("demo: pebble or bind9 is not installed: no certificate is obtained");
+        return Ok(None);
+    }
+    say::step("Starting a certificate authority beside the hosts");
+    let directory = cluster.rig().directory().join("authority");
+    let authority = Authority::start(cluster.rig(), &directory, &AuthorityOptions::default())?;
+    let options = NodeOptions { config: authority.config(), ..NodeOptions::default() };
+    cluster.prepare(&options)?;
+    Ok(Some(authority))
 }
 
 fn form(cluster: &mut Cluster) -> Result<()> {
@@ -131,10 +152,30 @@ fn shop(cluster: &Cluster) -> Result<()> {
 /// A service that stands alone, on every host.
 fn hello(cluster: &Cluster) -> Result<()> {
     say::step("Applying examples/stacks/hello with three replicas, spread over the hosts");
-    let stack = stack(cluster, "hello", "services:\n  - { name: web, replicas: 3 }\n")?;
+    let stack = stack(cluster, "hello", HELLO)?;
     say::data(&cluster.cli(2).run(&["apply", &stack.manifest(), "--wait=90s"])?.stdout);
     for n in 0..cluster.nodes().len() {
         greeted(cluster, n)?;
+    }
+    Ok(())
+}
+
+/// The domain of `hello` comes to a certificate, which every node shows.
+fn secured(cluster: &Cluster, authority: Option<&Authority>) -> Result<()> {
+    let Some(authority) = authority else { return Ok(()) };
+    say::step(
+        "Visiting https://hello.example through every node, with a certificate from the authority",
+    );
+    let root = authority.root()?;
+    for (node, host) in cluster.nodes().iter().zip(cluster.rig().hosts()) {
+        let page = cluster.until(Patience::LONG, "a certificate", || {
+            let at = (host.address(), 443);
+            let shown = https_get(at, "hello.example", "/", Some(&root));
+            let shown = shown.map_err(|error| error.to_string())?;
+            if shown.status == 200 { Ok(shown.body) } else { Err(shown.head) }
+        })?;
+        let greeting = page.lines().find(|line| line.contains("<h1>")).unwrap_or_default();
+        say::data(&format!("{}: {greeting}", node.name()));
     }
     Ok(())
 }

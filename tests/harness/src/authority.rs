@@ -12,7 +12,8 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::{
-    HarnessError, Host, Patience, Process, Result, Rig, Signal, balancer::Balancer, until,
+    HarnessError, Host, Patience, Process, Result, Rig, Signal, balancer::Balancer, https_get,
+    until,
 };
 
 const PEBBLE: &str = "/usr/bin/pebble";
@@ -109,6 +110,17 @@ impl Authority {
             self.at,
             self.directory.join("tsig").display()
         )
+    }
+
+    /// The root that its certificates lead to, as PEM: another one each time that it starts.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn root(&self) -> Result<String> {
+        let own = self.directory.join("root.pem");
+        let own = fs::read_to_string(&own).map_err(HarnessError::file("read", &own))?;
+        let asked = https_get((self.at, MANAGEMENT), &self.at.to_string(), "/roots/0", Some(&own));
+        Ok(asked.map_err(HarnessError::file("ask for the root in", &self.directory))?.body)
     }
 
     /// How many certificates it has made.

@@ -1,4 +1,4 @@
-//! A balancer of layer 4 in front of the hosts: each connection goes to another one.
+//! A balancer of layer 4 in front of the hosts: each connection goes to another one that accepts it.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
-    /// Takes connections at `at` and hands each to `port` of the next host.
+    /// Takes connections at `at` and hands each to `port` of the next host that accepts it.
     pub(crate) fn start(at: SocketAddr, hosts: Vec<Ipv4Addr>, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind(at)?;
         let stop = Arc::<AtomicBool>::default();
@@ -36,10 +36,17 @@ impl Balancer {
                     return;
                 }
                 let Ok(client) = client else { continue };
-                let host = turn % hosts.len();
-                counted[host].fetch_add(1, Ordering::Relaxed);
-                let to = SocketAddr::new(IpAddr::V4(hosts[host]), port);
-                thread::spawn(move || relay(client, to));
+                let (hosts, counted) = (hosts.clone(), Arc::clone(&counted));
+                thread::spawn(move || {
+                    let next = (0..hosts.len()).map(|n| (turn + n) % hosts.len());
+                    let open = |n: usize| {
+                        let at = SocketAddr::new(IpAddr::V4(hosts[n]), port);
+                        Some((n, TcpStream::connect_timeout(&at, PATIENCE).ok()?))
+                    };
+                    let Some((n, host)) = next.into_iter().find_map(open) else { return };
+                    counted[n].fetch_add(1, Ordering::Relaxed);
+                    relay(client, host);
+                });
             }
         });
         Ok(Self { at, stop, served })
@@ -59,9 +66,8 @@ impl Drop for Balancer {
     }
 }
 
-/// Copies both ways until both have ended. A host that does not accept is a closed connection.
-fn relay(client: TcpStream, to: SocketAddr) {
-    let Ok(host) = TcpStream::connect_timeout(&to, PATIENCE) else { return };
+/// Copies both ways until both have ended.
+fn relay(client: TcpStream, host: TcpStream) {
     let (Ok(back), Ok(forth)) = (client.try_clone(), host.try_clone()) else { return };
     let up = thread::spawn(move || copy(client, forth));
     copy(host, back);

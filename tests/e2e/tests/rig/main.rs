@@ -17,7 +17,6 @@ mod rollouts;
 mod secrets;
 mod speed;
 mod stacks;
-mod tls;
 
 use std::process::ExitCode;
 

@@ -10,13 +10,10 @@ use std::{
 };
 
 use jaco_e2e::{Fleet, Outcome};
-use jaco_harness::{Authority, AuthorityOptions, Patience};
+use jaco_harness::{Authority, AuthorityOptions, Patience, Shown, https_get};
 
 use super::visitors;
-use crate::{
-    stacks::pages,
-    tls::{Shown, visit},
-};
+use crate::stacks::pages;
 
 /// How long an order may take with everything that the CA does to it.
 const ISSUE: Patience = Patience(Duration::from_secs(120));
@@ -47,7 +44,7 @@ fn apply(fleet: &mut Fleet, node: usize, domains: &[&str]) -> Outcome {
 fn shown(fleet: &Fleet, domain: &str) -> Outcome<Vec<Shown>> {
     let hosts = hosts(fleet);
     Ok(fleet.cluster().until(ISSUE, &format!("a certificate for {domain}"), || {
-        let all = hosts.iter().map(|host| visit((*host, 443), domain, "/index.html", None));
+        let all = hosts.iter().map(|host| https_get((*host, 443), domain, "/index.html", None));
         let all = all.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         let leaves: BTreeSet<_> = all.iter().map(|shown| &shown.leaf).collect();
         if leaves.len() == 1 { Ok(all) } else { Err(format!("{} leaves", leaves.len())) }
@@ -63,6 +60,11 @@ pub(crate) fn a_domain_comes_to_its_certificate(fleet: &mut Fleet) -> Outcome {
         assert!(all.iter().all(|shown| shown.status == 200), "{all:?}");
     }
     assert_eq!(authority.certificates(), 2);
+    let root = authority.root()?;
+    for host in hosts(fleet) {
+        let trusted = https_get((host, 443), "shop.example", "/index.html", Some(&root))?;
+        assert_eq!(trusted.status, 200, "whoever trusts the CA trusts the host");
+    }
     let looked = authority.looked();
     assert!(looked.iter().all(|n| *n > 0), "the CA looked at every node: {looked:?}");
     // Plain requests are sent to HTTPS from now on, path and query with them.
@@ -86,7 +88,7 @@ pub(crate) fn a_domain_comes_to_its_certificate(fleet: &mut Fleet) -> Outcome {
     fleet.cli(1).run(&["delete", "site", "--wait=60s"])?;
     for host in hosts(fleet) {
         fleet.cluster().until(Patience::NORMAL, "the certificate to go", || {
-            match visit((host, 443), "shop.example", "/", None) {
+            match https_get((host, 443), "shop.example", "/", None) {
                 Err(_) => Ok(()),
                 Ok(shown) => Err(format!("{shown:?}")),
             }
@@ -181,7 +183,7 @@ pub(crate) fn an_order_survives_its_leaders(fleet: &mut Fleet) -> Outcome {
         let again = Instant::now();
         fleet.cluster().until(ISSUE, "the certificate", || {
             let host = fleet.cluster().rig().host(next).address();
-            visit((host, 443), domain, "/index.html", None).map_err(|e| e.to_string())
+            https_get((host, 443), domain, "/index.html", None).map_err(|e| e.to_string())
         })?;
         fleet.measured(
             domain,

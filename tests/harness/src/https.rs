@@ -19,19 +19,22 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What somebody was shown and told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shown {
+pub struct Shown {
     /// The leaf, as DER.
-    pub(crate) leaf: Vec<u8>,
+    pub leaf: Vec<u8>,
     /// The answer's status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// Its head.
-    pub(crate) head: String,
+    pub head: String,
     /// Its body.
-    pub(crate) body: String,
+    pub body: String,
 }
 
 /// Asks for `path` of `domain` at a host. With `root`, a PEM certificate, the chain must lead there.
-pub(crate) fn visit(
+///
+/// # Errors
+/// Nobody answers, the handshake fails, or the chain does not lead to `root`.
+pub fn https_get(
     at: (Ipv4Addr, u16),
     domain: &str,
     path: &str,
