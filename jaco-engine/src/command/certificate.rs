@@ -216,11 +216,12 @@ impl DeleteCertificate {
         let Some(certificate) = found.filter(|c| c.source == CertificateSource::Imported) else {
             return Err(absent(domain));
         };
-        let named = |route: &&jaco_api::model::RouteSpec| matches!(&route.tls, TlsMode::Imported(name) if name == domain.as_str());
+        let named =
+            |tls: &TlsMode| matches!(tls, TlsMode::Imported(name) if name == domain.as_str());
         let users = tx.view().users_of_certificate(domain);
         let users = users.iter().filter(|name| {
             let routes = tx.view().revision_in_force(name).into_iter().flat_map(|r| &r.routes);
-            routes.filter(named).next().is_some()
+            routes.map(|route| &route.tls).any(named)
         });
         let users: Vec<_> = users.map(ToString::to_string).collect();
         if !users.is_empty() {
