@@ -6,6 +6,7 @@ mod again;
 mod audit;
 mod builder;
 mod call;
+mod certs;
 mod client;
 mod cluster;
 mod copy;
@@ -20,6 +21,7 @@ mod forward;
 mod logs;
 mod node;
 mod retry;
+mod routes;
 mod status_view;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -31,6 +33,7 @@ mod watch;
 
 pub use audit::AuditFilter;
 pub use builder::{Builder, DEFAULT_SOCKET, Notice};
+pub use certs::{CertChanged, ImportCert};
 pub use client::Client;
 pub use cluster::{Initialized, Joined};
 pub use deploy::{Applied, Apply, Changed, Deleted, Fetched, RevisionSummary, RolledBack};

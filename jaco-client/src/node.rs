@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::TryStreamExt as _;
 use jaco_api::{
-    model::{Availability, MeshKeyRotation, MeshStatus, Node, NodeName, RaftRole, Span, Timestamp},
+    model::{
+        Availability, Listener, MeshKeyRotation, MeshStatus, Node, NodeName, RaftRole, Span,
+        Timestamp,
+    },
     pb::{self, nodes_client::NodesClient},
 };
 use serde::Serialize;
@@ -103,6 +106,12 @@ pub struct NodeDetail {
     /// Why a node that has an end of the mesh does not say how it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mesh_unknown: Option<String>,
+    /// Where it serves visitors, and why not; absent when it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listeners: Option<Vec<Listener>>,
+    /// Why it does not say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listeners_unknown: Option<String>,
 }
 
 /// A join token that was issued.
@@ -163,6 +172,7 @@ impl Client {
             error: t.error,
             failures: t.failures,
         };
+        let listeners = answer.listeners.into_iter().map(Into::into).collect();
         Ok(NodeDetail {
             summary: summary(answer.summary)?,
             lag: answer.lag,
@@ -171,6 +181,8 @@ impl Client {
             tasks: answer.tasks.into_iter().map(task).collect(),
             mesh_now: answer.mesh.map(TryInto::try_into).transpose().map_err(Error::answer)?,
             mesh_unknown: answer.mesh_unknown,
+            listeners: answer.listeners_unknown.is_none().then_some(listeners),
+            listeners_unknown: answer.listeners_unknown,
         })
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jaco_api::model::{DeploymentName, DeploymentStatus, ReplicaId, ReplicaStatus, ServiceName};
+use jaco_api::model::{
+    CertificateSummary, DeploymentName, DeploymentStatus, ReplicaId, ReplicaStatus, ServiceName,
+};
 
 use crate::StatusBatch;
 
-/// Deployments and replicas at one log index.
+/// Deployments, replicas and certificates at one log index.
 ///
 /// A round of batches ends with `synced`; only then does the view move, so it never shows half of
 /// a change.
@@ -14,6 +16,7 @@ use crate::StatusBatch;
 pub struct StatusView {
     deployments: BTreeMap<DeploymentName, DeploymentStatus>,
     replicas: BTreeMap<ReplicaId, ReplicaStatus>,
+    certificates: BTreeMap<String, CertificateSummary>,
     index: u64,
     stale: bool,
     synced: bool,
@@ -32,6 +35,7 @@ impl StatusView {
         if std::mem::take(&mut self.replace) {
             self.deployments.clear();
             self.replicas.clear();
+            self.certificates.clear();
         }
         for batch in std::mem::take(&mut self.staged) {
             self.take(batch);
@@ -46,6 +50,12 @@ impl StatusView {
         }
         for id in batch.removed_replicas {
             self.replicas.remove(&id);
+        }
+        for domain in batch.removed_certificates {
+            self.certificates.remove(&domain);
+        }
+        for row in batch.certificates {
+            self.certificates.insert(row.domain.clone(), row);
         }
         for row in batch.deployments {
             self.deployments.insert(row.name.clone(), row);
@@ -95,6 +105,17 @@ impl StatusView {
     /// Replicas by id.
     pub fn replicas(&self) -> impl ExactSizeIterator<Item = &ReplicaStatus> {
         self.replicas.values()
+    }
+
+    /// Certificates by domain: those of the deployments that were asked for.
+    pub fn certificates(&self) -> impl ExactSizeIterator<Item = &CertificateSummary> {
+        self.certificates.values()
+    }
+
+    /// The certificate of one domain.
+    #[must_use]
+    pub fn certificate(&self, domain: &str) -> Option<&CertificateSummary> {
+        self.certificates.get(domain)
     }
 
     /// Replicas of one deployment, or of one service of it.

@@ -3,7 +3,8 @@
 use futures::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use jaco_api::{
     model::{
-        DeploymentName, DeploymentStatus, ReplicaEvent, ReplicaId, ReplicaStatus, ServiceName,
+        CertificateSummary, DeploymentName, DeploymentStatus, ReplicaEvent, ReplicaId,
+        ReplicaStatus, ServiceName,
     },
     pb,
 };
@@ -47,6 +48,10 @@ pub struct StatusBatch {
     pub removed_deployments: Vec<DeploymentName>,
     /// Replicas that are gone.
     pub removed_replicas: Vec<ReplicaId>,
+    /// New or changed certificates.
+    pub certificates: Vec<CertificateSummary>,
+    /// Domains whose certificates are gone.
+    pub removed_certificates: Vec<String>,
     /// Everything up to `index` has been sent.
     pub synced: bool,
     /// Log index the rows belong to.
@@ -75,6 +80,8 @@ impl TryFrom<pb::StatusBatch> for StatusBatch {
             replicas: all(b.replicas)?,
             removed_deployments: names(&b.removed_deployments)?,
             removed_replicas: names(&b.removed_replicas)?,
+            certificates: all(b.certificates)?,
+            removed_certificates: b.removed_certificates,
             synced: b.synced,
             index: b.index,
             stale: b.stale,

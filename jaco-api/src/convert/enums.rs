@@ -24,6 +24,16 @@ macro_rules! enums {
 }
 
 enums! {
+    CertificateSource <=> model::CertificateSource {
+        Acme = Acme, Imported = Imported,
+    } as "source";
+    CertificatePhase <=> model::CertificatePhase {
+        Pending = Pending, Staging = Staging, Promoting = Promoting, Issued = Issued,
+        Renewing = Renewing, Failed = Failed, Imported = Imported, Missing = Missing,
+    } as "phase";
+    RouteMatch <=> model::RouteMatch {
+        Current = Current, Stale = Stale, Missing = Missing, NotReached = NotReached,
+    } as "match";
     FileKind <=> model::FileKind { Secret = Secret, Config = Config } as "kind";
     Role <=> model::Role { Viewer = Viewer, Deployer = Deployer, Admin = Admin } as "role";
     NodeStatus <=> model::NodeStatus {

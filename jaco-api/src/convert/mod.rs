@@ -2,6 +2,7 @@
 //! that breaks a rule of the model is refused with the field that breaks it.
 
 mod audit;
+mod certificate;
 mod cluster;
 mod cron;
 mod deployment;
@@ -13,6 +14,7 @@ mod file;
 mod mesh;
 mod replica;
 mod route;
+mod serving;
 mod token;
 mod usage;
 

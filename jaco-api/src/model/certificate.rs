@@ -113,14 +113,17 @@ pub struct CertificateSummary {
     /// The deployments whose routes use it.
     pub deployments: Vec<DeploymentName>,
     /// What there is; absent until the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<ServedCertificate>,
     /// When the phase ends by itself: a renewal is due, an attempt is given up or made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Timestamp>,
     /// How many attempts were made.
     pub attempts: u32,
     /// How many of them have failed since the last certificate.
     pub failures: u32,
     /// Why the last attempt failed, in the CA's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

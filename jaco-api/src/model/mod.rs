@@ -31,6 +31,7 @@ mod replica;
 mod route;
 mod sealed;
 mod service;
+mod serving;
 mod settings;
 mod status;
 mod subnet;
@@ -86,6 +87,10 @@ pub use sealed::Sealed;
 pub use service::{
     DependencyCondition, EndpointMode, FailureAction, Mode, Placement, Protocol, PublishedPort,
     RestartCondition, RestartPolicy, ServiceSchedule, UpdateConfig, UpdateOrder,
+};
+pub use serving::{
+    Listener, NodeRoutes, RouteDetail, RouteMatch, ServedDomain, ServedRoute, ServedUpstream,
+    StoredRoute, StoredRoutes,
 };
 pub use settings::{InvalidSetting, Settings};
 pub use status::{

@@ -104,7 +104,20 @@ impl nodes_server::Nodes for FakeCluster {
             let summary = Some(named(t, &name)?.clone());
             let mesh_unknown = t.silent.clone();
             let mesh = t.meshes.get(&name).filter(|_| mesh_unknown.is_none()).cloned();
-            Ok(NodeDetail { summary, replicas, mesh, mesh_unknown, ..NodeDetail::default() })
+            let listeners_unknown = mesh_unknown.clone();
+            let listeners = match &listeners_unknown {
+                None => t.listeners.clone(),
+                Some(_) => Vec::new(),
+            };
+            Ok(NodeDetail {
+                summary,
+                replicas,
+                mesh,
+                mesh_unknown,
+                listeners,
+                listeners_unknown,
+                ..NodeDetail::default()
+            })
         })
     }
     async fn issue_join_token(

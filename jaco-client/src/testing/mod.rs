@@ -4,6 +4,7 @@
 //! something are remembered and change the tables in the simplest way. It decides nothing: it is no
 //! model of scheduling.
 
+mod certs;
 mod containers;
 mod files;
 mod members;
@@ -58,6 +59,12 @@ pub struct Tables {
     pub tokens: Vec<OperatorToken>,
     /// Secrets and configs, by kind and name.
     pub files: BTreeMap<(i32, String), pb::FileSummary>,
+    /// Certificates, by domain.
+    pub certificates: BTreeMap<String, pb::CertificateSummary>,
+    /// What nodes say that they serve for a domain.
+    pub served: Vec<pb::NodeRoutes>,
+    /// Listeners of every node.
+    pub listeners: Vec<pb::Listener>,
     /// Settings.
     pub settings: BTreeMap<String, String>,
     /// Errors that the next calls are answered with.

@@ -4,9 +4,10 @@ use std::{io, path::Path, sync::Arc};
 
 use hyper_util::rt::TokioIo;
 use jaco_api::pb::{
-    audit_server::AuditServer, cluster_server::ClusterServer, deploy_server::DeployServer,
-    exec_server::ExecServer, files_server::FilesServer, logs_server::LogsServer,
-    nodes_server::NodesServer, token_server::TokenServer, watch_server::WatchServer,
+    audit_server::AuditServer, certs_server::CertsServer, cluster_server::ClusterServer,
+    deploy_server::DeployServer, exec_server::ExecServer, files_server::FilesServer,
+    logs_server::LogsServer, nodes_server::NodesServer, routes_server::RoutesServer,
+    token_server::TokenServer, watch_server::WatchServer,
 };
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -29,6 +30,8 @@ impl FakeCluster {
             .add_service(LogsServer::new(self.clone()))
             .add_service(ExecServer::new(self.clone()))
             .add_service(FilesServer::new(self.clone()))
+            .add_service(CertsServer::new(self.clone()))
+            .add_service(RoutesServer::new(self.clone()))
             .add_service(TokenServer::new(self.clone()))
             .add_service(AuditServer::new(self.clone()))
     }

@@ -56,11 +56,22 @@ impl FakeCluster {
                 .filter(|r| query.service.is_empty() || r.id.service == *query.service)
                 .map(|r| (r.id.to_string(), r.clone().into()))
                 .collect();
+            let uses = |c: &&CertificateSummary| {
+                query.deployment.is_empty() || c.deployments.contains(&query.deployment)
+            };
+            let certificates: BTreeMap<String, CertificateSummary> = t
+                .certificates
+                .values()
+                .filter(uses)
+                .map(|c| (c.domain.clone(), c.clone()))
+                .collect();
             let batch = StatusBatch {
                 deployments: changed(&seen.deployments, &deployments),
                 replicas: changed(&seen.replicas, &replicas),
                 removed_deployments: gone(&seen.deployments, &deployments),
                 removed_replicas: gone(&seen.replicas, &replicas),
+                certificates: changed(&seen.certificates, &certificates),
+                removed_certificates: gone(&seen.certificates, &certificates),
                 synced: true,
                 index: t.cluster.applied_index,
                 stale: false,
@@ -68,9 +79,12 @@ impl FakeCluster {
             let news = batch.deployments.len()
                 + batch.replicas.len()
                 + batch.removed_deployments.len()
-                + batch.removed_replicas.len();
+                + batch.removed_replicas.len()
+                + batch.certificates.len()
+                + batch.removed_certificates.len();
             let first = !std::mem::replace(&mut seen.any, true);
             (seen.deployments, seen.replicas) = (deployments, replicas);
+            seen.certificates = certificates;
             (first || news > 0).then_some(batch)
         })
     }
@@ -81,6 +95,7 @@ struct Seen {
     any: bool,
     deployments: BTreeMap<String, DeploymentStatus>,
     replicas: BTreeMap<String, ReplicaStatus>,
+    certificates: BTreeMap<String, CertificateSummary>,
 }
 
 fn changed<T: Clone + PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> Vec<T> {

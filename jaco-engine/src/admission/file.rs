@@ -6,10 +6,10 @@ use globset::Glob;
 use jaco_api::{
     error::{ApiError, ErrorCode},
     manifest::{self, Diagnostic, Source},
-    model::{FileId, MOST_FILE_BYTES, ManifestDocument, Principal, Role},
+    model::{FileId, MOST_FILE_BYTES, ManifestDocument, Principal},
 };
 
-use super::{covers, permit_role};
+use super::{covers, permit_unlimited};
 use crate::{
     command::{Command, DeleteFile, SetFile},
     seal::{self, Keyring},
@@ -72,17 +72,6 @@ pub fn delete_file(who: &Principal, id: FileId) -> Result<Command, ApiError> {
     Ok(Command::DeleteFile(DeleteFile { id }))
 }
 
-/// They belong to the cluster: who is limited to some deployments must not change what others use.
-fn permit_unlimited(who: &Principal) -> Result<(), ApiError> {
-    permit_role(who, Role::Admin)?;
-    if who.deployments.is_empty() {
-        return Ok(());
-    }
-    let message = format!("{} is limited to some deployments", who.identity);
-    Err(ApiError::new(ErrorCode::PermissionDenied, message)
-        .with("allowed", who.deployments.join(", ")))
-}
-
 /// The secrets and configs that a manifest uses and the cluster does not have, where it names them.
 pub(super) fn missing(
     state: &State,
@@ -113,6 +102,8 @@ fn used(document: &ManifestDocument) -> impl Iterator<Item = &FileId> {
 
 #[cfg(test)]
 mod tests {
+    use jaco_api::model::Role;
+
     use super::*;
     use crate::{
         command::{Envelope, Outcome},

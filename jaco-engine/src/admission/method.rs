@@ -41,7 +41,8 @@ pub fn rule(path: &str) -> Option<Rule> {
         | ("jaco.v1.Watch", "Status" | "Events" | "Replica" | "Usage")
         | ("jaco.v1.Logs" | "jaco.v1.Audit", "Stream")
         | ("jaco.v1.Deploy", "Get" | "History")
-        | ("jaco.v1.Files", "List")
+        | ("jaco.v1.Files" | "jaco.v1.Certs", "List")
+        | ("jaco.v1.Routes", "Inspect")
         | ("jaco.v1.Token", "List") => of(Need::Operator(Role::Viewer)),
         // A dry run of a viewer is refused as well: it may open sealed documents.
         (
@@ -54,6 +55,7 @@ pub fn rule(path: &str) -> Option<Rule> {
         ("jaco.v1.Cluster", "SetSetting" | "TransferLeader" | "RotateKey")
         | ("jaco.v1.Nodes", "IssueJoinToken" | "SetAvailability" | "Remove" | "Label" | "RotateMeshKey")
         | ("jaco.v1.Files", "Set" | "Delete")
+        | ("jaco.v1.Certs", "Import" | "Renew" | "Remove")
         | ("jaco.v1.Token", "Issue" | "Revoke") => of(Need::Operator(Role::Admin)),
         ("jaco.v1.Internal" | "jaco.v1.Raft" | "jaco.v1.Relay", _) => of(Need::Member),
         // Its caller is no member yet: the join token is in the request.

@@ -7,6 +7,7 @@
 
 mod attempts;
 mod authenticate;
+mod certificate;
 mod deploy;
 mod effects;
 mod file;
@@ -19,11 +20,13 @@ mod token;
 
 pub use attempts::Attempts;
 pub use authenticate::{Peer, authenticate, bearer, member};
+pub use certificate::{import_certificate, remove_certificate, renew_certificate};
 pub use deploy::{Admitted, apply, delete, document_of, hold, restart, rollback, scale};
 pub use effects::describe;
 pub use file::{delete_file, set_file};
 pub use method::{Need, Rule, rule};
 pub use node::{diagnose, label, make_available, obstacles};
+use permit::permit_unlimited;
 pub use permit::{covers, permit_change, permit_role};
 pub use setting::set;
 pub use token::{Wish, issue, revoke};

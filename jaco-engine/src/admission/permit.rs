@@ -41,6 +41,21 @@ pub fn permit_change(principal: &Principal, deployment: &DeploymentName) -> Resu
     .with("allowed", principal.deployments.join(", ")))
 }
 
+/// Whether the caller may change what belongs to the cluster: who is limited to some deployments must not
+/// change what others use.
+///
+/// # Errors
+/// `permission_denied`.
+pub(super) fn permit_unlimited(who: &Principal) -> Result<(), ApiError> {
+    permit_role(who, Role::Admin)?;
+    if who.deployments.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} is limited to some deployments", who.identity);
+    Err(ApiError::new(ErrorCode::PermissionDenied, message)
+        .with("allowed", who.deployments.join(", ")))
+}
+
 /// Whether a list of globs covers a deployment name; an empty list covers every name, and a glob
 /// that cannot be read covers none.
 #[must_use]

@@ -51,7 +51,12 @@ pub fn frontends(state: &State, node: NodeId) -> Option<Frontends> {
     Some(frontends)
 }
 
-fn backends(state: &State, deployment: &DeploymentName, service: &ServiceName) -> Vec<Backend> {
+/// The replicas of a service that visitors can be led to.
+pub(crate) fn backends(
+    state: &State,
+    deployment: &DeploymentName,
+    service: &ServiceName,
+) -> Vec<Backend> {
     let replicas = state.replicas_of_service(deployment, service);
     replicas.filter_map(|replica| backend(state, replica)).collect()
 }

@@ -22,6 +22,7 @@ use jaco_api::model::{
 
 pub use fabric::fabric;
 pub use fence::fence;
+pub(crate) use frontends::backends;
 pub use frontends::frontends;
 pub use secured::{Secured, secured};
 

@@ -376,6 +376,7 @@ impl Builder {
             containers: Arc::new(EngineContainers(Arc::clone(&runtime))),
             doctor: Arc::new(doctor),
             mesh: Arc::new(own_mesh),
+            serving: Arc::new(served.clone()),
             peers: peers.unwrap_or_else(|| Arc::new(tls.clone())),
             clock: Arc::clone(&clock),
             stopping: stop.child_token(),

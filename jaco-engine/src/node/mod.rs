@@ -30,6 +30,7 @@ mod plane;
 mod ports;
 mod readiness;
 mod served;
+mod serving;
 #[cfg(test)]
 mod tests;
 

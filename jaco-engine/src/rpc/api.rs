@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
-use super::{Containers, Doctor, LogSource, OwnMesh, Peers};
+use super::{Containers, Doctor, LogSource, OwnMesh, OwnServing, Peers};
 use crate::{
     admission::Attempts,
     clock::Clock,
@@ -147,6 +147,8 @@ pub struct Api {
     pub doctor: Arc<dyn Doctor>,
     /// This node's end of the mesh.
     pub mesh: Arc<dyn OwnMesh>,
+    /// What this node serves to visitors.
+    pub serving: Arc<dyn OwnServing>,
     /// Connections to other members.
     pub peers: Arc<dyn Peers>,
     /// Time.

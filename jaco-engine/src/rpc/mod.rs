@@ -7,6 +7,7 @@
 
 mod api;
 mod audit;
+mod certs;
 mod cluster;
 mod connection;
 mod containers;
@@ -24,8 +25,10 @@ mod nodes;
 mod overview;
 mod rekey;
 mod relay;
+mod routes;
 mod rows;
 mod server;
+mod serving;
 mod stream;
 mod token;
 mod unix;
@@ -47,4 +50,5 @@ pub use mesh::OwnMesh;
 pub(crate) use rekey::ClusterKeys;
 pub use relay::Peers;
 pub use server::{Server, client};
+pub use serving::OwnServing;
 pub use unix::{SocketError, UnixSocket};

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, Membership, diagnose,
     gate::caller,
-    mesh, overview,
+    mesh, overview, serving,
     stream::{Answers, answers},
 };
 use crate::{
@@ -63,13 +63,15 @@ impl nodes_server::Nodes for Service {
         let lag = known.get(&node.id).and_then(|v| v.lag);
         let here = node.id == membership.id;
         let tasks = if here { membership.board.tasks() } else { Vec::new() };
-        let (mesh, mesh_unknown) = match node.facts.mesh {
-            None => (None, None),
-            Some(_) => match mesh::status(&self.0, &membership, &node).await {
-                Ok(status) => (Some(status), None),
-                Err(error) => (None, Some(error.message)),
-            },
+        let mesh = async {
+            match node.facts.mesh {
+                None => (None, None),
+                Some(_) => told(mesh::status(&self.0, &membership, &node).await),
+            }
         };
+        let serving = serving::of_node(&self.0, &membership, &node, None);
+        let ((mesh, mesh_unknown), serving) = tokio::join!(mesh, serving);
+        let (serving, listeners_unknown) = told(serving.map(pb::ServedDomain::from));
         Ok(Response::new(pb::NodeDetail {
             summary: Some(summarize(&state, &node, &raft, &known)),
             lag: lag.or_else(|| raft.members.get(&node.id)?.lag),
@@ -78,6 +80,8 @@ impl nodes_server::Nodes for Service {
             tasks: tasks.into_iter().map(task).collect(),
             mesh,
             mesh_unknown,
+            listeners: serving.map(|serving| serving.listeners).unwrap_or_default(),
+            listeners_unknown,
         }))
     }
 
@@ -190,6 +194,14 @@ impl Service {
         let known = overview::of(membership).await;
         let raft = membership.raft.status().borrow().clone();
         Ok(summarize(&state, &node, &raft, &known))
+    }
+}
+
+/// What a node says of itself, or why it does not.
+fn told<T>(answer: Result<T, ApiError>) -> (Option<T>, Option<String>) {
+    match answer {
+        Ok(told) => (Some(told), None),
+        Err(error) => (None, Some(error.message)),
     }
 }
 

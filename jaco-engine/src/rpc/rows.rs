@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use jaco_api::{
     convert::parse,
     error::{ApiError, ErrorCode},
-    model::{DeploymentName, Node, ReplicaId, ServiceName},
+    model::{CertificateSummary, DeploymentName, Node, ReplicaId, ServiceName},
     pb,
 };
 
@@ -66,6 +66,8 @@ pub(crate) struct Changes {
     replicas: Vec<pb::ReplicaStatus>,
     removed_deployments: Vec<String>,
     removed_replicas: Vec<String>,
+    certificates: Vec<pb::CertificateSummary>,
+    removed_certificates: Vec<String>,
 }
 
 impl Changes {
@@ -84,7 +86,33 @@ impl Changes {
             }
             changes.compare_replicas(old, new, &deployment, scope);
         }
+        changes.compare_certificates(old, new, scope);
         changes
+    }
+
+    /// The cost is that of all routes, unless nothing changed that certificates depend on.
+    fn compare_certificates(&mut self, old: &State, new: &State, scope: &Scope) {
+        let same = old.certificates().same_as(new.certificates())
+            && old.issuances().same_as(new.issuances())
+            && old.deployments.same_as(&new.deployments);
+        if same {
+            return;
+        }
+        let uses = |row: &CertificateSummary| {
+            scope.deployment.as_ref().is_none_or(|d| row.deployments.contains(d))
+        };
+        let rows = |state: &State| {
+            let mut rows = summary::certificates(state);
+            rows.retain(|_, row| uses(row));
+            rows
+        };
+        let mut before = rows(old);
+        for (domain, row) in rows(new) {
+            if before.remove(&domain).as_ref() != Some(&row) {
+                self.certificates.push(row.into());
+            }
+        }
+        self.removed_certificates.extend(before.into_keys());
     }
 
     fn compare_replicas(
@@ -113,6 +141,8 @@ impl Changes {
         chunks(self.replicas, &mut all, |b, rows| b.replicas = rows);
         chunks(self.removed_deployments, &mut all, |b, rows| b.removed_deployments = rows);
         chunks(self.removed_replicas, &mut all, |b, rows| b.removed_replicas = rows);
+        chunks(self.certificates, &mut all, |b, rows| b.certificates = rows);
+        chunks(self.removed_certificates, &mut all, |b, rows| b.removed_certificates = rows);
         all.into_iter()
     }
 }
@@ -144,4 +174,47 @@ fn touched(old: &State, new: &State, scope: &Scope) -> BTreeSet<DeploymentName> 
         all.retain(|d| d == deployment);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use jaco_api::model::CertificateSource;
+
+    use super::*;
+    use crate::{
+        command::{Command, DeleteCertificate, ImportCertificate},
+        testing::builders::{Scenario, Stack, certificate, name},
+    };
+
+    /// Domains of new or changed certificates, and of those that are gone.
+    fn told(old: &State, new: &State, scope: &Scope) -> (Vec<String>, Vec<String>) {
+        let changes = Changes::between(old, new, scope);
+        let domains = changes.certificates.into_iter().map(|row| row.domain);
+        (domains.collect(), changes.removed_certificates)
+    }
+
+    #[test]
+    fn certificates_that_change_are_told_and_no_others() {
+        let (mut s, all) = (Scenario::new(), Scope::default());
+        let (shop, blog) = ("shop.example.com".to_owned(), "blog.example.com".to_owned());
+        s.run(Stack::new("shop").service("web", "web:1", 1).route(&shop, "/", "web"));
+        let pending = s.state.clone();
+        let first = (vec![shop.clone()], vec![]);
+        assert_eq!(told(&State::default(), &pending, &all), first);
+        let import = |domain: &str| {
+            let certificate = certificate(domain, CertificateSource::Imported);
+            Command::ImportCertificate(Box::new(ImportCertificate { certificate }))
+        };
+        s.run(import(&blog));
+        let imported = s.state.clone();
+        assert_eq!(told(&pending, &imported, &all), (vec![blog.clone()], vec![]));
+        let of_shop = Scope::parse("shop", "").unwrap();
+        assert_eq!(told(&pending, &imported, &of_shop), (vec![], vec![]));
+        assert_eq!(told(&State::default(), &imported, &of_shop), first);
+        s.run(import(&shop));
+        assert_eq!(told(&imported, &s.state, &of_shop), (vec![shop], vec![]));
+        s.run(Command::DeleteCertificate(DeleteCertificate { domain: name(&blog) }));
+        let gone = told(&imported, &s.state, &all).1;
+        assert_eq!(gone, [blog]);
+    }
 }

@@ -5,10 +5,11 @@ use std::{io, sync::Arc, time::Duration};
 use futures::Stream;
 use hyper_util::rt::TokioIo;
 use jaco_api::pb::{
-    self, audit_server::AuditServer, cluster_server::ClusterServer, deploy_server::DeployServer,
-    exec_server::ExecServer, files_server::FilesServer, join_server::JoinServer,
-    logs_server::LogsServer, nodes_server::NodesServer, relay_server::RelayServer,
-    token_server::TokenServer, watch_server::WatchServer,
+    self, audit_server::AuditServer, certs_server::CertsServer, cluster_server::ClusterServer,
+    deploy_server::DeployServer, exec_server::ExecServer, files_server::FilesServer,
+    join_server::JoinServer, logs_server::LogsServer, nodes_server::NodesServer,
+    relay_server::RelayServer, routes_server::RoutesServer, token_server::TokenServer,
+    watch_server::WatchServer,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
@@ -21,8 +22,8 @@ use tonic::{
 };
 
 use super::{
-    Api, audit, cluster, deploy, exec, files, gate::GateLayer, join, logs, nodes, relay, token,
-    watch,
+    Api, audit, certs, cluster, deploy, exec, files, gate::GateLayer, join, logs, nodes, relay,
+    routes, token, watch,
 };
 use crate::raft::PeerServer;
 
@@ -65,6 +66,8 @@ impl Server {
             .add_service(LogsServer::new(logs::Service(Arc::clone(&api))))
             .add_service(ExecServer::new(exec::Service(Arc::clone(&api))))
             .add_service(FilesServer::new(files::Service(Arc::clone(&api))))
+            .add_service(CertsServer::new(certs::Service(Arc::clone(&api))))
+            .add_service(RoutesServer::new(routes::Service(Arc::clone(&api))))
             .add_service(TokenServer::new(token::Service(Arc::clone(&api))))
             .add_service(AuditServer::new(audit::Service(Arc::clone(&api))))
             .add_service(JoinServer::new(join::Service(Arc::clone(&api))))

@@ -1,19 +1,25 @@
 //! What people and programs are shown, derived from the state on every question, never stored.
 //!
-//! In: the state. Out: statuses of deployments, services, replicas and nodes. Everything that is not
+//! In: the state. Out: statuses of deployments, services, replicas, nodes, routes and certificates. Everything that is not
 //! simply running says why. Nothing here decides what happens next.
 
+mod certificate;
 mod cron;
 mod deployment;
 mod lost;
 mod node;
 mod replica;
+mod serving;
+#[cfg(test)]
+mod serving_tests;
 #[cfg(test)]
 mod tests;
 
 use jaco_api::model::{DeploymentName, DeploymentStatus, Replica, ReplicaStatus};
 
+pub use certificate::{certificate, certificates};
 pub use node::member;
+pub use serving::{ToServe, compare, not_reached, stored_routes, to_serve};
 
 use crate::state::State;
 

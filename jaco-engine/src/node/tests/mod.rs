@@ -1,6 +1,7 @@
 //! A node in this process, on the fake engine.
 
 mod admitting;
+mod certs;
 mod cluster;
 mod deploying;
 mod founding;

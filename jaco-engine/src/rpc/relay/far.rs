@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::super::{
     Api, Membership, diagnose,
     exec::{Piece, archive, connect, forward, inputs, pieces, port, run},
-    logs,
+    logs, serving,
     stream::Answers,
     usage,
 };
@@ -200,6 +200,15 @@ impl relay_server::Relay for Relay {
         self.member(&request)?;
         let report = diagnose::of_this_node(&self.0, request.into_inner().repair).await;
         Ok(Response::new(report.into()))
+    }
+
+    async fn serving(
+        &self,
+        request: Request<pb::RelayServing>,
+    ) -> Result<Response<pb::ServedDomain>, Status> {
+        self.member(&request)?;
+        let domain = request.into_inner().domain;
+        Ok(Response::new(serving::of_this_node(&self.0, domain.as_deref()).into()))
     }
 
     async fn mesh(

@@ -24,6 +24,7 @@ use jaco_api::{
     },
 };
 use jaco_client::{Client, ExecEvent, ReplicaTarget};
+use jaco_ingress::Limits;
 use jaco_net::NoFirewall;
 use jaco_runtime::{
     ContainerRuntime,
@@ -39,6 +40,7 @@ use tonic::transport::Channel;
 
 use super::super::{
     containers::EngineContainers, doctor::NodeDoctor, mesh_end::NodeMesh, output::EngineOutput,
+    served::Served,
 };
 use crate::{
     admission,
@@ -170,6 +172,7 @@ async fn server(
             meshed: false,
             end: channel::channel(None).1,
         }),
+        serving: Arc::new(Served::new(Limits::default())),
         peers,
         clock: Arc::new(SystemClock),
         stopping: CancellationToken::new(),
