@@ -165,7 +165,7 @@ pub enum Command {
     Diff(commands::deploy::diff::DiffArgs),
     /// Check jaco.yaml and its compose file, without a cluster.
     Validate(commands::local::validate::ValidateArgs),
-    /// Show deployments, replicas and routes.
+    /// Show deployments, replicas, routes and certificates.
     Status(commands::look::status::StatusArgs),
     /// Show one kind of thing, or one thing in full.
     #[command(subcommand)]
@@ -206,6 +206,9 @@ pub enum Command {
     /// Configs of the cluster, which compose files use with `external: true`.
     #[command(subcommand)]
     Config(commands::file::Command),
+    /// Certificates of domains: those that are obtained, and one's own.
+    #[command(subcommand)]
+    Cert(commands::cert::Command),
     /// Operator tokens.
     #[command(subcommand)]
     Token(commands::token::Command),

@@ -222,6 +222,9 @@ pub enum Error {
     /// A value where there is none.
     #[error("rotate-key takes no value")]
     ValueNotTaken,
+    /// Two files are to come from one standard input.
+    #[error("--cert and --key cannot both be read from standard input")]
+    OneInput,
     /// `doctor` found something broken. What it is was printed.
     #[error("{failures} {} failed on {}", if *failures == 1 { "check" } else { "checks" }, names(nodes))]
     Unsound {
@@ -297,6 +300,7 @@ impl Error {
                 | Self::Label(_)
                 | Self::ValueMissing { .. }
                 | Self::ValueNotTaken
+                | Self::OneInput
                 | Self::AuditType { .. } => ErrorCode::ValidationFailed,
                 Self::NodeNotInTime { goal: NodeGoal::Empty | NodeGoal::Gone, .. } => {
                     ErrorCode::DrainTimeout

@@ -1,6 +1,6 @@
 //! Completion of names that only the cluster knows: one quick question, silence when it fails.
 
-use std::{ffi::OsStr, time::Duration};
+use std::{collections::BTreeSet, ffi::OsStr, time::Duration};
 
 use clap_complete::engine::{
     ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _,
@@ -77,6 +77,26 @@ pub fn nodes() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let nodes = ask(async |client| client.nodes().await).unwrap_or_default();
         matching(typed, nodes.into_iter().map(|n| n.node.name.to_string()))
+    })
+}
+
+/// Completes `<domain>` of routes.
+#[must_use]
+pub fn domains() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |view| {
+            let routes = view.deployments().flat_map(|d| &d.routes);
+            let domains: BTreeSet<_> = routes.map(|route| route.domain.clone()).collect();
+            domains.into_iter().collect()
+        })
+    })
+}
+
+/// Completes `<domain>` of certificates.
+#[must_use]
+pub fn certs() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |view| view.certificates().map(|c| c.domain.clone()).collect())
     })
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments, one call, rendering.
 
+pub mod cert;
 pub mod cluster;
 pub mod complete;
 pub mod deploy;
@@ -56,6 +57,7 @@ pub async fn run(
         Command::Token(command) => token::run(command, client, out).await,
         Command::Secret(command) => file::run(FileKind::Secret, command, client, out).await,
         Command::Config(command) => file::run(FileKind::Config, command, client, out).await,
+        Command::Cert(command) => cert::run(command, client, out).await,
         Command::Audit(args) => look::audit::run(&args, client, out).await,
         Command::Validate(_)
         | Command::Context(_)

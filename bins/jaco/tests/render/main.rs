@@ -1,6 +1,7 @@
 //! What commands print, against the cluster in memory.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod certs;
 mod doctor;
 mod files;
 mod members;
@@ -216,7 +217,7 @@ async fn what_is_not_there_is_an_error_with_its_code() {
         &["get", "deployment", "nope"],
         &["get", "replica", "shop.web.9"],
         &["get", "route", "nope.example"],
-        &["get", "certs"],
+        &["cert", "remove", "nope.example"],
         &["get", "volumes"],
         &["cluster", "get", "nope"],
         &["audit", "--type", "applied,apply"],

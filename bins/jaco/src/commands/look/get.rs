@@ -1,14 +1,11 @@
 //! `jaco get …`: one kind of thing, or one thing in full.
 
 use clap::{Args, Subcommand};
-use jaco_api::{
-    error::{ApiError, ErrorCode},
-    model::{DeploymentName, ReplicaId, ReplicaStatus},
-};
+use jaco_api::model::{DeploymentName, ReplicaId, ReplicaStatus};
 use jaco_client::{Client, StatusQuery};
 
 use super::{
-    rows::{self, RouteRow},
+    certs, routes, rows,
     runs::{self, RunsArgs},
 };
 use crate::{
@@ -39,9 +36,10 @@ pub enum Command {
     },
     /// Every route.
     Routes,
-    /// The routes of one domain.
+    /// The routes of one domain: what is stored, and what each node really serves.
     Route {
-        /// The domain.
+        /// The domain; `*` for the routes of every name.
+        #[arg(add = complete::domains())]
         domain: String,
     },
     /// Services that run at times, and when next.
@@ -50,9 +48,8 @@ pub enum Command {
     Runs(RunsArgs),
     /// The revisions of a deployment that are kept.
     Revisions(history::HistoryArgs),
-    /// Certificates (not built yet).
-    #[command(hide = true)]
-    Certs(Unbuilt),
+    /// The certificate of every domain, or why there is none.
+    Certs,
     /// Subnets (not built yet).
     #[command(hide = true)]
     Subnets(Unbuilt),
@@ -85,12 +82,12 @@ pub async fn run(command: Command, client: &Client, out: &mut Output) -> Result<
         Command::Deployment(args) => deployment(&args, client, out).await,
         Command::Replicas { deployment } => replicas(deployment, client, out).await,
         Command::Replica { id } => replica(&id, client, out).await,
-        Command::Routes => routes(None, client, out).await,
-        Command::Route { domain } => routes(Some(&domain), client, out).await,
+        Command::Routes => routes::all(client, out).await,
+        Command::Route { domain } => routes::one(&domain, client, out).await,
         Command::Schedules(args) => runs::schedules(&args, client, out).await,
         Command::Runs(args) => runs::runs(&args, client, out).await,
         Command::Revisions(args) => history::run(&args, client, out).await,
-        Command::Certs(_) => Err(Error::NotBuilt { what: "certs" }),
+        Command::Certs => certs::run(client, out).await,
         Command::Subnets(_) => Err(Error::NotBuilt { what: "subnets" }),
         Command::Volumes(_) => Err(Error::NotBuilt { what: "volumes" }),
     }
@@ -165,23 +162,4 @@ fn print_replica(r: &ReplicaStatus, out: &mut Output) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-async fn routes(domain: Option<&str>, client: &Client, out: &mut Output) -> Result<(), Error> {
-    let view = client.status(&StatusQuery::default()).await?;
-    let rows: Vec<RouteRow<'_>> = rows::routes(&view)
-        .into_iter()
-        .filter(|row| domain.is_none_or(|d| row.route.domain == d))
-        .collect();
-    if let Some(domain) = domain
-        && rows.is_empty()
-    {
-        let error =
-            ApiError::new(ErrorCode::RouteNotFound, format!("no route has domain {domain}"));
-        return Err(jaco_client::Error::Api(error).into());
-    }
-    out.result(&rows, |out| {
-        let table = rows::route_table(&rows).render(out);
-        out.text(&table)
-    })
 }

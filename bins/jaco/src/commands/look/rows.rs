@@ -1,35 +1,15 @@
-//! Rows of deployments, services, replicas and routes: as tables and as JSON or YAML.
+//! Rows of deployments, services and replicas: as tables and as JSON or YAML.
 
 use jaco_api::model::{
-    DeploymentName, DeploymentStatus, Hidden, ReplicaState, ReplicaStatus, RolloutPhase,
-    RolloutStatus, RouteSpec, ServiceName, ServiceStatus, Timestamp, TlsMode,
+    DeploymentStatus, ReplicaState, ReplicaStatus, RolloutPhase, RolloutStatus, ServiceName,
+    ServiceStatus, Timestamp,
 };
 use jaco_client::StatusView;
-use serde::Serialize;
 
-use super::route_options;
 use crate::output::{
     style::{age, upper},
     table::{Field, Table},
 };
-
-/// A route with the deployment it belongs to.
-#[derive(Debug, Serialize)]
-pub struct RouteRow<'a> {
-    /// The deployment.
-    pub deployment: &'a DeploymentName,
-    /// The route.
-    #[serde(flatten)]
-    pub route: &'a RouteSpec<Hidden>,
-}
-
-/// Routes of every deployment of the view.
-#[must_use]
-pub fn routes(view: &StatusView) -> Vec<RouteRow<'_>> {
-    view.deployments()
-        .flat_map(|d| d.routes.iter().map(|route| RouteRow { deployment: &d.name, route }))
-        .collect()
-}
 
 /// A table of deployments.
 pub fn deployment_table<'a>(
@@ -145,30 +125,6 @@ pub fn reason(r: &ReplicaStatus) -> String {
         },
     };
     text.to_owned()
-}
-
-/// A table of routes.
-#[must_use]
-pub fn route_table(rows: &[RouteRow<'_>]) -> Table {
-    let mut table =
-        Table::new(&["DOMAIN", "PATH", "DEPLOYMENT", "SERVICE", "PORT", "TLS", "OPTIONS"]);
-    for RouteRow { deployment, route } in rows {
-        let tls = match &route.tls {
-            TlsMode::Auto => "AUTO".to_owned(),
-            TlsMode::Off => "OFF".to_owned(),
-            TlsMode::Imported(name) => format!("IMPORTED {name}"),
-        };
-        table.row([
-            if route.domain.is_empty() { "*".into() } else { route.domain.as_str().into() },
-            route.path.as_str().into(),
-            deployment.as_str().into(),
-            route.service.as_str().into(),
-            route.port.to_string().into(),
-            tls.into(),
-            route_options::told(&route.options).into(),
-        ]);
-    }
-    table
 }
 
 /// Replicas of the view, of one service only when one is named.

@@ -1,19 +1,16 @@
-//! `jaco status`: deployments, replicas and routes, once or redrawn with every change.
+//! `jaco status`: deployments, replicas, routes and certificates, once or redrawn with every change.
 
 use std::ops::ControlFlow;
 
 use clap::Args;
 use jaco_api::{
     error::{ApiError, ErrorCode},
-    model::{DeploymentStatus, ReplicaStatus},
+    model::{CertificateSummary, DeploymentStatus, ReplicaStatus},
 };
 use jaco_client::{Client, StatusQuery, StatusView};
 use serde::Serialize;
 
-use super::{
-    rows::{self, RouteRow},
-    runs,
-};
+use super::{certs, routes, routes::RouteRow, rows, runs};
 use crate::{
     commands::{complete, target::Target},
     error::Error,
@@ -39,6 +36,7 @@ struct Snapshot<'a> {
     deployments: Vec<&'a DeploymentStatus>,
     replicas: Vec<&'a ReplicaStatus>,
     routes: Vec<RouteRow<'a>>,
+    certificates: Vec<&'a CertificateSummary>,
     index: u64,
     stale: bool,
 }
@@ -93,7 +91,8 @@ fn snapshot(view: &StatusView) -> Snapshot<'_> {
     Snapshot {
         deployments: view.deployments().collect(),
         replicas: view.replicas().collect(),
-        routes: rows::routes(view),
+        routes: routes::rows(view),
+        certificates: view.certificates().collect(),
         index: view.index(),
         stale: view.is_stale(),
     }
@@ -130,7 +129,8 @@ fn print(args: &StatusArgs, view: &StatusView, out: &mut Output) -> Result<(), E
         sections.push(("Runs", runs::table(&runs, now)));
     }
     sections.push(("Replicas", rows::replica_table(rows::replicas_of(view, service), now)));
-    sections.push(("Routes", rows::route_table(&rows::routes(view))));
+    sections.push(("Routes", routes::table(&routes::rows(view))));
+    sections.push(("Certs", certs::table(view.certificates(), now)));
     if view.deployments().len() == 0 {
         out.say("No deployments. `jaco apply jaco.yaml` makes one.");
     }

@@ -64,6 +64,7 @@ fn print(detail: &NodeDetail, out: &mut Output) -> Result<(), Error> {
     )?;
     pair("Stalled", &summary.load.and_then(|l| l.stalled_permille).map(share).unwrap_or_default())?;
     mesh_of(detail).iter().try_for_each(|(name, value)| pair(name, value))?;
+    listeners_of(detail).iter().try_for_each(|(name, value)| pair(name, value))?;
     pair("Labels", &pairs(&node.labels))?;
     pair("Joined", &format!("{} ago", age(now, node.joined_at)))?;
     pair("Replicas", &detail.replica_ids.len().to_string())?;
@@ -106,6 +107,20 @@ fn mesh_of(detail: &NodeDetail) -> Vec<(&'static str, String)> {
         ("Mesh port", port.to_string()),
         ("Mesh peers", detail.mesh_unknown.iter().map(|why| format!("unknown: {why}")).collect()),
     ]
+}
+
+/// Where it serves visitors, and why not.
+fn listeners_of(detail: &NodeDetail) -> Vec<(&'static str, String)> {
+    if let Some(why) = &detail.listeners_unknown {
+        return vec![("Listens on", format!("unknown: {why}"))];
+    }
+    let all = detail.listeners.iter().flatten();
+    let open = all.clone().filter(|listener| listener.closed.is_none());
+    let open: Vec<_> = open.map(|listener| listener.name.as_str()).collect();
+    let closed = all.filter_map(|listener| {
+        Some(("Not open", format!("{}: {}", listener.name, listener.closed.as_ref()?)))
+    });
+    std::iter::once(("Listens on", open.join(", "))).chain(closed).collect()
 }
 
 /// The tunnels of a node.
