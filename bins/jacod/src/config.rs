@@ -6,6 +6,8 @@
 // Named, because `tests/fuzz` takes this file in from elsewhere.
 #[path = "config/acme.rs"]
 pub(crate) mod acme;
+#[path = "config/error.rs"]
+mod error;
 #[path = "config/values.rs"]
 mod values;
 
@@ -21,6 +23,7 @@ use jaco_api::model::{AddressPools, InvalidAddresses, NodeName};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
 
+pub(crate) use self::error::{ConfigError, Place};
 use self::values::{
     absolute, advertised, engine, filled, forwarder, listener, own_loopback, patience, port,
     proxies, socket_address,
@@ -169,41 +172,6 @@ pub(crate) enum LogFormat {
     Journald,
     Text,
     Json,
-}
-
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    /// The file is no YAML of this schema.
-    #[error("{place}: {message}")]
-    Parse { place: Place, message: String },
-    /// A value does not fit its key.
-    #[error("{place}: `{key}` {problem}")]
-    Value { place: Place, key: &'static str, problem: String },
-    /// The key belongs to a feature that this version does not have.
-    #[error("{place}: `{key}` is not built yet: this version has nothing that it could configure")]
-    NotBuilt { place: Place, key: &'static str },
-}
-
-/// A place in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) file: String,
-    pub(crate) line: u64,
-    pub(crate) column: u64,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
 }
 
 /// Reads the file. A missing file at the default place means the defaults; one that was named must

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{NodeError, builder::Seams, desk::NodeDesk, directory::MemberFile};
+use super::{NodeError, desk::NodeDesk, directory::MemberFile, seams::Seams};
 use crate::{
     control::{Board, Lease, Sessions},
     raft::{Member, Raft, RaftOptions, RaftStorage},

@@ -14,7 +14,7 @@ use jaco_net::{
 use jaco_runtime::ContainerRuntime;
 use tokio::{sync::watch, time::Instant};
 
-use crate::{node::builder::Seams, rpc::Doctor};
+use crate::{node::seams::Seams, rpc::Doctor};
 
 /// How long the container engine may take to answer.
 const ENGINE: Duration = Duration::from_secs(2);

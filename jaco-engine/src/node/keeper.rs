@@ -13,13 +13,14 @@ use tonic::transport::server::Connected;
 
 use super::{
     NodeConfig, NodeError,
-    builder::{OpenStorage, Seams},
+    builder::OpenStorage,
     certificate,
     consensus::Consensus,
     directory::{DataDirectory, MemberFile},
     found::{FIRST, Request},
     member::Part,
     ports::Reserved,
+    seams::Seams,
 };
 use crate::{
     raft::RaftStorage,

@@ -17,11 +17,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NodeError,
     agents::{self, Standing},
-    builder::Seams,
     certificate::{Renewal, Shown},
     keeper::Keeper,
     network::{self, Network},
     readiness::Readiness,
+    seams::Seams,
 };
 use crate::{
     admission::Peer,

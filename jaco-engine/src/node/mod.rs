@@ -29,6 +29,7 @@ mod output;
 mod plane;
 mod ports;
 mod readiness;
+mod seams;
 mod served;
 mod serving;
 #[cfg(test)]
@@ -41,12 +42,13 @@ use jaco_client::Client;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use builder::{Builder, IngressOptions};
+pub use builder::Builder;
 pub use config::{NodeConfig, host_name};
 pub use error::NodeError;
 pub use metrics::NotReady;
 pub use plane::{Mesh, Naming};
 pub use readiness::Readiness;
+pub use seams::IngressOptions;
 
 use self::metrics::Observer;
 use crate::rpc::Membership;

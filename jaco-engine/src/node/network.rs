@@ -13,12 +13,12 @@ use super::{
         self, Answering, Bridging, Isolating, Isolation, Kept, Looks, Meshing, Parts, Proof,
         Proving, Published, Serving,
     },
-    builder::Seams,
     doctor::NodeDoctor,
     member::Duty,
     mesh_end::MeshEnd,
     mesh_key::{OwnKey, Told},
     plane::Mesh,
+    seams::Seams,
 };
 use crate::rpc::Membership;
 

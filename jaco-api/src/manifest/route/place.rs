@@ -37,17 +37,23 @@ pub(super) fn domain(node: &Node, report: &mut Report<'_>) -> Option<String> {
         report.error(node.mark, message);
         return None;
     }
-    let labels = domain.strip_prefix("*.").unwrap_or(&domain);
-    let fits = |l: &str| {
-        (1..=63).contains(&l.len())
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-    };
-    if !labels.split('.').all(fits) {
+    if !is_name(&domain, b"-_") {
         return values::wrong(node, "a domain such as shop.example", report);
     }
     Some(domain)
+}
+
+/// Whether it is a name of a host, or of all that are one label below it. `also` may be in labels beside letters and
+/// digits.
+fn is_name(domain: &str, also: &[u8]) -> bool {
+    let fits = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let labels = domain.strip_prefix("*.").unwrap_or(domain);
+    domain.len() <= LONGEST_DOMAIN && labels.split('.').all(fits)
 }
 
 /// A path prefix without a slash at its end.
@@ -98,16 +104,13 @@ fn pattern(path: &str) -> Option<String> {
     Some(if prefix.is_empty() { "/".to_owned() } else { prefix.to_owned() })
 }
 
+/// How a route is secured. A certificate is named by the domain that it was imported for.
 pub(super) fn tls(node: &Node, report: &mut Report<'_>) -> Option<TlsMode> {
     let text = values::text(node, report)?;
-    let name = |t: &str| {
-        (1..=LONGEST_DOMAIN).contains(&t.len())
-            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-*".contains(&b))
-    };
     match text {
         "auto" => Some(TlsMode::Auto),
         "off" | "false" => Some(TlsMode::Off),
-        other if name(other) => Some(TlsMode::Imported(other.to_owned())),
+        other if is_name(other, b"-") => Some(TlsMode::Imported(other.to_ascii_lowercase())),
         _ => values::wrong(node, "auto, off or the name of an imported certificate", report),
     }
 }

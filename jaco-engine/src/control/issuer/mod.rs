@@ -191,14 +191,14 @@ impl Desk {
         checked.is_ok().then_some(found)
     }
 
-    /// Whether every node that is heard of, and serves visitors, serves by this raft index.
+    /// Whether every node that serves visitors and is not down has said that it serves by this raft index. One that
+    /// this leader has not heard of yet may be asked by the CA like any other.
     fn is_served(&self, state: &State, index: u64) -> bool {
-        let heard = |node: NodeId| self.sessions.of(node).filter(|s| s.heard.elapsed() < LEASE);
-        let behind = |node: NodeId| {
-            let served = heard(node).and_then(|session| session.load.served);
-            served.is_some_and(|served| served < index)
+        let told = |node: NodeId| {
+            let heard = self.sessions.of(node).filter(|session| session.heard.elapsed() < LEASE);
+            heard.is_some_and(|session| session.load.served.is_none_or(|served| served >= index))
         };
         let mut alive = state.nodes().filter(|node| node.condition != NodeCondition::Down);
-        !alive.any(|node| behind(node.id))
+        alive.all(|node| told(node.id))
     }
 }

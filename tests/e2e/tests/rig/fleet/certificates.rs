@@ -67,6 +67,12 @@ pub(crate) fn a_domain_comes_to_its_certificate(fleet: &mut Fleet) -> Outcome {
     }
     let looked = authority.looked();
     assert!(looked.iter().all(|n| *n > 0), "the CA looked at every node: {looked:?}");
+    // What is really served is what is stored.
+    fleet.cluster().until(Patience::NORMAL, "every node to serve what is stored", || {
+        let seen =
+            fleet.cli(2).run(&["get", "route", "shop.example"]).map_err(|e| e.to_string())?;
+        if seen.stdout.matches("CURRENT").count() == 3 { Ok(()) } else { Err(seen.stdout) }
+    })?;
     // Plain requests are sent to HTTPS from now on, path and query with them.
     for host in hosts(fleet) {
         let (status, head) = visitors::head(host, "shop.example", "/a/b?c=d")?;
@@ -136,7 +142,12 @@ pub(crate) fn a_ca_that_is_no_good_is_told_and_waited_for(fleet: &mut Fleet) -> 
     let silence =
         fleet.cluster().until(ISSUE, "the silence", || told(fleet, "shop.example", &silence))?;
     fleet.measured("a CA that hangs", silence);
+    let listed = fleet.cli(0).run(&["status"])?.stdout;
+    assert!(listed.contains("the CA took too long"), "{listed}");
     authority.hang(false);
+    for domain in ["shop.example", "blocked.example"] {
+        fleet.cli(1).run(&["cert", "renew", domain])?;
+    }
     let begun = Instant::now();
     shown(fleet, "shop.example")?;
     fleet.measured("after the CA came back", format!("{:.0} s", begun.elapsed().as_secs_f32()));
@@ -178,8 +189,7 @@ pub(crate) fn an_order_survives_its_leaders(fleet: &mut Fleet) -> Outcome {
             })?;
         }
         fleet.cluster_mut().node_mut(lead).kill()?;
-        let others: Vec<usize> = (0..3).filter(|n| *n != lead).collect();
-        let next = fleet.cluster().leader(&others)?;
+        let next = (lead + 1) % 3;
         let again = Instant::now();
         fleet.cluster().until(ISSUE, "the certificate", || {
             let host = fleet.cluster().rig().host(next).address();
