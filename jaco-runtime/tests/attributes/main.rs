@@ -58,6 +58,10 @@ fn every_accepted_attribute_is_shown_by_a_test() {
         "a schedule",
         "the history of a schedule",
         "a route",
+        "the headers of a route",
+        "changes of headers",
+        "a redirect",
+        "a rate limit",
     ];
     let shown: BTreeSet<&str> = rows().flat_map(|r| r.of).copied().collect();
     let elsewhere: BTreeSet<&str> = elsewhere::ALL.iter().flat_map(|e| e.of).copied().collect();
