@@ -107,10 +107,20 @@ impl Test {
 
 fn workspace_tests() -> Result<()> {
     if has("cargo-nextest") || cargo_home_has("cargo-nextest") {
-        return run(&mut cargo(&["nextest", "run", "--workspace", "--exclude", "jaco-e2e"]));
+        return run(&mut cargo(&[
+            "nextest",
+            "run",
+            "--no-fail-fast",
+            "--workspace",
+            "--exclude",
+            "jaco-e2e",
+        ]));
     }
     let all = ["--lib", "--bins", "--tests"];
-    run(&mut cargo(&[&["test", "-q", "--workspace", "--exclude", "jaco-e2e"][..], &all].concat()))
+    run(&mut cargo(
+        &[&["test", "-q", "--no-fail-fast", "--workspace", "--exclude", "jaco-e2e"][..], &all]
+            .concat(),
+    ))
 }
 
 /// What needs an engine but no daemon: the suites of the runtime, and the example that embeds a node.

@@ -126,7 +126,7 @@ fn every_problem_names_its_place() {
         ("acme_dns: {}\n", "jacod.yaml:1:11: `acme_dns` needs either `exec`"),
         ("acme_dns: {server: 10.0.0.1}\n", "jacod.yaml:1:11: `acme_dns` needs `zones`"),
         ("acme_dns: {exec: dns.sh}\n", "jacod.yaml:1:18: `acme_dns` must be an absolute path"),
-        ("acme_eab: {key_id: k}\n", "jacod.yaml:1:11: missing field `key_file`"),
+        ("acme_eab: {key_id: k}\n", "jacod.yaml:1:12: missing field `key_file`"),
         ("trusted_proxies: [10.0.0.0/33]\n", "jacod.yaml:1:19: `trusted_proxies` must be an IP"),
         ("dns: {forwarders: [x]}\n", "jacod.yaml:1:20: `dns.forwarders` must be an IP"),
         ("dns: {listen: 1}\n", "jacod.yaml:1:15: expected sequence start"),
