@@ -303,6 +303,8 @@ impl Builder {
         let (mesh_end, kept) = watch::channel(None);
         let counters = Arc::<Counters>::default();
         let readiness = watch::Sender::new(Readiness::default());
+        let limits = ingress.as_ref().map(|options| options.limits.clone()).unwrap_or_default();
+        let served = Served::new(limits);
         let observer = Observer {
             readiness: readiness.subscribe(),
             node: name.clone(),
@@ -310,9 +312,8 @@ impl Builder {
             membership: watch.clone(),
             mesh: kept.clone(),
             counters: Arc::clone(&counters),
+            served: served.clone(),
         };
-        let limits = ingress.as_ref().map(|options| options.limits.clone()).unwrap_or_default();
-        let served = Served::new(limits);
         let own_mesh = NodeMesh { node: name.clone(), meshed: mesh.is_some(), end: kept };
         let api = Arc::new(Api {
             node: name.clone(),

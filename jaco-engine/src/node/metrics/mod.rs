@@ -4,6 +4,7 @@
 //! answer to whether the node does its work, with the reason when it does not. It is only looked at: nothing here
 //! changes a node, and nobody waits for it longer than a device may take to answer.
 
+mod ingress;
 mod ready;
 mod serve;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::{
 };
 
 use jaco_api::model::{MeshStatus, NodeName, ReplicaState};
+use jaco_ingress::proxy::{RouteKey, RouteStats};
 use jaco_net::dns::{QueryOutcome, Tally};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::{
@@ -32,7 +34,7 @@ pub use ready::NotReady;
 pub(super) use serve::{Listener, serve};
 
 use self::ready::{Sight, check};
-use super::{mesh_end::MeshSlot, readiness::Readiness};
+use super::{mesh_end::MeshSlot, readiness::Readiness, served::Served};
 use crate::rpc::Membership;
 
 /// How long the device of the mesh may take to answer.
@@ -54,6 +56,8 @@ struct Reading {
     ready: bool,
     repairs: u64,
     queries: BTreeMap<&'static str, u64>,
+    /// What was counted of each route.
+    routes: BTreeMap<RouteKey, RouteStats>,
     /// Absent while the node has none, or its device does not answer.
     mesh: Option<MeshStatus>,
     /// Absent while the node belongs to no cluster.
@@ -69,6 +73,8 @@ struct MemberReading {
     leads: bool,
     commits: Histogram,
     replicas: BTreeMap<&'static str, u64>,
+    /// When the certificate of each domain ends, in seconds of Unix time.
+    certificates: BTreeMap<String, u64>,
 }
 
 /// Looks at a node.
@@ -80,6 +86,7 @@ pub(crate) struct Observer {
     pub(crate) readiness: watch::Receiver<Readiness>,
     pub(crate) mesh: MeshSlot,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) served: Served,
 }
 
 impl fmt::Debug for Observer {
@@ -128,6 +135,7 @@ impl Observer {
             ready: self.check_ready().is_ok(),
             repairs: self.counters.repairs.load(Ordering::Relaxed),
             queries: QueryOutcome::ALL.map(|o| (o.as_str(), queries.of(o))).into(),
+            routes: self.served.ingress.stats(),
             mesh,
             member: self.membership.borrow().as_deref().map(member),
         }
@@ -149,5 +157,8 @@ fn member(membership: &Membership) -> MemberReading {
         leads: raft.is_leader,
         commits: membership.submitter.commits(),
         replicas,
+        certificates: (state.certificates().iter())
+            .map(|(domain, certificate)| (domain.to_string(), certificate.not_after.0 / 1000))
+            .collect(),
     }
 }

@@ -31,6 +31,7 @@ impl Collector for Reading {
         out.counter("firewall_repairs", "Times that others had changed the rules", self.repairs)?;
         let queries = self.queries.iter().map(|(outcome, count)| (*outcome, *count));
         out.counters("dns_queries", "Questions of containers", None, "outcome", queries)?;
+        out.routes(self)?;
         if let Some(mesh) = &self.mesh {
             out.mesh(mesh)?;
         }
@@ -39,7 +40,7 @@ impl Collector for Reading {
 }
 
 /// What is written so far.
-struct Page<'e>(DescriptorEncoder<'e>);
+pub(super) struct Page<'e>(pub(super) DescriptorEncoder<'e>);
 
 impl Page<'_> {
     fn mesh(&mut self, mesh: &MeshStatus) -> fmt::Result {
@@ -87,7 +88,7 @@ impl Page<'_> {
         for (state, count) in &member.replicas {
             family.encode_family(&[("state", *state)])?.encode_gauge(&number(*count))?;
         }
-        Ok(())
+        self.certificates(member.certificates.iter())
     }
 
     fn info(&mut self, name: &str, help: &str, labels: &[(&str, &str); 1]) -> fmt::Result {
@@ -124,7 +125,7 @@ impl Page<'_> {
 }
 
 /// A gauge takes no more.
-fn number(value: u64) -> i64 {
+pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -133,6 +134,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use jaco_api::model::{MeshKey, MeshKind, MeshPeerStatus};
+    use jaco_ingress::proxy::{RouteKey, RouteStats};
     use jaco_net::dns::QueryOutcome;
 
     use super::*;
@@ -144,9 +146,23 @@ mod tests {
             ready: false,
             repairs: 0,
             queries: QueryOutcome::ALL.map(|outcome| (outcome.as_str(), 0)).into(),
+            routes: BTreeMap::new(),
             mesh: None,
             member: None,
         }
+    }
+
+    fn routes() -> BTreeMap<RouteKey, RouteStats> {
+        let key = RouteKey {
+            domain: "shop.example".to_owned(),
+            path: "/".to_owned(),
+            deployment: "shop".parse().unwrap(),
+            service: "web".parse().unwrap(),
+        };
+        let mut stats = RouteStats { answers: [0, 3, 0, 1, 0], retries: 1, ..Default::default() };
+        (stats.durations[1], stats.durations[12]) = (3, 1);
+        (stats.duration_sum, stats.upstream_errors) = (std::time::Duration::from_millis(31_005), 2);
+        [(key, stats)].into()
     }
 
     #[test]
@@ -173,6 +189,7 @@ mod tests {
             leads: true,
             commits,
             replicas: BTreeMap::from([("failed", 1), ("running", 4)]),
+            certificates: [("shop.example".to_owned(), 1_800_000_000)].into(),
         };
         let mesh = MeshStatus {
             device: MeshKind::Userspace,
@@ -186,6 +203,7 @@ mod tests {
         let told = Reading {
             ready: true,
             repairs: 2,
+            routes: routes(),
             mesh: Some(mesh),
             member: Some(member),
             ..reading()
@@ -204,6 +222,7 @@ mod tests {
             leads: false,
             commits: commit_times(),
             replicas: BTreeMap::new(),
+            certificates: BTreeMap::new(),
         };
         let mesh = MeshStatus {
             device: MeshKind::Fake,
