@@ -1,8 +1,10 @@
 //! Networks and volumes of the engine.
 
 use bollard::{
-    models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest},
-    query_parameters::{ListNetworksOptionsBuilder, RemoveVolumeOptions},
+    models::{
+        Ipam, IpamConfig, NetworkCreateRequest, NetworkDisconnectRequest, VolumeCreateRequest,
+    },
+    query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder, RemoveVolumeOptions},
 };
 
 use super::{DockerRuntime, containers::label_filter, error::Engine as _, needs};
@@ -66,8 +68,48 @@ impl DockerRuntime {
         }
     }
 
-    /// The engine answers 403 while a container is attached.
+    /// What the engine has left there of containers that are gone is taken off the network first: it never does that
+    /// by itself, and refuses until then ("has active endpoints").
     pub(super) async fn drop_network(&self, id: &str) -> Result<(), RuntimeError> {
+        match self.drop_empty_network(id).await {
+            Err(RuntimeError::Conflict { message }) => {
+                if !self.take_off_the_gone(id).await? {
+                    return Err(RuntimeError::Conflict { message });
+                }
+                tracing::info!(
+                    network = id,
+                    "what was left of containers that are gone is taken off"
+                );
+                self.drop_empty_network(id).await
+            }
+            other => other,
+        }
+    }
+
+    /// Takes off a network what belongs to no container any more; false when there was nothing.
+    async fn take_off_the_gone(&self, id: &str) -> Result<bool, RuntimeError> {
+        let client = self.client().await?;
+        let none = None::<InspectNetworkOptions>;
+        let found = client.inspect_network(id, none).await.engine(self, "network")?;
+        let attached = found.containers.unwrap_or_default();
+        let names: Vec<String> = attached.into_values().filter_map(|at| at.name).collect();
+        let mut any = false;
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            match self.inspect_container(&name).await {
+                // One that is being made is there before it is attached.
+                Err(error) if error.is_not_found() => {}
+                Ok(_) => continue,
+                Err(error) => return Err(error),
+            }
+            let gone = NetworkDisconnectRequest { container: name, force: Some(true) };
+            client.disconnect_network(id, gone).await.engine(self, "disconnect")?;
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// The engine answers 403 while a container is attached.
+    async fn drop_empty_network(&self, id: &str) -> Result<(), RuntimeError> {
         match self.client().await?.remove_network(id).await.engine(self, "remove network") {
             Err(RuntimeError::Refused { status: 403, message }) => {
                 Err(RuntimeError::Conflict { message })

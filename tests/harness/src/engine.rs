@@ -135,20 +135,27 @@ impl Engine {
         Ok(containers.chain(self.networks()?).chain(self.volumes()?).collect())
     }
 
-    /// Removes every container, network and volume: for the end of a test.
+    /// Removes every container, network and volume: for the end of a test. Whatever is left is seen by the next one,
+    /// or goes with the engine.
     pub fn remove_everything(&self) {
         let lines = |arguments: &[&str]| self.docker(arguments).unwrap_or_default();
-        for (list, remove) in [
-            (lines(&["ps", "-aq"]), &["rm", "-f", "-v"][..]),
-            (self.networks().unwrap_or_default().join("\n"), &["network", "rm"][..]),
-            (lines(&["volume", "ls", "-q"]), &["volume", "rm", "-f"][..]),
-        ] {
-            let names: Vec<&str> = list.lines().collect();
+        let remove = |words: &[&str], names: &str| {
+            let names: Vec<&str> = names.lines().collect();
             if !names.is_empty() {
-                // Whatever is left is seen by the next test, or goes with the engine.
-                let _ = self.docker(&[remove, &names].concat());
+                let _ = self.docker(&[words, &names].concat());
             }
+        };
+        remove(&["rm", "-f", "-v"], &lines(&["ps", "-aq"]));
+        for network in self.networks().unwrap_or_default() {
+            // The engine sometimes leaves there something of a container that is gone.
+            let format = "{{range .Containers}}{{println .Name}}{{end}}";
+            let attached = lines(&["network", "inspect", &network, "--format", format]);
+            for name in attached.lines().filter(|name| !name.is_empty()) {
+                let _ = self.docker(&["network", "disconnect", "-f", &network, name]);
+            }
+            remove(&["network", "rm"], &network);
         }
+        remove(&["volume", "rm", "-f"], &lines(&["volume", "ls", "-q"]));
     }
 }
 
