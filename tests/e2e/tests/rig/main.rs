@@ -22,8 +22,8 @@ use std::process::ExitCode;
 
 use fleet::{
     addresses, anywhere, catching_up, certificates, companions, cron, doctor, draining,
-    instruments, joining, leadership, membership, minority, networks, power, recovery,
-    route_options, secrecy, singleton, spread, strangers, updates, visitors, wire,
+    instruments, joining, leadership, membership, minority, networks, own_certificates, power,
+    recovery, route_options, secrecy, singleton, spread, strangers, updates, visitors, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -89,6 +89,8 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     certificates::wildcards_and_closed_ports_are_proved_otherwise,
     certificates::a_ca_that_is_no_good_is_told_and_waited_for,
     certificates::an_order_survives_its_leaders,
+    certificates::a_certificate_is_renewed_while_it_serves,
+    own_certificates::ports_and_certificates_of_ones_own,
     route_options::options_of_a_route_hold,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,

@@ -207,3 +207,33 @@ pub(crate) fn an_order_survives_its_leaders(fleet: &mut Fleet) -> Outcome {
     assert_eq!(made, 4, "exactly one for each domain");
     Ok(())
 }
+
+pub(crate) fn a_certificate_is_renewed_while_it_serves(fleet: &mut Fleet) -> Outcome {
+    let options = AuthorityOptions { life: 90, ..AuthorityOptions::default() };
+    let authority = authority(fleet, &options)?;
+    fleet.form_with(&authority.config())?;
+    apply(fleet, 0, &["short.example"])?;
+    let first = shown(fleet, "short.example")?[0].leaf.clone();
+    let (begun, hosts, mut asked) = (Instant::now(), hosts(fleet), 0);
+    fleet.cluster().until(ISSUE, "the next certificate", || {
+        let mut leaves = BTreeSet::new();
+        for host in &hosts {
+            asked += 1;
+            // A visitor who is turned away ends the scenario.
+            let shown = https_get((*host, 443), "short.example", "/index.html", None).unwrap();
+            assert_eq!(shown.status, 200, "{}", shown.head);
+            leaves.insert(shown.leaf);
+        }
+        match leaves.len() {
+            1 if !leaves.contains(&first) => Ok(()),
+            _ => Err(format!("{} leaves", leaves.len())),
+        }
+    })?;
+    let took = begun.elapsed().as_secs_f32();
+    fleet.measured(
+        "renewed",
+        format!("after {took:.0} s of 90, {asked} of {asked} requests served"),
+    );
+    assert_eq!((authority.orders(), authority.certificates()), (2, 2));
+    Ok(())
+}

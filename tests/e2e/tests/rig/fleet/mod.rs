@@ -15,6 +15,7 @@ mod lives;
 pub(crate) mod membership;
 pub(crate) mod minority;
 pub(crate) mod networks;
+pub(crate) mod own_certificates;
 mod places;
 pub(crate) mod power;
 pub(crate) mod recovery;
