@@ -44,12 +44,15 @@ pub(crate) async fn keep_assigned(
 ) {
     let mut state = membership.state.subscribe();
     let mut documents = OpenedDocuments::new(membership.keyring.clone());
-    let mut fenced = false;
+    let (mut fenced, mut behind) = (false, None);
     loop {
         let newest = state.newest();
         let ready = *caught_up.borrow_and_update();
         let granted = *lease.borrow_and_update();
-        let over = is_fenced(fenced, &newest, &membership, granted, Instant::now());
+        let now = Instant::now();
+        behind = is_behind(behind, newest.index(), granted.commit, now);
+        let over = is_fenced(fenced, &newest, &membership, granted, now)
+            || behind.is_some_and(|behind| now >= behind.fence_at());
         if std::mem::replace(&mut fenced, over) != over {
             tracing::info!(fenced, "the lease says whether singletons may run here");
         }
@@ -70,7 +73,8 @@ pub(crate) async fn keep_assigned(
             if fenced {
                 std::future::pending().await
             } else {
-                sleep_until(granted.fence_at()).await
+                let ends = granted.fence_at();
+                sleep_until(behind.map_or(ends, |behind| ends.min(behind.fence_at()))).await
             }
         };
         tokio::select! {
@@ -96,6 +100,16 @@ fn is_fenced(
     down || over || (fenced && state.index() < lease.commit)
 }
 
+/// Since when this node has not applied what was committed at a time: it may be granted one lease after the other and
+/// know nothing of what it has lost, as after a start while its log is not sent on. Counted like a lease that began
+/// then.
+fn is_behind(before: Option<Lease>, index: u64, commit: u64, now: Instant) -> Option<Lease> {
+    match before {
+        Some(behind) if index < behind.commit => Some(behind),
+        _ => (index < commit).then_some(Lease { granted: now, commit }),
+    }
+}
+
 /// Whether two assignments ask for the same; the state they were made from does not matter.
 fn same(a: Option<&Assignment>, b: Option<&Assignment>) -> bool {
     match (a, b) {
@@ -111,6 +125,22 @@ fn same(a: Option<&Assignment>, b: Option<&Assignment>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lease_is_worth_nothing_to_who_never_catches_up() {
+        let start = Instant::now();
+        let at = |ms| start + std::time::Duration::from_millis(ms);
+        assert_eq!(is_behind(None, 7, 7, at(0)), None);
+        let behind = is_behind(None, 7, 9, at(0)).unwrap();
+        // More is committed all the time: what counts is what it lacked first.
+        let still = is_behind(Some(behind), 8, 40, at(2_900)).unwrap();
+        assert_eq!(still, behind);
+        assert!(at(3_000) >= still.fence_at());
+        // One that follows is never behind for long.
+        let follows = is_behind(Some(behind), 9, 12, at(2_900)).unwrap();
+        assert!(at(5_000) < follows.fence_at());
+        assert_eq!(is_behind(Some(follows), 12, 12, at(3_000)), None);
+    }
 
     #[test]
     fn what_holds_by_the_assignment_in_force_holds_until_the_newest_state() {
