@@ -80,19 +80,26 @@ impl Certs {
     /// The next step of a domain that has news, or what there is to do without any.
     async fn step(&self, state: &State, domain: &Domain, now: Timestamp) -> Next {
         let present = state.issuances().find(domain);
+        let row = present.map_or_else(|| Row::new(now), |present| present.row.clone());
+        let wish = self.wishes.get(domain).and_then(|wish| wish.window);
         let served = validity(state, domain);
-        let begins = present.is_none_or(|p| matches!(p.row.phase, Phase::Pending | Phase::Failed));
+        let decided = |certificate: Option<Validity>| {
+            let facts = Facts { now, certificate, window: wish, outcome: None };
+            step(&row, domain, &self.desk.issuer.settings(), &facts)
+        };
+        let mut decision = decided(served);
+        // The disk is only asked before the CA would be.
+        let begins = row.phase.attempt().is_none() && decision.row.phase.attempt().is_some();
         let cached = match served {
             None if begins => self.desk.cached(domain, now).await,
             _ => None,
         };
         let cached = cached.and_then(|c| self.desk.issuer.stored(domain, &c, now));
-        let found =
-            cached.as_ref().map(|c| Validity { not_before: c.not_before, not_after: c.not_after });
-        let wish = self.wishes.get(domain).and_then(|wish| wish.window);
-        let facts = Facts { now, certificate: served.or(found), window: wish, outcome: None };
-        let row = present.map_or_else(|| Row::new(now), |present| present.row.clone());
-        let Step { row: next, action } = step(&row, domain, &self.desk.issuer.settings(), &facts);
+        if let Some(c) = &cached {
+            let found = Validity { not_before: c.not_before, not_after: c.not_after };
+            decision = decided(Some(found));
+        }
+        let Step { row: next, action } = decision;
         if present.is_some_and(|present| present.row == next) {
             return Next::Act { row: next, action };
         }
