@@ -15,8 +15,9 @@ use jaco_harness::{Authority, AuthorityOptions, Patience, Shown, https_get};
 use super::visitors;
 use crate::stacks::pages;
 
-/// How long an order may take with everything that the CA does to it.
-const ISSUE: Patience = Patience(Duration::from_secs(120));
+/// How long an order may take with everything that the CA does to it: two attempts may fail by its refused nonces, and are
+/// made again after a minute and two.
+const ISSUE: Patience = Patience(Duration::from_secs(240));
 
 fn authority(fleet: &Fleet, options: &AuthorityOptions) -> Outcome<Authority> {
     assert!(Authority::is_installed(), "pebble and bind9 are installed by `cargo xtask setup`");
