@@ -2,10 +2,13 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -22,7 +25,7 @@ use jaco_ingress::{
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpListener as Listener,
+    net::TcpListener,
 };
 
 use crate::{names, pki};
@@ -82,8 +85,11 @@ impl Drop for Lab {
     }
 }
 
+/// A port of this process alone: below those that the system gives to whoever asks for any.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = std::process::id() % 2000 * 10 + NEXT.fetch_add(1, Ordering::Relaxed) % 10;
+    u16::try_from(10_000 + n).unwrap()
 }
 
 impl Lab {
@@ -223,7 +229,7 @@ impl Node {
     }
 
     async fn serve_http(self: &Arc<Self>) -> SocketAddr {
-        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let node = Arc::clone(self);
         tokio::spawn(async move {
@@ -250,7 +256,7 @@ impl Node {
     }
 
     async fn serve_tls(self: &Arc<Self>) -> SocketAddr {
-        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let config = tls::server_config(Arc::clone(&self.resolver) as Arc<_>).unwrap();
         tokio::spawn(async move {
