@@ -8,6 +8,7 @@ pub mod depend;
 mod fabric;
 mod fence;
 mod frontends;
+mod hold;
 mod secured;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use fabric::fabric;
 pub use fence::fence;
 pub(crate) use frontends::backends;
 pub use frontends::frontends;
+pub(crate) use hold::{Holds, Leaving, is_visited};
 pub use secured::{Secured, secured};
 
 use crate::state::State;

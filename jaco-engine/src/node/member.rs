@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeError,
-    agents::{self, Standing},
+    agents::{self, Draining, Standing},
     certificate::{Renewal, Shown},
     keeper::Keeper,
     network::{self, Network},
@@ -114,7 +114,9 @@ impl Part {
         };
         duty.spawn(agents::keep_session(m(), lease, load, confirmed, removed.clone()));
         let sender = Arc::clone(&assignments);
-        duty.spawn(agents::keep_assigned(m(), catching_up, leased, sender, in_force));
+        let serving = Arc::new(keeper.seams.served.clone());
+        let draining = Draining { serving, peers: Arc::clone(&keeper.api.peers) };
+        duty.spawn(agents::keep_assigned(m(), draining, catching_up, leased, sender, in_force));
         duty.spawn(agents::forward(m(), reported));
         duty.spawn(agents::keep_standing(m(), standing));
         duty.spawn(renewal.keep());

@@ -1,6 +1,8 @@
 //! What this node serves to visitors, for whoever asks: read from the proxy, the certificates and the listeners as
 //! they are, never from the state. It decides nothing.
 
+use std::net::IpAddr;
+
 use jaco_api::model::{Digest, Listener, ServedDomain, ServedRoute, ServedUpstream};
 use jaco_ingress::{Domain, proxy::RouteKey};
 
@@ -44,6 +46,12 @@ impl OwnServing for Served {
         });
         let routes = routes.collect();
         ServedDomain { listeners: OwnServing::listeners(self), routes, leaf: self.leaf(domain) }
+    }
+
+    fn led_away(&self, addresses: &[IpAddr], index: u64) -> bool {
+        // Where nothing is served nobody is led anywhere.
+        let applied = self.index.borrow().is_none_or(|served| served >= index);
+        applied && addresses.iter().all(|address| self.ingress.requests(*address) == 0)
     }
 }
 

@@ -51,4 +51,5 @@ pub(crate) use rekey::ClusterKeys;
 pub use relay::Peers;
 pub use server::{Server, client};
 pub use serving::OwnServing;
+pub(crate) use serving::{led_away, led_away_by};
 pub use unix::{SocketError, UnixSocket};

@@ -28,7 +28,7 @@ mod visitors;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -145,6 +145,13 @@ impl Ingress {
     #[must_use]
     pub fn in_flight(&self) -> BTreeMap<SocketAddr, usize> {
         self.shared.endpoints.in_flight()
+    }
+
+    /// How many requests an address has of this node, on any of its ports; tunnels are not counted, for they end
+    /// when one of their ends wants it.
+    #[must_use]
+    pub fn requests(&self, address: IpAddr) -> usize {
+        self.shared.endpoints.requests(address)
     }
 
     /// Serves a listener until `stop`. Then nothing new is taken, what is under way has [`Limits::drain_time`], and

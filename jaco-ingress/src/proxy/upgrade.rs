@@ -12,6 +12,7 @@ use super::{
     connection::Serving,
     headers,
     relay::relay,
+    upstream::Tunnel,
     visitors::Visit,
 };
 
@@ -52,7 +53,7 @@ pub(super) fn switch(
     let kill = serving.kill.clone();
     serving.tasks.spawn(async move {
         let Upgrade { client, visit, .. } = upgrade;
-        let _held = (under_way, connection, visit);
+        let _held = (Tunnel::of(under_way), connection, visit);
         let tunnel = async {
             let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
             let moved = relay(TokioIo::new(client), TokioIo::new(upstream), idle).await;

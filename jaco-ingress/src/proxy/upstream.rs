@@ -37,6 +37,8 @@ pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     pub(crate) pool: Pool,
     in_flight: AtomicUsize,
+    /// Those of `in_flight` that are tunnels.
+    tunnels: AtomicUsize,
     failures: AtomicU32,
     /// Milliseconds since `since` until which it is passed over.
     until: AtomicU64,
@@ -49,6 +51,7 @@ impl Endpoint {
             address,
             pool: Pool::default(),
             in_flight: AtomicUsize::new(0),
+            tunnels: AtomicUsize::new(0),
             failures: AtomicU32::new(0),
             until: AtomicU64::new(0),
             since: Instant::now(),
@@ -119,6 +122,23 @@ impl Clone for InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What is under way has become a tunnel, which ends when one of its ends wants it to.
+#[derive(Debug)]
+pub(crate) struct Tunnel(InFlight);
+
+impl Tunnel {
+    pub(crate) fn of(under_way: InFlight) -> Self {
+        under_way.0.tunnels.fetch_add(1, Relaxed);
+        Self(under_way)
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.0.0.tunnels.fetch_sub(1, Relaxed);
     }
 }
 
@@ -244,6 +264,14 @@ impl Endpoints {
         let all = known.values().filter_map(Weak::upgrade);
         all.map(|e| (e.address, e.in_flight.load(Relaxed))).collect()
     }
+
+    /// How many requests `address` has under way on any of its ports, tunnels not counted.
+    pub(crate) fn requests(&self, address: IpAddr) -> usize {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = known.values().filter_map(Weak::upgrade).filter(|e| e.address.ip() == address);
+        // A tunnel that ends meanwhile may be counted in one of the two only.
+        own.map(|e| e.in_flight.load(Relaxed).saturating_sub(e.tunnels.load(Relaxed))).sum()
+    }
 }
 
 #[cfg(test)]
@@ -311,7 +339,12 @@ mod tests {
             assert_eq!(after.choose(&[]).expect("a replica").0.endpoint.address.port(), 2);
         }
         assert_eq!(endpoints.in_flight()[&([127, 0, 0, 1], 1).into()], 1);
+        let requests = || endpoints.requests([127, 0, 0, 1].into());
+        assert_eq!(requests(), 1);
+        let held = Tunnel::of(held);
+        assert_eq!(requests(), 0, "a tunnel does not end by itself");
         drop(held);
+        assert_eq!(requests(), 0);
         endpoints.prune();
         assert_eq!(endpoints.in_flight().len(), 1);
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use jaco_api::model::{Assignment, NodeCondition};
 use tokio::{
     sync::watch,
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
-use super::documents::OpenedDocuments;
+use super::{documents::OpenedDocuments, draining::Draining};
 use crate::{
-    assignment::{fence, project},
+    assignment::{Holds, Leaving, fence, is_visited, project},
     control::Lease,
     rpc::Membership,
     state::State,
@@ -34,9 +35,10 @@ impl InForce {
 }
 
 /// Projects every newest state until the state machine stops. A state that changes nothing for this
-/// node wakes nobody.
+/// node wakes nobody. What visitors are led to goes on until they are led elsewhere.
 pub(crate) async fn keep_assigned(
     membership: Arc<Membership>,
+    draining: Draining,
     mut caught_up: watch::Receiver<bool>,
     mut lease: watch::Receiver<Lease>,
     assignments: Arc<watch::Sender<Option<Arc<Assignment>>>>,
@@ -45,6 +47,7 @@ pub(crate) async fn keep_assigned(
     let mut state = membership.state.subscribe();
     let mut documents = OpenedDocuments::new(membership.keyring.clone());
     let (mut fenced, mut behind) = (false, None);
+    let mut held = Held { draining, holds: Holds::default(), waits: JoinSet::new(), asked: 0 };
     loop {
         let newest = state.newest();
         let ready = *caught_up.borrow_and_update();
@@ -57,9 +60,15 @@ pub(crate) async fn keep_assigned(
             tracing::info!(fenced, "the lease says whether singletons may run here");
         }
         let mut next = documents.of(&newest, |d| project(&newest, membership.id, d, ready));
-        if let Some(assignment) = next.as_mut().filter(|_| fenced) {
-            fence(&newest, assignment);
+        if let Some(assignment) = next.as_mut() {
+            if fenced {
+                held.let_go();
+                fence(&newest, assignment);
+            } else {
+                held.put_back(&membership, &newest, assignments.borrow().as_deref(), assignment);
+            }
         }
+        let asked = next.as_ref().map_or(newest.index(), |assignment| assignment.index);
         assignments.send_if_modified(|present| {
             let differs = !same(present.as_deref(), next.as_ref());
             if differs {
@@ -68,7 +77,8 @@ pub(crate) async fn keep_assigned(
             differs
         });
         let made = assignments.borrow().as_ref().map_or(0, |a| a.index);
-        in_force.send_replace(InForce { made, until: newest.index() });
+        in_force.send_replace(InForce { made, until: asked });
+        held.asked = asked;
         let lease_ends = async {
             if fenced {
                 std::future::pending().await
@@ -82,7 +92,44 @@ pub(crate) async fn keep_assigned(
             Ok(()) = caught_up.changed() => {}
             Ok(()) = lease.changed(), if fenced => {}
             () = lease_ends => {}
+            Some(ended) = held.waits.join_next() => {
+                if let Ok(left) = ended {
+                    held.holds.end(&left);
+                }
+            }
         }
+    }
+}
+
+/// What is held back, and what is waited for.
+struct Held {
+    draining: Draining,
+    holds: Holds,
+    waits: JoinSet<Leaving>,
+    /// Index of the last state that asked for what is in force.
+    asked: u64,
+}
+
+impl Held {
+    fn put_back(
+        &mut self,
+        membership: &Arc<Membership>,
+        newest: &State,
+        present: Option<&Assignment>,
+        next: &mut Assignment,
+    ) {
+        let visited = |replica: &_| is_visited(newest, replica);
+        for leaving in self.holds.put_back(present, next, self.asked, visited) {
+            let (draining, membership) = (self.draining.clone(), Arc::clone(membership));
+            let index = newest.index();
+            self.waits.spawn(async move { draining.wait(&membership, index, leaving).await });
+        }
+    }
+
+    /// A node that others may have given up holds nothing back.
+    fn let_go(&mut self) {
+        self.holds.clear();
+        self.waits.abort_all();
     }
 }
 

@@ -3,7 +3,7 @@
 //! The caller must be a present member, as its certificate says; the container must be one of the
 //! named replica's in this cluster. Whether the operator may was decided where they are known.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -209,6 +209,18 @@ impl relay_server::Relay for Relay {
         self.member(&request)?;
         let domain = request.into_inner().domain;
         Ok(Response::new(serving::of_this_node(&self.0, domain.as_deref()).into()))
+    }
+
+    async fn led_away(
+        &self,
+        request: Request<pb::RelayLedAway>,
+    ) -> Result<Response<pb::RelayLedAwayAnswer>, Status> {
+        self.member(&request)?;
+        let pb::RelayLedAway { addresses, index } = request.into_inner();
+        let addresses = addresses.iter().map(|address| parse("addresses", address));
+        let addresses: Vec<IpAddr> = addresses.collect::<Result<_, _>>().map_err(ApiError::from)?;
+        let led_away = serving::led_away(&*self.0.serving, &addresses, index).await;
+        Ok(Response::new(pb::RelayLedAwayAnswer { led_away }))
     }
 
     async fn mesh(
