@@ -9,12 +9,15 @@ mod bench;
 mod fleet;
 mod images;
 mod observe;
+mod pattern;
 mod run;
 mod stage;
+pub mod talk;
 
 pub use bench::Bench;
 pub use fleet::{Fleet, Replica};
 pub use observe::observe;
+pub use pattern::{Tally, pattern};
 pub use run::{Scenario, main};
 pub use stage::Stage;
 

@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs::File,
     path::{Path, PathBuf},
 };
 
-use crate::{HarnessError, Result};
+use crate::{HarnessError, Result, run};
 
 /// The applets that the busybox image offers.
 const APPLETS: &[&str] = &[
@@ -86,6 +87,35 @@ pub fn busybox_image_with(
     Ok(path)
 }
 
+/// Packs a program that is linked dynamically, stripped, with the libraries that `ldd` names, into `directory`
+/// as `/<its file name>`, and returns the tar file.
+///
+/// # Errors
+/// `strip` or `ldd` is missing or refuses the program, or the tar file cannot be written.
+pub fn program_image(program: &Path, directory: &Path) -> Result<PathBuf> {
+    let missing = || HarnessError::Missing { program: program.display().to_string() };
+    let name = Path::new(program.file_name().ok_or_else(missing)?);
+    let stripped = directory.join(name);
+    run("strip", &[OsStr::new("-o"), stripped.as_os_str(), program.as_os_str()])?;
+    let libraries = libraries(&run("ldd", &[&stripped])?);
+    let path = directory.join(name).with_extension("tar");
+    pack(&path, |tar| {
+        tar.append_path_with_name(&stripped, name)?;
+        for library in libraries {
+            tar.append_path_with_name(&library, library.strip_prefix("/").unwrap_or(&library))?;
+        }
+        Ok(())
+    })?;
+    Ok(path)
+}
+
+/// The files that `ldd` names: what follows `=>`, or the interpreter that begins its line.
+fn libraries(listing: &str) -> Vec<PathBuf> {
+    let words = listing.lines().filter_map(|line| line.split(" (").next());
+    let path = |line: &str| line.rsplit(" => ").next().map(|path| PathBuf::from(path.trim()));
+    words.filter_map(path).filter(|path| path.is_absolute()).collect()
+}
+
 fn folder() -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Directory);
@@ -105,4 +135,18 @@ fn pack(
         tar.into_inner()?.sync_all()
     };
     write().map_err(HarnessError::file("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_what_ldd_found_and_the_interpreter() {
+        let listing = "\tlinux-vdso.so.1 (0x00007ffd)\n\
+            \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f1c)\n\
+            \t/lib64/ld-linux-x86-64.so.2 (0x00007f1d)\n";
+        let expected = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"];
+        assert_eq!(libraries(listing), expected.map(PathBuf::from));
+    }
 }

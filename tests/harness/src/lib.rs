@@ -45,7 +45,7 @@ pub use error::HarnessError;
 pub use host::{Direction, Host};
 pub use http::http_get;
 pub use https::{Shown, https_get};
-pub use image::{busybox_image, busybox_image_with, shop_image};
+pub use image::{busybox_image, busybox_image_with, program_image, shop_image};
 pub use load::{Load, Requests, Target, Targets};
 pub use node::{Node, NodeOptions};
 pub use process::{Process, Signal};
