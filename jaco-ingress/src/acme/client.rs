@@ -19,6 +19,9 @@ use super::{
 };
 use crate::tls::provider;
 
+/// How often we go on after a CA that refuses nonces; the library has tried each request three times by then.
+pub(super) const FRESH_STARTS: u32 = 10;
+
 /// How long we wait for a CA.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -122,18 +125,32 @@ impl AcmeClient {
         email: Option<&str>,
         external: Option<&ExternalAccount>,
     ) -> Result<Zeroizing<String>, AcmeError> {
-        let operation = "create an account";
         let contact = email.map(|email| format!("mailto:{email}"));
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let external = external.map(external_key).transpose()?;
-        let (http, heard) = self.http.session();
         let new = NewAccount {
             contact: &contact,
             terms_of_service_agreed: true,
             only_return_existing: false,
         };
+        for _ in 0..FRESH_STARTS {
+            match self.create(&new, external.as_ref()).await {
+                Err(error) if error.is_bad_nonce() => {}
+                created => return created,
+            }
+        }
+        self.create(&new, external.as_ref()).await
+    }
+
+    async fn create(
+        &self,
+        new: &NewAccount<'_>,
+        external: Option<&ExternalAccountKey>,
+    ) -> Result<Zeroizing<String>, AcmeError> {
+        let operation = "create an account";
+        let (http, heard) = self.http.session();
         let created = Account::builder_with_http(Box::new(http))
-            .create(&new, self.directory.clone(), external.as_ref())
+            .create(new, self.directory.clone(), external)
             .await;
         let (_, credentials) =
             created.map_err(|e| AcmeError::library(operation, e, heard.take()))?;

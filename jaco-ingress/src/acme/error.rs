@@ -125,6 +125,12 @@ impl AcmeError {
         matches!(self, Self::Refused { kind, .. } if kind.ends_with(":accountDoesNotExist"))
     }
 
+    /// Whether the CA did nothing but hand out another nonce, so that the request is made again at once
+    /// (RFC 8555, section 6.5).
+    pub(super) fn is_bad_nonce(&self) -> bool {
+        matches!(self, Self::Refused { kind, .. } if kind.strip_prefix(URN) == Some("badNonce"))
+    }
+
     /// Whether the CA spoke of a rate limit.
     #[must_use]
     pub fn is_rate_limit(&self) -> bool {

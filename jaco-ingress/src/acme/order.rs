@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     challenge::{Challenge, ChallengeKind},
-    client::{AcmeClient, Session},
+    client::{AcmeClient, FRESH_STARTS, Session},
     error::{AcmeError, Cause},
     phase::{FailureKind, Validity},
 };
@@ -77,15 +77,33 @@ pub trait Publisher: Send + Sync {
 
 impl AcmeClient {
     /// Obtains a certificate. The future can be dropped at any point and the order be gone on with, by this
-    /// client or another one.
+    /// client or another one. A CA that refuses nonces is asked again, about the same order.
     ///
     /// # Errors
     /// The CA refuses, does not answer or makes no sense; the publisher fails.
     pub async fn obtain(
         &self,
         credentials: &str,
-        request: OrderRequest<'_>,
+        mut request: OrderRequest<'_>,
         publisher: &dyn Publisher,
+    ) -> Result<Obtained, AcmeError> {
+        for _ in 0..FRESH_STARTS {
+            let mut placed = None;
+            match self.go_on(credentials, &request, publisher, &mut placed).await {
+                Err(error) if error.is_bad_nonce() => request.resume = placed.or(request.resume),
+                ended => return ended,
+            }
+        }
+        self.go_on(credentials, &request, publisher, &mut None).await
+    }
+
+    /// Goes as far as it can. An order that it has placed and that is kept is in `placed`.
+    async fn go_on(
+        &self,
+        credentials: &str,
+        request: &OrderRequest<'_>,
+        publisher: &dyn Publisher,
+        placed: &mut Option<PlacedOrder>,
     ) -> Result<Obtained, AcmeError> {
         let session = self.session(credentials).await?;
         let (mut order, key) = match &request.resume {
@@ -93,10 +111,13 @@ impl AcmeClient {
                 let order = session.account.order(placed.url.clone()).await;
                 (order.map_err(session.error("go on with the order"))?, placed.key.clone())
             }
-            None => place(&session, &request, publisher).await?,
+            None => {
+                let (order, kept) = place(&session, request, publisher).await?;
+                (order, placed.insert(kept).key.clone())
+            }
         };
         let mut asked = Vec::new();
-        let chain = match self.prove(&session, &mut order, &request, publisher, &mut asked).await {
+        let chain = match self.prove(&session, &mut order, request, publisher, &mut asked).await {
             Ok(()) => self.fetch(&session, &mut order, request.domain, &key).await,
             Err(error) => Err(error),
         };
@@ -125,13 +146,8 @@ impl AcmeClient {
     ) -> Result<(), AcmeError> {
         let status = order.state().status;
         if matches!(status, OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid) {
-            // An issuer that was lost may have left its challenge published.
             if request.resume.is_some() {
-                let mut authorizations = order.authorizations();
-                while let Some(Ok(mut authorization)) = authorizations.next().await {
-                    let handle = authorization.challenge(of(request.challenge));
-                    asked.extend(handle.map(|handle| answer(&handle, request)));
-                }
+                left(session, order, request, asked).await?;
             }
             return Ok(());
         }
@@ -193,7 +209,7 @@ async fn place(
     session: &Session,
     request: &OrderRequest<'_>,
     publisher: &dyn Publisher,
-) -> Result<(Order, Zeroizing<String>), AcmeError> {
+) -> Result<(Order, PlacedOrder), AcmeError> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
         .map_err(|e| AcmeError::Input { what: "the source of randomness", source: e.into() })?;
     let key = Zeroizing::new(key.serialize_pem());
@@ -211,12 +227,33 @@ async fn place(
         None => session.account.new_order(&NewOrder::new(&names)).await,
     };
     let order = order.map_err(session.error("place an order"))?;
-    let placed = PlacedOrder { url: order.url().to_owned(), key: key.clone() };
+    let placed = PlacedOrder { url: order.url().to_owned(), key };
     publisher
         .keep(&placed)
         .await
         .map_err(|source| AcmeError::Publish { operation: "keep the order", source })?;
-    Ok((order, key))
+    Ok((order, placed))
+}
+
+/// Notes what an issuer that was lost may have left published. What cannot be read expires.
+async fn left(
+    session: &Session,
+    order: &mut Order,
+    request: &OrderRequest<'_>,
+    asked: &mut Vec<Challenge>,
+) -> Result<(), AcmeError> {
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        match authorization.map_err(session.error("read the authorization")) {
+            Ok(mut authorization) => {
+                let handle = authorization.challenge(of(request.challenge));
+                asked.extend(handle.map(|handle| answer(&handle, request)));
+            }
+            Err(error) if error.is_bad_nonce() => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(())
 }
 
 /// Publishes what the CA wants to see and asks it to look. What it objects to that may be no matter.
@@ -306,7 +343,12 @@ async fn refusal(session: &Session, order: &Order) -> AcmeError {
     };
     let own = order.state().error.clone();
     let mut authorizations = order.authorizations();
-    while let Some(Ok(authorization)) = authorizations.next().await {
+    while let Some(authorization) = authorizations.next().await {
+        let authorization = match authorization.map_err(session.error(operation)) {
+            Ok(authorization) => authorization,
+            Err(error) if error.is_bad_nonce() => return error,
+            Err(_) => break,
+        };
         if let Some(problem) = authorization.challenges.iter().find_map(|c| c.error.as_ref()) {
             return AcmeError::problem(operation, problem, None);
         }

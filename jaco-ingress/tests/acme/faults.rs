@@ -1,7 +1,10 @@
 //! A CA that limits, hangs, breaks off or talks nonsense.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -179,6 +182,37 @@ async fn a_rate_limit_is_known_and_so_is_how_long_it_lasts() {
     assert!(error.is_rate_limit(), "{error:?}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     assert!(error.failure().reason.contains("slow down"), "{error}");
+}
+
+fn bad_nonce() -> Reply {
+    say(
+        "400 Bad Request",
+        "",
+        r#"{"type": "urn:ietf:params:acme:error:badNonce", "detail": "used", "status": 400}"#,
+    )
+}
+
+#[tokio::test]
+async fn a_ca_that_refuses_nonces_is_asked_again_at_once() {
+    static REFUSED: AtomicUsize = AtomicUsize::new(0);
+    let moody = FakeCa::start(|request| match request {
+        "POST /account" if REFUSED.fetch_add(1, Ordering::Relaxed) < 7 => bad_nonce(),
+        other => account(other),
+    });
+    moody.await.client().register(None, None).await.unwrap();
+
+    let stubborn = FakeCa::start(|request| match request {
+        "POST /order" => bad_nonce(),
+        other => account(other),
+    })
+    .await;
+    let begun = Instant::now();
+    let error = stubborn.order().await;
+    assert_eq!(error.failure().kind, FailureKind::Unreachable, "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "but not for ever");
+    let asked = stubborn.asked.lock().unwrap();
+    let orders = asked.iter().filter(|request| *request == "POST /order").count();
+    assert!((10..100).contains(&orders), "{orders}");
 }
 
 #[tokio::test]

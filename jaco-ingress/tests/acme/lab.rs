@@ -159,30 +159,12 @@ impl Lab {
     }
 
     pub(crate) async fn account(&self) -> zeroize::Zeroizing<String> {
-        retry(async || self.client().register(Some("ops@example.com"), None).await).await
+        self.client().register(Some("ops@example.com"), None).await.unwrap()
     }
 }
 
 pub(crate) fn limits() -> Limits {
     Limits { answer: Duration::from_secs(10), work: Duration::from_secs(20) }
-}
-
-/// Again while the CA is merely in a mood.
-pub(crate) async fn retry<T>(
-    mut attempt: impl AsyncFnMut() -> Result<T, jaco_ingress::acme::AcmeError>,
-) -> T {
-    let mut last = None;
-    for _ in 0..20 {
-        match attempt().await {
-            Ok(value) => return value,
-            Err(error) => {
-                let kind = error.failure().kind;
-                assert_eq!(kind, jaco_ingress::acme::phase::FailureKind::Unreachable, "{error:?}");
-                last = Some(error);
-            }
-        }
-    }
-    panic!("twenty times in vain: {last:?}");
 }
 
 /// What is replicated of challenges and orders, and the listeners that answer from it.

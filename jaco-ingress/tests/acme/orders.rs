@@ -39,6 +39,21 @@ async fn each_way_leads_to_a_certificate_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn refused_nonces_end_no_attempt() {
+    let moody = Options { rejected_nonces: 33, ..Options::default() };
+    let Some(lab) = Lab::start(moody).await else { return };
+    let account = lab.account().await;
+    for number in 1..=8 {
+        let domain = domain(&format!("moody{number}.example"));
+        let asked = request(&domain, ChallengeKind::Http01);
+        lab.client().obtain(&account, asked, &*lab.node).await.unwrap();
+        assert_eq!(lab.node.orders.lock().unwrap().len(), number, "no order is placed anew");
+        assert!(lab.node.published.lock().unwrap().is_empty());
+    }
+    assert_eq!(lab.certificates(), 8);
+}
+
+#[tokio::test]
 async fn a_wildcard_has_no_http_challenge_and_that_is_said() {
     let Some(lab) = Lab::start(Options::default()).await else { return };
     let account = lab.account().await;
