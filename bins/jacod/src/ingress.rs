@@ -59,6 +59,7 @@ pub(crate) fn acme(config: &Config) -> Result<AcmeOptions, IngressError> {
         enabled: acme.enabled,
         directory: acme.ca.clone(),
         email: acme.email.clone(),
+        staging: acme.staging_ca.clone(),
         skip_staging: acme.skip_staging,
         extra_roots: extra_roots.transpose()?,
         external_account,

@@ -133,8 +133,7 @@ async fn issuers_come_and_go_and_each_ca_makes_one_certificate() {
     let moody = || Options { rejected_nonces: 15, ..Options::default() };
     let Some(staging) = Lab::start(moody()).await else { return };
     let Some(production) = Lab::start(moody()).await else { return };
-    let mut settings = Settings::new(true, &production.directory, true);
-    settings.staging = Some(staging.directory.clone());
+    let settings = Settings::new(true, &production.directory, Some(&staging.directory), false);
     let (at_staging, at_production) = (staging.account().await, production.account().await);
     let cas = Cas { staging: (staging, at_staging), production: (production, at_production) };
     let replicated = Replicated {

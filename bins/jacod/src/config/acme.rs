@@ -23,6 +23,8 @@ pub(crate) struct Acme {
     /// The CA's directory.
     pub(crate) ca: String,
     pub(crate) email: Option<String>,
+    /// The directory of dry runs; Let's Encrypt's own for Let's Encrypt.
+    pub(crate) staging_ca: Option<String>,
     pub(crate) skip_staging: bool,
     /// PEM file with further roots for the CA's own server.
     pub(crate) ca_bundle: Option<PathBuf>,
@@ -37,6 +39,7 @@ impl Default for Acme {
             enabled: true,
             ca: LETS_ENCRYPT.to_owned(),
             email: None,
+            staging_ca: None,
             skip_staging: false,
             ca_bundle: None,
             challenge: Challenge::Auto,
@@ -124,6 +127,7 @@ pub(super) struct Text {
     pub(super) enabled: Option<bool>,
     pub(super) ca: Option<Spanned<String>>,
     pub(super) email: Option<Spanned<String>>,
+    pub(super) staging_ca: Option<Spanned<String>>,
     pub(super) skip_staging: Option<bool>,
     pub(super) ca_bundle: Option<Spanned<String>>,
     pub(super) challenge: Option<Spanned<Challenge>>,
@@ -152,13 +156,16 @@ pub(super) fn read(
     Ok(Acme {
         enabled: text.enabled.unwrap_or(defaults.enabled),
         ca: match text.ca {
-            Some(written) => directory(written, refuse)?,
+            Some(written) => directory("acme_ca", written, refuse)?,
             None => defaults.ca,
         },
         email: match text.email {
             Some(written) => Some(email(written, refuse)?),
             None => None,
         },
+        staging_ca: (text.staging_ca)
+            .map(|written| directory("acme_staging_ca", written, refuse))
+            .transpose()?,
         skip_staging: text.skip_staging.unwrap_or(defaults.skip_staging),
         ca_bundle: text.ca_bundle.map(|p| path("acme_ca_bundle", p, refuse)).transpose()?,
         challenge,
@@ -221,13 +228,14 @@ fn path(
 }
 
 fn directory(
+    key: &'static str,
     written: Spanned<String>,
     refuse: impl Fn(&'static str, &Spanned<String>, String) -> ConfigError,
 ) -> Result<String, ConfigError> {
     let rest = written.value.strip_prefix("https://").unwrap_or_default();
     if rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace) {
         let problem = "must be the https URL of an ACME directory".to_owned();
-        return Err(refuse("acme_ca", &written, problem));
+        return Err(refuse(key, &written, problem));
     }
     Ok(written.value)
 }

@@ -32,6 +32,7 @@ fn every_key_has_an_effect() {
         "acme_enabled: false",
         "acme_ca: https://ca.example/directory",
         "acme_email: ops@example.com",
+        "acme_staging_ca: https://dry.example/directory",
         "acme_skip_staging: true",
         "acme_ca_bundle: /ca.pem",
         "acme_challenge: tls-alpn-01",
@@ -68,6 +69,7 @@ fn every_key_has_an_effect() {
     let acme = &all.acme;
     assert_eq!((acme.enabled, acme.skip_staging), (false, true));
     assert_eq!(acme.ca, "https://ca.example/directory");
+    assert_eq!(acme.staging_ca.as_deref(), Some("https://dry.example/directory"));
     assert_eq!(acme.email.as_deref(), Some("ops@example.com"));
     assert_eq!(acme.ca_bundle.as_deref(), Some(Path::new("/ca.pem")));
     assert_eq!(acme.challenge, acme::Challenge::TlsAlpn01);

@@ -43,6 +43,8 @@ pub struct AcmeOptions {
     pub directory: String,
     /// Where the CA may write to; a deployment may have an address of its own.
     pub email: Option<String>,
+    /// Where a new domain is tried first, an `https` URL; Let's Encrypt's own for Let's Encrypt.
+    pub staging: Option<String>,
     /// No dry run before a new domain's first certificate.
     pub skip_staging: bool,
     /// Roots of the CA's own server, beside those of the system: a PEM bundle.
@@ -63,6 +65,7 @@ impl Default for AcmeOptions {
             enabled: true,
             directory: LETS_ENCRYPT.to_owned(),
             email: None,
+            staging: None,
             skip_staging: false,
             extra_roots: None,
             external_account: None,
@@ -112,8 +115,8 @@ impl fmt::Debug for Issuer {
 impl Issuer {
     /// What decides about a domain.
     pub(super) fn settings(&self) -> phase::Settings {
-        let AcmeOptions { enabled, directory, skip_staging, .. } = &self.options;
-        phase::Settings::new(*enabled, directory, *skip_staging)
+        let AcmeOptions { enabled, directory, staging, skip_staging, .. } = &self.options;
+        phase::Settings::new(*enabled, directory, staging.as_deref(), *skip_staging)
     }
 
     /// A client of one of the CA's directories.

@@ -19,15 +19,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings for a CA: a dry run comes first at Let's Encrypt, unless it is not wanted.
+    /// Settings for a CA: a dry run comes first where there is a place for it, as there always is at Let's Encrypt,
+    /// unless it is not wanted.
     #[must_use]
-    pub fn new(enabled: bool, directory: &str, skip_staging: bool) -> Self {
-        let staged = directory == LETS_ENCRYPT && !skip_staging;
-        Self {
-            enabled,
-            directory: directory.to_owned(),
-            staging: staged.then(|| LETS_ENCRYPT_STAGING.to_owned()),
-        }
+    pub fn new(enabled: bool, directory: &str, staging: Option<&str>, skip_staging: bool) -> Self {
+        let own = (directory == LETS_ENCRYPT).then_some(LETS_ENCRYPT_STAGING);
+        let staging = staging.or(own).filter(|_| !skip_staging);
+        Self { enabled, directory: directory.to_owned(), staging: staging.map(str::to_owned) }
     }
 
     /// The directory at which an attempt is made; none for a dry run where there is no place for it.

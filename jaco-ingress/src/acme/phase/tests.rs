@@ -27,11 +27,11 @@ fn failure(kind: FailureKind, retry_after: Option<Duration>) -> Outcome {
 }
 
 fn staged() -> Settings {
-    Settings::new(true, LETS_ENCRYPT, false)
+    Settings::new(true, LETS_ENCRYPT, None, false)
 }
 
 fn direct() -> Settings {
-    Settings::new(true, "https://ca.example/dir", false)
+    Settings::new(true, "https://ca.example/dir", None, false)
 }
 
 fn order(directory: &str) -> OrderRef {
@@ -61,7 +61,7 @@ fn issue(settings: &Settings, of: Validity) -> Row {
 }
 
 #[test]
-fn a_new_domain_is_tried_at_staging_first_at_lets_encrypt_alone() {
+fn a_new_domain_is_tried_at_staging_first_where_there_is_one() {
     let first = look(&Row::new(START), &staged(), START);
     assert_eq!((first.row.phase, first.action), (Phase::Staging, Action::OrderAtStaging));
     let second = end(&first.row, &staged(), START, &Outcome::Obtained(valid(START, DAY)));
@@ -70,9 +70,16 @@ fn a_new_domain_is_tried_at_staging_first_at_lets_encrypt_alone() {
     assert_eq!(third.row.phase, Phase::Issued);
     assert_eq!(third.action, Action::Wait { until: Some(START.after(60 * DAY)) });
 
-    for settings in [direct(), Settings::new(true, LETS_ENCRYPT, true)] {
+    for settings in [direct(), Settings::new(true, LETS_ENCRYPT, None, true)] {
         let first = look(&Row::new(START), &settings, START);
         assert_eq!((first.row.phase, first.action), (Phase::Promoting, Action::OrderAtProduction));
+    }
+    let place = Some("https://dry.example/dir");
+    for directory in ["https://ca.example/dir", LETS_ENCRYPT] {
+        let settings = Settings::new(true, directory, place, false);
+        assert_eq!(settings.directory_of(Attempt::Staging), place, "a place that was named");
+        let skipped = Settings::new(true, directory, place, true);
+        assert_eq!(skipped.directory_of(Attempt::Staging), None);
     }
 }
 
@@ -192,7 +199,7 @@ fn an_order_is_gone_on_with_unless_the_ca_refused_it() {
 
     let refused = end(&again, &direct(), START, &failure(FailureKind::Refused, None)).row;
     assert_eq!(refused.order, None);
-    let elsewhere = Settings::new(true, "https://other.example/dir", false);
+    let elsewhere = Settings::new(true, "https://other.example/dir", None, false);
     assert_eq!(look(&row, &elsewhere, START).row.order, None, "an order belongs to its CA");
 }
 
@@ -358,7 +365,7 @@ impl World {
             Event::Enable(enabled) => self.settings.enabled = enabled,
             Event::Directory(lets_encrypt) => {
                 let directory = if lets_encrypt { LETS_ENCRYPT } else { "https://ca.example/dir" };
-                self.settings = Settings::new(self.settings.enabled, directory, false);
+                self.settings = Settings::new(self.settings.enabled, directory, None, false);
             }
         }
         self.go(None);
@@ -373,7 +380,7 @@ proptest! {
         answers: bool,
     ) {
         let directory = if lets_encrypt { LETS_ENCRYPT } else { "https://ca.example/dir" };
-        let settings = Settings::new(true, directory, false);
+        let settings = Settings::new(true, directory, None, false);
         let mut world =
             World { now: START, row: Row::new(START), settings, certificate: None, window: None };
         for event in &events {
