@@ -3,23 +3,22 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::{
-    HarnessError, Host, Patience, Process, Result, Rig, Signal, balancer::Balancer, https_get,
-    until,
+    HarnessError, Host, Process, Result, Rig,
+    balancer::Balancer,
+    identity::Identity,
+    pebble::{PEBBLE, Pebble, Surroundings, listening},
 };
 
-const PEBBLE: &str = "/usr/bin/pebble";
 const NAMED: &str = "/usr/sbin/named";
-const PORT: u16 = 14000;
-const MANAGEMENT: u16 = 15000;
+/// Those of the server, and those of the one for dry runs.
+const PORTS: [u16; 2] = [14000, 15000];
+const DRY_PORTS: [u16; 2] = [14001, 15001];
 const DNS: u16 = 5353;
 const HTTP: u16 = 5002;
 const HTTPS: u16 = 5001;
@@ -47,7 +46,9 @@ impl Default for AuthorityOptions {
 pub struct Authority {
     directory: PathBuf,
     at: Ipv4Addr,
-    pebble: Process,
+    options: AuthorityOptions,
+    identity: Identity,
+    pebble: Pebble,
     /// Held only to be dropped.
     _named: Process,
     http: Balancer,
@@ -75,30 +76,34 @@ impl Authority {
         };
         let (http, https) = (balancer(HTTP, 80)?, balancer(HTTPS, 443)?);
         let named = names(directory, at)?;
-        let pebble = authority(directory, at, options)?;
-        let mut authority =
-            Self { directory: directory.to_owned(), at, pebble, _named: named, http, https };
-        for port in [DNS, PORT] {
-            authority.wait_for(port)?;
-        }
-        Ok(authority)
+        listening(SocketAddr::new(at.into(), DNS))?;
+        let identity = Identity::make(directory, at)?;
+        let pebble = pebble(&directory.join("pebble"), at, PORTS, &identity, options)?;
+        let (directory, options) = (directory.to_owned(), options.clone());
+        Ok(Self { directory, at, options, identity, pebble, _named: named, http, https })
     }
 
-    fn wait_for(&mut self, port: u16) -> Result<()> {
-        let at = SocketAddr::new(self.at.into(), port);
-        until(Patience::NORMAL, "the authority to listen", || {
-            TcpStream::connect_timeout(&at, Duration::from_secs(1)).map_err(|e| e.to_string())
-        })
-        .map(|_| ())
+    /// Starts another server of the same kind, which looks at the same names and is trusted by the same root.
+    ///
+    /// # Errors
+    /// A file cannot be written, a port is taken, or the program does not start.
+    pub fn dry_runs(&self) -> Result<Pebble> {
+        let home = self.directory.join("dry-runs");
+        pebble(&home, self.at, DRY_PORTS, &self.identity, &self.options)
+    }
+
+    /// Its server.
+    pub fn server(&mut self) -> &mut Pebble {
+        &mut self.pebble
     }
 
     /// What a node needs to know of it, as lines of jacod.yaml.
     #[must_use]
     pub fn config(&self) -> String {
         format!(
-            "acme_ca: https://{}:{PORT}/dir\nacme_ca_bundle: {}\nacme_email: ops@example.com\n",
-            self.at,
-            self.directory.join("root.pem").display()
+            "acme_ca: {}\nacme_ca_bundle: {}\nacme_email: ops@example.com\n",
+            self.pebble.url(),
+            self.identity.root.display()
         )
     }
 
@@ -117,26 +122,19 @@ impl Authority {
     /// # Errors
     /// It does not answer.
     pub fn root(&self) -> Result<String> {
-        let own = self.directory.join("root.pem");
-        let own = fs::read_to_string(&own).map_err(HarnessError::file("read", &own))?;
-        let asked = https_get((self.at, MANAGEMENT), &self.at.to_string(), "/roots/0", Some(&own));
-        Ok(asked.map_err(HarnessError::file("ask for the root in", &self.directory))?.body)
+        self.pebble.issuer()
     }
 
     /// How many certificates it has made.
     #[must_use]
     pub fn certificates(&self) -> usize {
-        self.said("Issued certificate serial")
+        self.pebble.certificates()
     }
 
     /// How many orders were placed there.
     #[must_use]
     pub fn orders(&self) -> usize {
-        self.said("Added order")
-    }
-
-    fn said(&self, what: &str) -> usize {
-        fs::read_to_string(self.pebble.log()).unwrap_or_default().matches(what).count()
+        self.pebble.orders()
     }
 
     /// How many connections each host was given by the balancer, on both ports.
@@ -148,13 +146,13 @@ impl Authority {
 
     /// Stops answering without closing anything, or goes on.
     pub fn hang(&mut self, hangs: bool) {
-        self.pebble.signal(if hangs { Signal::STOP } else { Signal::CONT });
+        self.pebble.hang(hangs);
     }
 
     /// The last lines of its log.
     #[must_use]
     pub fn report(&self) -> String {
-        self.pebble.tail(40)
+        self.pebble.report()
     }
 }
 
@@ -187,44 +185,14 @@ zone "example" {{ type primary; file "zone"; allow-update {{ key "update-key"; }
     Process::start(&mut command, &home.join("log"))
 }
 
-/// The server itself, with a certificate of its own CA.
-fn authority(directory: &Path, at: Ipv4Addr, options: &AuthorityOptions) -> Result<Process> {
-    let own = own_certificate(at).map_err(HarnessError::Certificate)?;
-    let path = |name: &str| directory.join(name);
-    write(&path("root.pem"), &own.root)?;
-    write(&path("cert.pem"), &own.chain)?;
-    write(&path("key.pem"), &own.key)?;
-    let (cert, key) = (path("cert.pem"), path("key.pem"));
-    let config = serde_json::json!({"pebble": {
-        "listenAddress": format!("{at}:{PORT}"),
-        "managementListenAddress": format!("{at}:{MANAGEMENT}"),
-        "certificate": cert, "privateKey": key,
-        "httpPort": HTTP, "tlsPort": HTTPS,
-        "ocspResponderURL": "",
-        "externalAccountBindingRequired": false,
-        "domainBlocklist": ["blocked.example"],
-        "certificateValidityPeriod": options.life,
-    }});
-    write(&path("config.json"), &config.to_string())?;
-    let mut command = Command::new(PEBBLE);
-    command.arg("-config").arg(path("config.json")).args(["-dnsserver", &format!("{at}:{DNS}")]);
-    command.env("PEBBLE_WFE_NONCEREJECT", options.rejected_nonces.to_string());
-    command.env("PEBBLE_VA_ALWAYS_VALID", "0").env("PEBBLE_AUTHZREUSE", "0");
-    command.env("PEBBLE_VA_SLEEPTIME", options.sleep.to_string());
-    Process::start(&mut command, &path("pebble.log"))
-}
-
-struct Own {
-    root: String,
-    chain: String,
-    key: String,
-}
-
-fn own_certificate(at: Ipv4Addr) -> Result<Own, rcgen::Error> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-    let key = KeyPair::generate()?;
-    let leaf = CertificateParams::new([at.to_string()])?.signed_by(&key, &issuer)?;
-    Ok(Own { root: issuer.pem(), chain: leaf.pem(), key: key.serialize_pem() })
+fn pebble(
+    home: &Path,
+    at: Ipv4Addr,
+    ports: [u16; 2],
+    identity: &Identity,
+    options: &AuthorityOptions,
+) -> Result<Pebble> {
+    let names = SocketAddr::new(at.into(), DNS);
+    let around = Surroundings { home, at, ports, names, looks: [HTTP, HTTPS] };
+    Pebble::start(&around, identity, options)
 }

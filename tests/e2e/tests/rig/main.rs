@@ -22,8 +22,8 @@ use std::process::ExitCode;
 
 use fleet::{
     addresses, anywhere, catching_up, certificates, companions, cron, doctor, draining,
-    instruments, joining, leadership, membership, minority, networks, own_certificates, power,
-    recovery, route_options, secrecy, singleton, spread, strangers, updates, visitors, wire,
+    instruments, issuers, joining, leadership, membership, minority, networks, own_certificates,
+    power, recovery, route_options, secrecy, singleton, spread, strangers, updates, visitors, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -88,7 +88,9 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     certificates::a_domain_comes_to_its_certificate,
     certificates::wildcards_and_closed_ports_are_proved_otherwise,
     certificates::a_ca_that_is_no_good_is_told_and_waited_for,
-    certificates::an_order_survives_its_leaders,
+    certificates::a_ca_that_has_had_enough_or_talks_nonsense_is_left_alone,
+    issuers::an_order_survives_its_leaders,
+    issuers::every_phase_survives_its_leader,
     certificates::a_certificate_is_renewed_while_it_serves,
     own_certificates::ports_and_certificates_of_ones_own,
     route_options::options_of_a_route_hold,

@@ -6,43 +6,52 @@
 use std::{
     collections::BTreeSet,
     net::Ipv4Addr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use jaco_api::model::Timestamp;
 use jaco_e2e::{Fleet, Outcome};
-use jaco_harness::{Authority, AuthorityOptions, Patience, Shown, https_get};
+use jaco_harness::{
+    Authority, AuthorityOptions, Patience, Refusal, Shown, Stack, Unwilling, https_get,
+};
+use serde_json::Value;
 
 use super::visitors;
 use crate::stacks::pages;
 
-/// How long an order may take with everything that the CA does to it: two attempts may fail by its refused nonces, and are
-/// made again after a minute and two.
-const ISSUE: Patience = Patience(Duration::from_secs(240));
+/// How long a certificate may take with everything that the CA does to it: an attempt that failed is made again after a
+/// minute, and the renewal of the shortest one is due after as long.
+pub(super) const ISSUE: Patience = Patience(Duration::from_secs(120));
 
-fn authority(fleet: &Fleet, options: &AuthorityOptions) -> Outcome<Authority> {
+pub(super) fn authority(fleet: &Fleet, options: &AuthorityOptions) -> Outcome<Authority> {
     assert!(Authority::is_installed(), "pebble and bind9 are installed by `cargo xtask setup`");
     let directory = fleet.scratch()?.join("authority");
     Ok(Authority::start(fleet.cluster().rig(), &directory, options)?)
 }
 
-fn hosts(fleet: &Fleet) -> Vec<Ipv4Addr> {
+pub(super) fn hosts(fleet: &Fleet) -> Vec<Ipv4Addr> {
     fleet.cluster().rig().hosts().iter().map(jaco_harness::Host::address).collect()
 }
 
 /// A service that is led to by these domains.
-fn apply(fleet: &mut Fleet, node: usize, domains: &[&str]) -> Outcome {
-    let routes: String = domains
+pub(super) fn site(fleet: &mut Fleet, domains: &[&str]) -> Outcome<Stack> {
+    let routes: Vec<_> = domains
         .iter()
-        .map(|d| format!("  - {{domain: '{d}', service: app, port: 8080}}\n"))
+        .map(|domain| format!("{{domain: '{domain}', service: app, port: 8080}}"))
         .collect();
-    let stack = fleet
-        .stack(&format!("deployment: site\nroutes:\n{routes}"), &pages("$$HOSTNAME", 3, ""))?;
+    let jaco = format!("deployment: site\nroutes: [{}]\n", routes.join(", "));
+    fleet.stack(&jaco, &pages("$$HOSTNAME", 3, ""))
+}
+
+/// Runs it.
+pub(super) fn apply(fleet: &mut Fleet, node: usize, domains: &[&str]) -> Outcome {
+    let stack = site(fleet, domains)?;
     fleet.cli(node).run(&["apply", &stack.manifest(), "--wait=90s"])?;
     Ok(())
 }
 
 /// Waits until every host shows a certificate for the domain; what they show.
-fn shown(fleet: &Fleet, domain: &str) -> Outcome<Vec<Shown>> {
+pub(super) fn shown(fleet: &Fleet, domain: &str) -> Outcome<Vec<Shown>> {
     let hosts = hosts(fleet);
     Ok(fleet.cluster().until(ISSUE, &format!("a certificate for {domain}"), || {
         let all = hosts.iter().map(|host| https_get((*host, 443), domain, "/index.html", None));
@@ -50,6 +59,13 @@ fn shown(fleet: &Fleet, domain: &str) -> Outcome<Vec<Shown>> {
         let leaves: BTreeSet<_> = all.iter().map(|shown| &shown.leaf).collect();
         if leaves.len() == 1 { Ok(all) } else { Err(format!("{} leaves", leaves.len())) }
     })?)
+}
+
+/// The row of a domain, as a node tells it.
+pub(super) fn certificate(fleet: &Fleet, node: usize, domain: &str) -> Result<Value, String> {
+    let all = fleet.cli(node).json(&["get", "certs"]).map_err(|e| e.to_string())?;
+    let mut rows = all.as_array().into_iter().flatten();
+    rows.find(|row| row["domain"] == domain).cloned().ok_or_else(|| all.to_string())
 }
 
 pub(crate) fn a_domain_comes_to_its_certificate(fleet: &mut Fleet) -> Outcome {
@@ -153,59 +169,52 @@ pub(crate) fn a_ca_that_is_no_good_is_told_and_waited_for(fleet: &mut Fleet) -> 
     shown(fleet, "shop.example")?;
     fleet.measured("after the CA came back", format!("{:.0} s", begun.elapsed().as_secs_f32()));
     // What it does not want is told in its own words, and the others are not held up by it.
-    let patience = Patience(Duration::from_secs(180));
     let refusal = ["policy", "ejected"];
     let refusal =
-        fleet.cluster().until(patience, "no", || told(fleet, "blocked.example", &refusal))?;
+        fleet.cluster().until(ISSUE, "no", || told(fleet, "blocked.example", &refusal))?;
     fleet.measured("the CA's words", refusal);
     assert_eq!(authority.certificates(), 1);
     Ok(())
 }
 
-pub(crate) fn an_order_survives_its_leaders(fleet: &mut Fleet) -> Outcome {
-    let options = AuthorityOptions { sleep: 4, ..AuthorityOptions::default() };
-    let authority = authority(fleet, &options)?;
-    fleet.form_with(&authority.config())?;
-    apply(fleet, 0, &["first.example"])?;
-    // Killed after the order was placed, and while the domain is being checked.
-    for (round, domain) in ["second.example", "third.example", "fourth.example"].iter().enumerate()
-    {
-        let (orders, made) = (authority.orders(), authority.certificates());
-        let lead = fleet.cluster().leader(&[0, 1, 2])?;
-        let all: Vec<&str> =
-            [&["first.example"], &["second.example", "third.example", "fourth.example"][..=round]]
-                .concat();
-        apply(fleet, (lead + 1) % 3, &all)?;
-        fleet.cluster().until(ISSUE, "the order", || match authority.orders() {
-            placed if placed > orders => Ok(()),
-            _ => Err("none yet".to_owned()),
-        })?;
-        if round > 0 {
-            let looked: usize = authority.looked().iter().sum();
-            fleet.cluster().until(ISSUE, "a look", || {
-                match authority.looked().iter().sum::<usize>() {
-                    now if now > looked || authority.certificates() > made => Ok(()),
-                    _ => Err("not yet".to_owned()),
-                }
-            })?;
+pub(crate) fn a_ca_that_has_had_enough_or_talks_nonsense_is_left_alone(
+    fleet: &mut Fleet,
+) -> Outcome {
+    let domain = "shop.example";
+    let home = fleet.scratch()?.join("unwilling");
+    let ca = Unwilling::start(fleet.cluster().rig(), &home, Refusal::RateLimit(None))?;
+    fleet.form_with(&ca.config())?;
+    apply(fleet, 0, &[domain])?;
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    let enough = "too many orders of yours (urn:ietf:params:acme:error:rateLimited)";
+    let nonsense = "the CA's answer makes no sense";
+    // Twice as long each time that a limit is spoken of without a word on how long, and as long as was said else.
+    for (failures, refusal, words, wait) in [
+        (1, Refusal::RateLimit(None), enough, minutes(15)),
+        (2, Refusal::RateLimit(None), enough, minutes(30)),
+        (3, Refusal::RateLimit(Some(minutes(200))), enough, minutes(200)),
+        (4, Refusal::Garbage, nonsense, minutes(8)),
+    ] {
+        ca.refuse(refusal);
+        if failures > 1 {
+            fleet.cli(1).run(&["cert", "renew", domain])?;
         }
-        fleet.cluster_mut().node_mut(lead).kill()?;
-        let next = (lead + 1) % 3;
-        let again = Instant::now();
-        fleet.cluster().until(ISSUE, "the certificate", || {
-            let host = fleet.cluster().rig().host(next).address();
-            https_get((host, 443), domain, "/index.html", None).map_err(|e| e.to_string())
+        let row = fleet.cluster().until(Patience::NORMAL, words, || {
+            let row = certificate(fleet, 2, domain)?;
+            let failed = row["phase"] == "failed" && row["failures"] == failures;
+            if failed { Ok(row) } else { Err(row.to_string()) }
         })?;
-        fleet.measured(
-            domain,
-            format!("{:.0} s after the leader was killed", again.elapsed().as_secs_f32()),
-        );
-        fleet.cluster_mut().node_mut(lead).start()?;
-        shown(fleet, domain)?;
+        assert!(row["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{row}");
+        let next: Timestamp = row["next_at"].as_str().unwrap_or_default().parse()?;
+        let left = next.since(Timestamp::from_system_time(SystemTime::now()));
+        assert!(left <= wait && left > wait - minutes(1), "{left:?} of {wait:?}: {row}");
+        let listed = fleet.cli(0).run(&["status"])?.stdout;
+        assert!(listed.contains(words), "{listed}");
+        assert_eq!(ca.orders(), failures, "asked once each time");
+        for host in hosts(fleet) {
+            assert_eq!(visitors::head(host, domain, "/index.html")?.0, 200, "served all the same");
+        }
     }
-    let (orders, made) = (authority.orders(), authority.certificates());
-    fleet.measured("orders and certificates of four domains", format!("{orders}, {made}"));
-    assert_eq!(made, 4, "exactly one for each domain");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod cron;
 pub(crate) mod doctor;
 pub(crate) mod draining;
 pub(crate) mod instruments;
+pub(crate) mod issuers;
 pub(crate) mod joining;
 pub(crate) mod leadership;
 mod lives;
