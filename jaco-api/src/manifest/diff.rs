@@ -236,10 +236,12 @@ fn flatten(out: &mut Fields, path: &str, value: &Value) {
     }
 }
 
-/// A published port as Compose writes it.
+/// A published port as Compose writes it, and the header that its connections begin with.
 fn port(item: &Value) -> String {
     let part = |key| item.get(key).map_or_else(|| "*".to_owned(), shown);
-    format!("{}:{}/{}", part("published"), part("target"), part("protocol"))
+    let header = item.get("proxy_protocol").map(|version| format!(" (PROXY {})", shown(version)));
+    let header = header.unwrap_or_default();
+    format!("{}:{}/{}{header}", part("published"), part("target"), part("protocol"))
 }
 
 /// What distinguishes an item of a list from its neighbours.

@@ -223,10 +223,10 @@ impl<T> Schema<T> {
             return report.error(node.mark, message);
         };
         for entry in entries {
-            if self.extensions && entry.key.starts_with("x-") {
+            let known = self.attributes.iter().find(|a| a.name == entry.key);
+            if known.is_none() && self.free(&entry.key) {
                 continue;
             }
-            let known = self.attributes.iter().find(|a| a.name == entry.key);
             report.within(&entry.key, |report| match known.map(|a| (a.name, &a.support)) {
                 None => self.unknown(&entry.key, entry.mark, report),
                 Some((_, Support::Accepted(_))) if entry.value.is_null() => {}
@@ -241,6 +241,15 @@ impl<T> Schema<T> {
                 }
             });
         }
+    }
+
+    /// Whether a key is somebody else's: an extension, but for what looks like one of ours where there are
+    /// some.
+    fn free(&self, key: &str) -> bool {
+        let own = |key: &str| key.starts_with("x-jaco-");
+        self.extensions
+            && key.starts_with("x-")
+            && !(own(key) && self.attributes.iter().any(|a| own(a.name)))
     }
 
     /// Whether a mapping lacks a key. Not when a key that is unknown looks as if it were meant: that one is

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{DeploymentName, NodeName, Protocol, ReplicaId, RouteSpec, ServiceName};
+use super::{DeploymentName, NodeName, Protocol, ProxyProtocol, ReplicaId, RouteSpec, ServiceName};
 
 /// Everything that one node serves to visitors. A replace-set: it is the same on every node but for which
 /// backends are near.
@@ -38,6 +38,8 @@ pub struct FrontPort {
     pub service: ServiceName,
     /// The port in its containers.
     pub target: u16,
+    /// The header that connections to it begin with.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Who answers.
     pub backends: Vec<Backend>,
 }

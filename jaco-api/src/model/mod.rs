@@ -85,8 +85,8 @@ pub use route::{
 };
 pub use sealed::Sealed;
 pub use service::{
-    DependencyCondition, EndpointMode, FailureAction, Mode, Placement, Protocol, PublishedPort,
-    RestartCondition, RestartPolicy, ServiceSchedule, UpdateConfig, UpdateOrder,
+    DependencyCondition, EndpointMode, FailureAction, Mode, Placement, Protocol, ProxyProtocol,
+    PublishedPort, RestartCondition, RestartPolicy, ServiceSchedule, UpdateConfig, UpdateOrder,
 };
 pub use serving::{
     Listener, NodeRoutes, RouteDetail, RouteMatch, ServedDomain, ServedRoute, ServedUpstream,

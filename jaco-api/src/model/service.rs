@@ -165,6 +165,16 @@ pub enum Protocol {
     Udp,
 }
 
+/// Version of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
 /// A port that every node listens on for this service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PublishedPort {
@@ -175,6 +185,9 @@ pub struct PublishedPort {
     pub target: u16,
     /// Transport protocol.
     pub protocol: Protocol,
+    /// TCP: each connection to a replica begins with a header that tells who is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// What the scheduler knows of a service.

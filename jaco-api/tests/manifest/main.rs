@@ -14,6 +14,7 @@ mod large;
 mod lifecycle;
 mod privileges;
 mod properties;
+mod proxy_protocol;
 mod refused;
 mod routes;
 mod schema;

@@ -39,6 +39,7 @@ pub fn frontends(state: &State, node: NodeId) -> Option<Frontends> {
                     deployment: deployment.name.clone(),
                     service: service.clone(),
                     target: port.target,
+                    proxy_protocol: port.proxy_protocol,
                     backends: backends(state, &deployment.name, service),
                 };
                 frontends.ports.insert((published, port.protocol), front);

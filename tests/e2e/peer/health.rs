@@ -1,4 +1,4 @@
-//! The health check of the container: asks the peer beside it.
+//! The health of the peer beside it: asked for by the container's check, changed by scenarios.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-/// Succeeds when the peer says that it is healthy.
-pub(crate) fn ask() -> io::Result<()> {
+/// Succeeds when the peer answers 200.
+pub(crate) fn ask(method: &str, path: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect("127.0.0.1:8080")?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(b"GET /healthy HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n\r\n")?;
+    let ask = format!("{method} {path} HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n\r\n");
+    stream.write_all(ask.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     if answer.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(io::Error::other(answer)) }

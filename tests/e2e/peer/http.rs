@@ -35,6 +35,7 @@ fn routes(peer: Arc<Peer>) -> Router {
         .route("/", get(name).post(length))
         .route("/healthy", get(healthy))
         .route("/sick", post(sick))
+        .route("/well", post(well))
         .route("/slow", get(slow))
         .route("/page", get(page))
         .route("/refuse", any(refuse))
@@ -63,6 +64,11 @@ async fn healthy(State(peer): State<Arc<Peer>>) -> StatusCode {
 
 async fn sick(State(peer): State<Arc<Peer>>) -> String {
     peer.sick.store(true, Ordering::Relaxed);
+    peer.host.clone()
+}
+
+async fn well(State(peer): State<Arc<Peer>>) -> String {
+    peer.sick.store(false, Ordering::Relaxed);
     peer.host.clone()
 }
 

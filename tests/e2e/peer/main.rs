@@ -23,14 +23,16 @@ use tokio::{
 
 use state::Peer;
 
-const USAGE: &str = "usage: rig-peer serve | healthy";
+const USAGE: &str = "usage: rig-peer serve | healthy | sick | well";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match *arguments.as_slice() {
         ["serve"] => serve(),
-        ["healthy"] => health::ask(),
+        ["healthy"] => health::ask("GET", "/healthy"),
+        ["sick"] => health::ask("POST", "/sick"),
+        ["well"] => health::ask("POST", "/well"),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, USAGE)),
     };
     match outcome {

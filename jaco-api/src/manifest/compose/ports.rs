@@ -10,7 +10,7 @@ use crate::{
         values::{self, PortRange, port_range},
         yaml::{Node, Value},
     },
-    model::{Protocol, PublishedPort},
+    model::{Protocol, ProxyProtocol, PublishedPort},
 };
 
 /// One entry of `ports`.
@@ -20,6 +20,7 @@ pub(super) struct Entry {
     published: Option<(PortRange, Mark)>,
     target: Option<PortRange>,
     protocol: Protocol,
+    proxy_protocol: Option<(ProxyProtocol, Mark)>,
     broken: bool,
 }
 
@@ -61,6 +62,15 @@ pub(super) static LONG: Schema<Entry> = Schema {
             "app_protocol",
             "What is spoken on the port.",
             "published ports carry TCP or UDP as it comes",
+        ),
+        accepted(
+            "x-jaco-proxy-protocol",
+            "`v1` or `v2`: each connection to a replica begins with a header of the PROXY protocol, which tells the visitor's address. TCP only.",
+            |e, n, r| {
+                let words = [("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)];
+                let version = values::one_of(n, &words, r);
+                e.proxy_protocol = version.map(|version| (version, n.mark));
+            },
         ),
     ],
 };
@@ -163,10 +173,18 @@ fn expand(
     if !report.take_ports(target.len()) {
         return report.error(mark, "the ranges of this file hold too many ports");
     }
+    if let (Protocol::Udp, Some((_, at))) = (entry.protocol, entry.proxy_protocol) {
+        let message = "the PROXY protocol is for TCP: datagrams have no beginning";
+        return report.error_hint(at, message, "leave it out, or write `protocol: tcp`");
+    }
+    let port = |published, target| PublishedPort {
+        published,
+        target,
+        protocol: entry.protocol,
+        proxy_protocol: entry.proxy_protocol.map(|(version, _)| version),
+    };
     let Some((published, at)) = entry.published else {
-        out.extend((target.first..=target.last).map(|target| {
-            (PublishedPort { published: None, target, protocol: entry.protocol }, mark)
-        }));
+        out.extend((target.first..=target.last).map(|target| (port(None, target), mark)));
         return;
     };
     if [80, 443].iter().any(|p| (published.first..=published.last).contains(p)) {
@@ -181,12 +199,8 @@ fn expand(
         );
         return report.error_hint(at, message, "both ranges must have the same length");
     }
-    out.extend((published.first..=published.last).zip(target.first..=target.last).map(
-        |(published, target)| {
-            let published = Some(published);
-            (PublishedPort { published, target, protocol: entry.protocol }, at)
-        },
-    ));
+    let pairs = (published.first..=published.last).zip(target.first..=target.last);
+    out.extend(pairs.map(|(published, target)| (port(Some(published), target), at)));
 }
 
 /// Whether a port for this address of the host is published. Every node listens on a published

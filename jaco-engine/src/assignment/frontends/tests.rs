@@ -1,20 +1,29 @@
 use std::collections::BTreeMap;
 
 use jaco_api::model::{
-    Frontends, NetworkName, NodeCondition, NodeId, Observation, Protocol, PublishedPort,
-    ReplicaState, RouteOptions, RouteSpec, TlsMode,
+    Frontends, NetworkName, NodeCondition, NodeId, Observation, Protocol, ProxyProtocol,
+    PublishedPort, ReplicaState, RouteOptions, RouteSpec, TlsMode,
 };
 
 use super::frontends;
 use crate::testing::world::{World, name, seen, service};
 
-/// `shop/web` on both of two nodes, with a route and two ports of which one is published.
+/// `shop/web` on both of two nodes, with a route and three ports of which two are published.
 fn world() -> World {
     let mut world = World::new(&["a", "b"]);
     let mut schedule = service(2);
     schedule.networks = [NetworkName::default_network()].into();
-    let port = |published, target, protocol| PublishedPort { published, target, protocol };
-    schedule.ports = vec![port(Some(5353), 53, Protocol::Udp), port(None, 8080, Protocol::Tcp)];
+    let port = |published, target, protocol, proxy_protocol| PublishedPort {
+        published,
+        target,
+        protocol,
+        proxy_protocol,
+    };
+    schedule.ports = vec![
+        port(Some(5353), 53, Protocol::Udp, None),
+        port(None, 8080, Protocol::Tcp, None),
+        port(Some(6379), 6379, Protocol::Tcp, Some(ProxyProtocol::V1)),
+    ];
     let route = RouteSpec {
         domain: "shop.example.com".to_owned(),
         path: "/".to_owned(),
@@ -54,7 +63,10 @@ fn routes_and_ports_lead_to_replicas_that_run() {
     let both = both.map(|(text, draining)| (text.to_owned(), draining));
     assert_eq!(answering(&world), both);
     let found = of(&world);
-    assert_eq!(found.ports.keys().collect::<Vec<_>>(), [&(5353, Protocol::Udp)]);
+    let headers = found.ports.iter().map(|(key, port)| (*key, port.proxy_protocol));
+    let expected =
+        [((5353, Protocol::Udp), None), ((6379, Protocol::Tcp), Some(ProxyProtocol::V1))];
+    assert_eq!(headers.collect::<Vec<_>>(), expected);
     let port = &found.ports[&(5353, Protocol::Udp)];
     assert_eq!((port.target, port.backends.len()), (53, 2));
 

@@ -105,7 +105,12 @@ fn a_rollback_restores_the_whole_content() {
 #[test]
 fn routes_and_ports_have_one_owner() {
     let mut s = Scenario::new();
-    let port = PublishedPort { published: Some(5432), target: 5432, protocol: Protocol::Tcp };
+    let port = PublishedPort {
+        published: Some(5432),
+        target: 5432,
+        protocol: Protocol::Tcp,
+        proxy_protocol: None,
+    };
     let with_port =
         || jaco_api::model::ServiceSchedule { ports: vec![port.clone()], ..schedule("db:1", 1) };
     s.run(shop("web:1").route("shop.example", "/", "web").scheduled("db", with_port()));

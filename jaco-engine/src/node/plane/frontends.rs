@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use jaco_api::model::{Backend, Frontends, Protocol, Timestamp};
+use jaco_api::model::{Backend, Frontends, Protocol, ProxyProtocol, Timestamp};
 use jaco_ingress::{
     Picture,
     acme::challenge::Challenge,
     l4::Target,
+    proxy::ProxyHeader,
     route::{Route, Upstream},
 };
 
@@ -59,7 +60,11 @@ pub(crate) fn targets(frontends: &Frontends, meshed: bool) -> BTreeMap<(u16, Pro
             Protocol::Udp => Target::UDP_IDLE,
         };
         let upstreams = upstreams(frontends, &port.backends, port.target, meshed);
-        (*key, Target { upstreams, idle, proxy_header: None })
+        let proxy_header = port.proxy_protocol.map(|version| match version {
+            ProxyProtocol::V1 => ProxyHeader::V1,
+            ProxyProtocol::V2 => ProxyHeader::V2,
+        });
+        (*key, Target { upstreams, idle, proxy_header })
     });
     ports.collect()
 }
@@ -114,6 +119,7 @@ mod tests {
             deployment: parse("shop"),
             service: parse("web"),
             target: 53,
+            proxy_protocol: None,
             backends: backends.clone(),
         };
         Frontends {
@@ -141,6 +147,20 @@ mod tests {
         let ports = targets(&frontends(), false);
         let port = &ports[&(5353, Protocol::Udp)];
         assert_eq!(addresses(&port.upstreams), [("10.244.0.2:53".to_owned(), true)]);
-        assert_eq!(port.idle, Target::UDP_IDLE);
+        assert_eq!((port.idle, port.proxy_header), (Target::UDP_IDLE, None));
+    }
+
+    #[test]
+    fn a_port_announces_visitors_as_it_was_asked_to() {
+        let mut frontends = frontends();
+        let port = frontends.ports[&(5353, Protocol::Udp)].clone();
+        for (version, header) in
+            [(ProxyProtocol::V1, ProxyHeader::V1), (ProxyProtocol::V2, ProxyHeader::V2)]
+        {
+            let asking = FrontPort { proxy_protocol: Some(version), ..port.clone() };
+            frontends.ports = [((6379, Protocol::Tcp), asking)].into();
+            let target = &targets(&frontends, true)[&(6379, Protocol::Tcp)];
+            assert_eq!((target.idle, target.proxy_header), (Target::TCP_IDLE, Some(header)));
+        }
     }
 }

@@ -23,7 +23,8 @@ use std::process::ExitCode;
 use fleet::{
     addresses, anywhere, catching_up, certificates, companions, cron, doctor, draining,
     instruments, issuers, joining, leadership, membership, minority, networks, own_certificates,
-    power, recovery, route_options, secrecy, singleton, spread, strangers, updates, visitors, wire,
+    ports, power, protocols, recovery, route_options, secrecy, singleton, spread, strangers,
+    updates, visitors, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -94,6 +95,8 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     certificates::a_certificate_is_renewed_while_it_serves,
     own_certificates::ports_and_certificates_of_ones_own,
     route_options::options_of_a_route_hold,
+    protocols::every_protocol_goes_through_every_node,
+    ports::tcp_and_udp_go_through_every_node,
     spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
     leadership::writes_go_on_when_the_leader_is_killed,

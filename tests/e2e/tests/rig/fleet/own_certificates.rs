@@ -12,7 +12,7 @@ use crate::stacks::pages;
 const DOMAIN: &str = "own.example";
 
 /// A certificate for `name` that is valid until the end of a year, and its key, in files of `directory`.
-fn made(directory: &Path, name: &str, until: i32) -> Outcome<[String; 2]> {
+pub(crate) fn made(directory: &Path, name: &str, until: i32) -> Outcome<[String; 2]> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new([name.to_owned()])?;
     (params.not_before, params.not_after) =
