@@ -87,6 +87,7 @@ fn state(
         Some(c) if c.status.is_alive() && !ground.holds(c) => {
             (ReplicaState::Degraded, Some(ground.reason()))
         }
+        Some(c) if c.status == ContainerStatus::Paused => (ReplicaState::Degraded, Some(frozen())),
         Some(c) if c.status.is_alive() => match memory.verdict(replica, c, at) {
             Verdict::Healthy => (ReplicaState::Running, None),
             Verdict::Starting(_) => (ReplicaState::Starting, None),
@@ -112,6 +113,11 @@ fn absent(
         _ if !others.is_empty() => (ReplicaState::Updating, memory.hooks.complaint().cloned()),
         _ => (ReplicaState::Pending, None),
     }
+}
+
+/// It takes connections and answers nobody. Whoever froze it may let it go on, so it is no failure.
+fn frozen() -> Reason {
+    Reason { code: None, message: "its container is paused in the engine".to_owned() }
 }
 
 fn waiting(replica: &AssignedReplica) -> Reason {

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use jaco_api::model::{Beside, Health, Hook, Mount, MountSource, PullPolicy, Span, Timestamp};
+use jaco_api::model::{
+    Beside, Health, Hook, Mount, MountSource, PullPolicy, ReplicaState, Span, Timestamp,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -9,6 +11,7 @@ use crate::{
     reconcile::{
         hooks::{self, Failed, Failure, Point},
         memory::{End, Now},
+        observe::observation,
     },
     spec,
     testing::sample,
@@ -382,6 +385,23 @@ fn a_frozen_container_has_no_hooks_run_in_it() {
     assert_eq!(step_of(&replica, &mut memory, std::slice::from_ref(&c)), Step::Hold(None));
     replica.intent = Intent::Remove;
     assert_eq!(step_of(&replica, &mut memory, &[c]), Step::Stop("new".into()));
+}
+
+#[test]
+fn a_frozen_container_is_of_no_use_and_has_not_failed() {
+    let (replica, mut c) = (web(), container("new", NAME, 2, ContainerStatus::Running));
+    let mut memory = Memory::seeded(&replica);
+    let mut state_of = |c: &Container| {
+        assert_eq!(step_of(&replica, &mut memory, std::slice::from_ref(c)), Step::Hold(None));
+        observation(&replica, Some(c), &[], Ground::Own, &memory, at(100)).unwrap()
+    };
+    assert_eq!(state_of(&c).state, ReplicaState::Running);
+    c.status = ContainerStatus::Paused;
+    let frozen = state_of(&c);
+    assert_eq!((frozen.state, frozen.restarts), (ReplicaState::Degraded, 0));
+    assert_eq!(frozen.reason.unwrap().message, "its container is paused in the engine");
+    c.status = ContainerStatus::Running;
+    assert_eq!(state_of(&c).state, ReplicaState::Running);
 }
 
 #[test]
