@@ -36,7 +36,7 @@ fn routes(peer: Arc<Peer>) -> Router {
         .route("/healthy", get(healthy))
         .route("/sick", post(sick))
         .route("/well", post(well))
-        .route("/slow", get(slow))
+        .route("/slow", any(slow))
         .route("/page", get(page))
         .route("/refuse", any(refuse))
         // Any method: a WebSocket over HTTP/2 is a CONNECT.

@@ -6,6 +6,7 @@
 //! [`Bench`], those of many a [`Fleet`].
 
 mod bench;
+mod crowd;
 mod fleet;
 mod images;
 mod observe;
@@ -15,6 +16,7 @@ mod stage;
 pub mod talk;
 
 pub use bench::Bench;
+pub use crowd::{Crowd, CrowdOptions, Noticed, Seen};
 pub use fleet::{Fleet, Replica};
 pub use observe::observe;
 pub use pattern::{Tally, pattern};

@@ -21,7 +21,7 @@ mod stacks;
 use std::process::ExitCode;
 
 use fleet::{
-    addresses, anywhere, catching_up, certificates, companions, cron, doctor, draining,
+    addresses, anywhere, catching_up, certificates, companions, cron, crowds, doctor, draining,
     instruments, issuers, joining, leadership, membership, minority, networks, own_certificates,
     ports, power, protocols, recovery, route_options, secrecy, singleton, spread, strangers,
     updates, visitors, wire,
@@ -86,6 +86,9 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     recovery::names_of_a_lost_host_are_forgotten_and_come_back,
     networks::a_service_has_one_address_that_leads_to_healthy_replicas,
     visitors::every_node_serves_every_route_and_port,
+    crowds::an_update_is_not_noticed_by_visitors,
+    crowds::a_program_that_ends_at_once_cuts_nobody_off,
+    crowds::visitors_are_led_around_what_fails,
     certificates::a_domain_comes_to_its_certificate,
     certificates::wildcards_and_closed_ports_are_proved_otherwise,
     certificates::a_ca_that_is_no_good_is_told_and_waited_for,

@@ -6,6 +6,7 @@ pub(crate) mod catching_up;
 pub(crate) mod certificates;
 pub(crate) mod companions;
 pub(crate) mod cron;
+pub(crate) mod crowds;
 pub(crate) mod doctor;
 pub(crate) mod draining;
 pub(crate) mod instruments;
