@@ -42,9 +42,6 @@ pub struct UnknownField {
 pub fn explain(field: &str) -> Result<Vec<Explanation>, UnknownField> {
     let field = field.trim();
     let asked: Vec<&str> = field.split('.').map(without_place).collect();
-    if asked.last().is_some_and(|last| last.starts_with("x-")) {
-        return Ok(vec![extension()]);
-    }
     let tables = [(ManifestFile::Jaco, jaco::describe()), (ManifestFile::Compose, of_compose())];
     let mut found = Vec::new();
     for (file, table) in &tables {
@@ -53,6 +50,9 @@ pub fn explain(field: &str) -> Result<Vec<Explanation>, UnknownField> {
                 found.push(explanation(*file, path, key, table));
             }
         }
+    }
+    if found.is_empty() && asked.last().is_some_and(|last| last.starts_with("x-")) {
+        return Ok(vec![extension()]);
     }
     if found.is_empty() {
         let paths = tables.iter().flat_map(|(_, table)| table).flat_map(Supported::paths);

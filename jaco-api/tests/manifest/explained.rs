@@ -26,6 +26,7 @@ fn an_attribute_is_named_by_its_path_or_the_end_of_it() {
         ("device_write_bps.rate", &["services.*.blkio_config.device_write_bps.rate"]),
         (" build.target ", &["services.*.build.target"]),
         ("x-anything", &["x-*"]),
+        ("x-jaco-proxy-protocol", &["services.*.ports.x-jaco-proxy-protocol"]),
     ] {
         assert_eq!(paths(field), expected, "{field}");
     }

@@ -29,9 +29,9 @@ async fn echo(mut socket: WebSocket, peer: &Peer) {
         };
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => continue,
-            // tungstenite has answered it.
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            // The answer to a Close is sent by what reads on, until the end.
+            Some(Ok(_)) => continue,
+            Some(Err(_)) | None => return,
         };
         if socket.send(Message::text(format!("{} {text}", peer.host))).await.is_err() {
             return;
