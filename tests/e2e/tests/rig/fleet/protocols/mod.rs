@@ -65,7 +65,7 @@ async fn everything(visit: &Visit) -> Outcome {
         Version::Http1 => {
             said(visit, "a WebSocket", words::socket(visit)).await?;
             said(visit, "100-continue", raw::continued(visit)).await?;
-            said(visit, "no 100-continue", raw::refused(visit)).await
+            said(visit, "a body that is not wanted", raw::refused(visit)).await
         }
         Version::Http2 => said(visit, "gRPC", words::grpc(visit)).await,
     }
