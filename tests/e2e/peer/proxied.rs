@@ -24,7 +24,7 @@ pub(crate) async fn read(
     let mut rest = vec![0; usize::from(u16::from_be_bytes([head[14], head[15]]))];
     reader.read_exact(&mut rest).await?;
     if !head.starts_with(SIGNATURE) {
-        return Err(wrong(&head));
+        return Err(wrong(head));
     }
     Ok((second(head[12], head[13], &rest, from)?, "v2"))
 }

@@ -109,6 +109,7 @@ impl Ground {
     }
 
     /// Waits for the moment `number` of a visitor who does something `each` so long.
+    #[expect(clippy::disallowed_methods, reason = "visitors are threads of their own")]
     fn pace(&self, number: u32, each: Duration) {
         let due = self.began + each * number;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use jaco_e2e::{Fleet, Outcome, Replica};
-use jaco_harness::Patience;
+use jaco_harness::{Patience, until};
 
 use super::{peers, places::Place};
 
@@ -44,7 +44,9 @@ impl Line {
     fn ask(&mut self, words: &str) -> Outcome<String> {
         self.0.get_mut().write_all(format!("{words}\r\n").as_bytes())?;
         let mut answer = String::new();
-        self.0.read_line(&mut answer)?;
+        if let Err(error) = self.0.read_line(&mut answer) {
+            return Err(format!("{words} at {}: {error}", self.0.get_ref().peer_addr()?).into());
+        }
         let answer = answer.strip_suffix("\r\n").and_then(|line| line.strip_prefix('+'));
         Ok(answer.ok_or("the connection ended")?.to_owned())
     }
@@ -90,7 +92,14 @@ fn everything_is_said(node: Ipv4Addr) -> Outcome {
         assert_eq!(line.ask("FROM")?, own.to_string(), "the visitor, {version} at {node}");
         assert_eq!(line.end()?, "+BYE 14\r\n");
     }
-    echoed(&sender(node)?, "hello")?;
+    heard(&sender(node)?, "hello")
+}
+
+/// Waits for an answer to one of several datagrams: the first ones may be lost while a tunnel is opened.
+fn heard(socket: &UdpSocket, words: &str) -> Outcome {
+    until(Patience::SHORT, "an answer to a datagram", || {
+        echoed(socket, words).map_err(|error| error.to_string())
+    })?;
     Ok(())
 }
 
@@ -189,14 +198,14 @@ pub(crate) fn tcp_and_udp_go_through_every_node(fleet: &mut Fleet) -> Outcome {
     let silent = Instant::now();
 
     let old: Vec<UdpSocket> = nodes.iter().map(|node| sender(*node)).collect::<Outcome<_>>()?;
-    old.iter().try_for_each(|socket| echoed(socket, "before").map(drop))?;
+    old.iter().try_for_each(|socket| heard(socket, "before"))?;
     goes.run(&["/rig-peer", "sick"])?;
     healthy(fleet, Patience::NORMAL, 1)?;
     judge(fleet, "a replica that is not healthy", &watch(fleet, &nodes, &old, &goes_name)?);
     goes.run(&["/rig-peer", "well"])?;
     healthy(fleet, Patience::LONG, 2)?;
 
-    old.iter().try_for_each(|socket| echoed(socket, "again").map(drop))?;
+    old.iter().try_for_each(|socket| heard(socket, "again"))?;
     goes.engine.docker(&["kill", &goes.container.name])?;
     healthy(fleet, Patience::SHORT, 1)?;
     judge(fleet, "a replica that was killed", &watch(fleet, &nodes, &old, &goes_name)?);

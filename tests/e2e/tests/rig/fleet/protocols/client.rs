@@ -128,7 +128,11 @@ impl Sender {
         request: Request<Body>,
     ) -> hyper::Result<Response<Incoming>> {
         match self {
-            Self::Http1(sender) => sender.send_request(request).await,
+            Self::Http1(sender) => {
+                // What was said before has to be over.
+                sender.ready().await?;
+                sender.send_request(request).await
+            }
             Self::Http2(sender) => sender.send_request(request).await,
         }
     }
