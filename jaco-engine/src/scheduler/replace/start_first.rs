@@ -47,18 +47,27 @@ impl<'a> Steps<'_, 'a> {
         self.drop_replaced(current + created);
         let comes = created > 0 || self.under_way() > 0 || service.wake_at.is_some();
         if !comes && !self.waiting {
-            self.give_up_forced();
+            let given_up = self.give_up_forced();
+            // Where they were not to be replaced, as after a rollout that was given up, they are missing from now on.
+            let present = count(service.present().count()).saturating_sub(given_up);
+            let missing = self.desired.saturating_sub(present.max(current));
+            if given_up > 0 && self.unplaced.is_none() {
+                self.create(pass, missing.min(room));
+            }
         }
     }
 
-    /// Nothing is going to replace these, and operators have given them up.
-    fn give_up_forced(&mut self) {
+    /// Nothing is going to replace these, and operators have given them up. How many they are.
+    fn give_up_forced(&mut self) -> u32 {
+        let mut given_up = 0;
         for outgoing in self.service.outgoing.iter().filter(|o| o.forced) {
             if !self.is_removed(outgoing.replica) {
+                given_up += 1;
                 self.left -= 1;
                 self.remove(&outgoing.replica.id);
             }
         }
+        given_up
     }
 
     /// Old replicas that are not needed any more: those that do not serve once there is a

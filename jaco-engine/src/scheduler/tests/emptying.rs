@@ -238,3 +238,22 @@ fn what_force_takes_away_is_missing_to_a_service_that_stops_first() {
     world.settle(&[]);
     assert_eq!(serving(&world, "web"), 3, "{}", world.transcript());
 }
+
+#[test]
+fn old_content_that_is_given_up_after_a_paused_rollout_is_made_anew_by_the_same_plan() {
+    let mut world = running(&["a", "b", "c"], &[("web", service(3))]);
+    let failure_action = FailureAction::Pause;
+    let update = UpdateConfig { failure_action, ..UpdateConfig::default_for(false) };
+    world.deploy("shop", &[("web", ServiceSchedule { update, ..service(3) }, "x:2")]);
+    world.step();
+    world.enter("shop.web.4", ReplicaState::Failed, "exited with code 1");
+    world.settle(&["x:2"]);
+    let old: Vec<_> = world.state().replicas().filter(|r| r.is_running()).cloned().collect();
+    let node = world.state().node(old[0].node).unwrap().name.to_string();
+    drain(&mut world, &node, true);
+    let before = world.state().replicas().filter(|r| r.intent == Intent::Run).count();
+    world.step();
+    let after = world.state().replicas().filter(|r| r.intent == Intent::Run).count();
+    assert_eq!(after, before, "{}", world.transcript());
+    assert!(world.plan().batches.is_empty(), "{:?}", world.plan());
+}
