@@ -259,7 +259,7 @@ impl Publisher for Node {
     }
 
     async fn publish(&self, challenge: &Challenge) -> Result<(), Cause> {
-        if self.lies.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.lies.load(Ordering::Relaxed) {
             return Ok(());
         }
         if let Challenge::Dns01(record) = challenge {

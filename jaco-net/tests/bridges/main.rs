@@ -76,9 +76,9 @@ impl Host {
     /// Whether each container reaches the other and its gateway.
     fn talk(&self) -> bool {
         let reaches = |from: usize, to: &str| {
-            let ping = ["-n", "-c", "1", "-W", "2", to];
+            let ping = ["ping", "-c", "1", "-W", "2", to];
             let ping = self.containers[from]
-                .inside(|| std::process::Command::new("ping").args(ping).output().unwrap());
+                .inside(|| std::process::Command::new("busybox").args(ping).output().unwrap());
             ping.status.success()
         };
         reaches(0, "10.244.7.3") && reaches(1, "10.244.7.2") && reaches(0, "10.244.7.1")

@@ -16,6 +16,7 @@ const ACCEPTED: &str = "jaco-api/tests/manifest/accepted.rs";
 const ATTRIBUTES: &str = "jaco-api/tests/manifest/attributes.rs";
 const FOLDING: &str = "jaco-api/tests/manifest/folding.rs";
 const FILES: &str = "jaco-api/tests/manifest/files.rs";
+const PROXIED: &str = "jaco-api/tests/manifest/proxy_protocol.rs";
 const PLACEMENT: &str = "jaco-engine/src/scheduler/tests/placement.rs";
 const ROLLOUTS: &str = "jaco-engine/src/scheduler/tests/rollouts.rs";
 
@@ -165,6 +166,7 @@ pub(crate) const ALL: &[Elsewhere] = &[
         ACCEPTED,
         "ports_in_every_form",
     ),
+    by(&["services.*.ports.x-jaco-proxy-protocol"], PROXIED, "a_port_asks_for_a_header"),
     // The scheduler.
     by(
         &["services.*.depends_on.*.required", "services.*.depends_on.*.restart"],

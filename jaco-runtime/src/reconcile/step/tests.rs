@@ -372,7 +372,7 @@ fn hooks_of_a_start_are_due_once_for_each_run_of_a_container() {
     assert_eq!(step(&mut memory, &c), Step::Hold(None), "an earlier daemon has seen their end");
     // What state holds as running has had them.
     let (mut replica, c, _) = hooked();
-    replica.observed.state = jaco_api::model::ReplicaState::Running;
+    replica.observed.state = ReplicaState::Running;
     (replica.observed.container, replica.observed.started_at) = (Some(c.id.clone()), c.started_at);
     let mut memory = Memory::seeded(&replica);
     assert_eq!(step_of(&replica, &mut memory, &[c]), Step::Hold(None));
