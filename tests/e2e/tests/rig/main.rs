@@ -22,9 +22,9 @@ use std::process::ExitCode;
 
 use fleet::{
     addresses, anywhere, catching_up, certificates, companions, cron, crowds, doctor, draining,
-    instruments, issuers, joining, leadership, membership, minority, networks, own_certificates,
-    ports, power, protocols, recovery, route_options, secrecy, singleton, spread, strangers,
-    updates, visitors, wire,
+    hostile, instruments, issuers, joining, leadership, membership, minority, networks,
+    own_certificates, ports, power, protocols, recovery, route_options, secrecy, singleton, spread,
+    strangers, updates, visitors, wire,
 };
 use jaco_e2e::{Bench, Fleet, Scenario};
 
@@ -89,6 +89,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     crowds::an_update_is_not_noticed_by_visitors,
     crowds::a_program_that_ends_at_once_cuts_nobody_off,
     crowds::visitors_are_led_around_what_fails,
+    hostile::hostile_visitors_cost_the_others_nothing,
     certificates::a_domain_comes_to_its_certificate,
     certificates::wildcards_and_closed_ports_are_proved_otherwise,
     certificates::a_ca_that_is_no_good_is_told_and_waited_for,

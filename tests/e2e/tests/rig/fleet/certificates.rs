@@ -225,6 +225,7 @@ pub(crate) fn a_certificate_is_renewed_while_it_serves(fleet: &mut Fleet) -> Out
     apply(fleet, 0, &["short.example"])?;
     let first = shown(fleet, "short.example")?[0].leaf.clone();
     let (begun, hosts, mut asked) = (Instant::now(), hosts(fleet), 0);
+    let mut seen_first = None;
     fleet.cluster().until(ISSUE, "the next certificate", || {
         let mut leaves = BTreeSet::new();
         for host in &hosts {
@@ -232,6 +233,9 @@ pub(crate) fn a_certificate_is_renewed_while_it_serves(fleet: &mut Fleet) -> Out
             // A visitor who is turned away ends the scenario.
             let shown = https_get((*host, 443), "short.example", "/index.html", None).unwrap();
             assert_eq!(shown.status, 200, "{}", shown.head);
+            if shown.leaf != first {
+                seen_first.get_or_insert_with(Instant::now);
+            }
             leaves.insert(shown.leaf);
         }
         match leaves.len() {
@@ -239,6 +243,9 @@ pub(crate) fn a_certificate_is_renewed_while_it_serves(fleet: &mut Fleet) -> Out
             _ => Err(format!("{} leaves", leaves.len())),
         }
     })?;
+    let spread = seen_first.map(|at| at.elapsed()).unwrap_or_default();
+    fleet.measured("from the first host that shows it to the last", format!("{spread:.0?}"));
+    assert!(spread < Duration::from_secs(1), "{spread:?}");
     let took = begun.elapsed().as_secs_f32();
     fleet.measured(
         "renewed",
