@@ -39,8 +39,7 @@ impl Stage for Bench {
             self.host_mut().start_engine()?;
             self.host().wait_for_engine()?;
         }
-        self.engine().remove_everything();
-        Ok(())
+        Ok(self.host_mut().clear_engine()?)
     }
 
     fn report(&self) -> String {

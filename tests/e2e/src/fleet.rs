@@ -1,6 +1,6 @@
 //! What a scenario of many hosts works with.
 
-use std::{fs, path::PathBuf, thread};
+use std::{fs, path::PathBuf};
 
 use jaco_harness::{
     Binaries, Cli, Cluster, Container, Engine, HarnessError, NodeOptions, Patience, Rig,
@@ -71,12 +71,7 @@ impl Fleet {
         rig.hosts().iter().try_for_each(jaco_harness::Host::heal)?;
         rig.hosts().iter().try_for_each(jaco_harness::Host::forget_cluster)?;
         rig.revive()?;
-        thread::scope(|scope| {
-            for engine in engines(&self.cluster) {
-                scope.spawn(move || engine.remove_everything());
-            }
-        });
-        Ok(())
+        Ok(rig.clear_engines()?)
     }
 
     /// Kills the daemons and takes from them all that they know, but for their caches.

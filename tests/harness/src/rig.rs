@@ -189,6 +189,19 @@ impl Rig {
         self.hosts.iter().try_for_each(Host::wait_for_engine)
     }
 
+    /// Removes every container, network and volume of every engine, on all hosts at once.
+    ///
+    /// # Errors
+    /// An engine does not answer.
+    pub fn clear_engines(&mut self) -> Result<()> {
+        std::thread::scope(|scope| {
+            let hosts = self.hosts.iter_mut();
+            let all: Vec<_> = hosts.map(|host| scope.spawn(|| host.clear_engine())).collect();
+            let gone = || HarnessError::Missing { program: "a thread that clears".to_owned() };
+            all.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| Err(gone())))
+        })
+    }
+
     /// Loads an image into every engine.
     ///
     /// # Errors

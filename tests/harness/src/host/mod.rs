@@ -152,6 +152,23 @@ impl Host {
         .map(drop)
     }
 
+    /// Removes every container, network and volume. What the engine does not let go of, as sometimes a network whose
+    /// containers are gone, goes when it is started anew.
+    ///
+    /// # Errors
+    /// The engine does not answer, or does not come back.
+    pub fn clear_engine(&mut self) -> Result<()> {
+        self.engine.remove_everything();
+        if self.engine.everything()?.is_empty() {
+            return Ok(());
+        }
+        self.stop_engine()?;
+        self.start_engine()?;
+        self.wait_for_engine()?;
+        self.engine.remove_everything();
+        Ok(())
+    }
+
     /// Stops the engine as a reboot would: containers stop too, unless it restores them live.
     ///
     /// # Errors
