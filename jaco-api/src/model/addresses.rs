@@ -4,7 +4,7 @@
 //! Nothing here depends on the address family. Text is checked once, here; whoever has one of these
 //! values can rely on its rules.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, ops::RangeInclusive, str::FromStr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -121,22 +121,30 @@ impl AddressPool {
         1 << self.block.saturating_sub(used.prefix_len())
     }
 
-    /// The lowest block that has no address in common with those that are used: these are given in
-    /// order of their addresses, have none in common with each other, may be of any length, and may
-    /// lie anywhere. O(used).
+    /// The addresses, as numbers, that a prefix has in common with the pool.
     #[must_use]
-    pub fn lowest_free(&self, used: impl IntoIterator<Item = IpNet>) -> Option<IpNet> {
+    pub fn common(&self, used: IpNet) -> Option<RangeInclusive<u128>> {
+        // Of two prefixes that overlap, one lies in the other.
+        let smaller = if self.prefix.contains(&used) { used } else { self.prefix };
+        overlap(used, self.prefix).then(|| numbers(smaller))
+    }
+    /// All its addresses, as numbers.
+    #[must_use]
+    pub fn addresses(&self) -> RangeInclusive<u128> {
+        numbers(self.prefix)
+    }
+
+    /// The lowest block that lies whole in a range of addresses of the pool that are free. The ranges are
+    /// given as numbers, in order and apart from each other. O(ranges before the block).
+    #[must_use]
+    pub fn lowest_in(&self, free: impl IntoIterator<Item = RangeInclusive<u128>>) -> Option<IpNet> {
         let size = 1_u128 << (self.prefix.max_prefix_len() - self.block);
-        let (mut next, end) = (number(self.prefix.network()), number(self.prefix.broadcast()));
-        for used in used.into_iter().filter(|u| overlap(*u, self.prefix)) {
-            if number(used.network()) >= next.saturating_add(size) {
-                break;
-            }
-            // The first block that begins behind what is used.
-            let behind = number(used.broadcast()).checked_add(1)?;
-            next = next.max(behind.div_ceil(size) * size);
-        }
-        (next <= end).then(|| with_length(address(next, self.prefix), self.block))
+        let block = |range: RangeInclusive<u128>| {
+            let first = range.start().checked_next_multiple_of(size)?;
+            let last = first.checked_add(size - 1)?;
+            (last <= *range.end()).then(|| with_length(address(first, self.prefix), self.block))
+        };
+        free.into_iter().find_map(block)
     }
 }
 
@@ -358,6 +366,10 @@ fn number(address: IpAddr) -> u128 {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits(),
     }
+}
+
+fn numbers(prefix: IpNet) -> RangeInclusive<u128> {
+    number(prefix.network())..=number(prefix.broadcast())
 }
 
 /// The address of this number, in the family of a prefix.

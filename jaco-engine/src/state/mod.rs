@@ -7,6 +7,7 @@ mod addresses;
 mod certificates;
 mod content;
 mod fence;
+mod gaps;
 mod index;
 mod rollout;
 pub(crate) mod row;

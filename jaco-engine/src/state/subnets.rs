@@ -10,17 +10,25 @@ use jaco_api::model::{
     ServiceName, Subnet, SubnetKey,
 };
 
-use super::State;
+use super::{State, gaps::Gaps};
 
-/// How much of each pool of the settings is taken.
+/// What is taken of each pool of the settings, and what is left of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Blocks(Arc<Vec<BlockCount>>);
+pub(crate) struct Blocks(Arc<Vec<PoolUse>>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PoolUse {
+    count: BlockCount,
+    gaps: Gaps,
+}
 
 impl Blocks {
     /// Nothing of these pools is taken.
     fn untaken(pools: &AddressPools) -> Self {
-        let empty =
-            |pool: &AddressPool| BlockCount { capacity: pool.blocks(), ..Default::default() };
+        let empty = |pool: &AddressPool| PoolUse {
+            count: BlockCount { capacity: pool.blocks(), ..Default::default() },
+            gaps: Gaps::whole(&pool.addresses()),
+        };
         Self(Arc::new(pools.iter().map(empty).collect()))
     }
 }
@@ -88,22 +96,18 @@ impl State {
 
     /// How much of each pool is taken, in the order of the setting.
     pub fn pools(&self) -> impl Iterator<Item = (&AddressPool, BlockCount)> {
-        self.settings.address_pools.iter().zip(self.blocks.0.iter().copied())
+        self.settings.address_pools.iter().zip(self.blocks.0.iter().map(|pool| pool.count))
     }
     /// How much of all pools is taken.
     #[must_use]
     pub fn blocks(&self) -> BlockCount {
         self.pools().fold(BlockCount::default(), |all, (_, count)| all.and(count))
     }
-    /// The block that is given out next.
+    /// The block that is given out next. O(gaps that are too small for one).
     #[must_use]
     pub fn next_block(&self) -> Option<IpNet> {
-        let free = |(pool, count): (&AddressPool, BlockCount)| {
-            // A full pool is not searched.
-            let used = || self.subnets_by_address.keys().copied();
-            (count.free() > 0).then(|| pool.lowest_free(used())).flatten()
-        };
-        self.pools().find_map(free)
+        let mut pools = self.settings.address_pools.iter().zip(self.blocks.0.iter());
+        pools.find_map(|(pool, left)| pool.lowest_in(left.gaps.iter()))
     }
     /// The address that the next node is given.
     #[must_use]
@@ -179,13 +183,16 @@ impl State {
 
     /// Counts a block in or out. Its neighbours are in the index, it is not.
     pub(super) fn count_block(&mut self, prefix: IpNet, released: bool, adds: bool) {
+        self.fill_gaps(prefix, adds);
         let Some(at) = self.settings.address_pools.position_of(prefix) else { return };
         let Some(pool) = self.settings.address_pools.iter().nth(at) else { return };
         // Smaller blocks than the present ones may share one.
         let slot = pool.block_of(prefix);
         let shared = prefix.prefix_len() > pool.block() && self.has_block_in(slot);
         let taken = if shared { 0 } else { pool.blocks_in(prefix) };
-        let Some(count) = Arc::make_mut(&mut self.blocks.0).get_mut(at) else { return };
+        let Some(PoolUse { count, .. }) = Arc::make_mut(&mut self.blocks.0).get_mut(at) else {
+            return;
+        };
         let (used, quarantined) = if released { (0, 1) } else { (1, 0) };
         let change = |value: &mut u64, by: u64| {
             *value = if adds { *value + by } else { value.saturating_sub(by) };
@@ -193,6 +200,18 @@ impl State {
         change(&mut count.taken, taken);
         change(&mut count.used, used);
         change(&mut count.quarantined, quarantined);
+    }
+
+    /// A block fills a gap, or leaves one: in every pool that it has addresses of.
+    fn fill_gaps(&mut self, prefix: IpNet, fills: bool) {
+        let pools = Arc::make_mut(&mut self.blocks.0).iter_mut();
+        for (pool, left) in self.settings.address_pools.iter().zip(pools) {
+            match pool.common(prefix) {
+                Some(range) if fills => left.gaps.take(&range),
+                Some(range) => left.gaps.give_back(&range),
+                None => {}
+            }
+        }
     }
 
     fn has_block_in(&self, slot: IpNet) -> bool {

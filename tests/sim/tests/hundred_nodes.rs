@@ -1,4 +1,7 @@
 //! A hundred whole nodes with five thousand replicas in one process. One of them is lost.
+//!
+//! Each of the hundred applies what happens to each replica: a debug build has two thousand of them, unless
+//! `JACO_LONG` is set.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{
@@ -19,7 +22,12 @@ use tokio::time::Instant;
 
 const NODES: usize = 100;
 const DEPLOYMENTS: usize = 50;
-const REPLICAS: u32 = 100;
+
+/// Of each deployment.
+fn replicas() -> u32 {
+    let short = cfg!(debug_assertions) && std::env::var_os("JACO_LONG").is_none();
+    if short { 40 } else { 100 }
+}
 
 /// Memory of this process, in KiB.
 fn resident() -> u64 {
@@ -52,11 +60,11 @@ async fn the_loss_of_one_of_a_hundred_nodes_is_replanned_within_a_second() {
     // A block for each deployment on each node.
     cluster.client(0).set_setting("address_pools", "10.128.0.0/11:24").await.unwrap();
     for n in 0..DEPLOYMENTS {
-        let mut apply = manifest(Deployment::Web, &Recipe::good(1, REPLICAS), 1);
+        let mut apply = manifest(Deployment::Web, &Recipe::good(1, replicas()), 1);
         apply.jaco = format!("deployment: web-{n}\n");
         cluster.client(n % NODES).apply(apply).await.unwrap();
     }
-    let all = DEPLOYMENTS * REPLICAS as usize;
+    let all = DEPLOYMENTS * replicas() as usize;
     let running = |cluster: &Cluster| {
         let state = cluster.host(0).state().unwrap();
         state.replicas().filter(|r| r.is_running()).count()

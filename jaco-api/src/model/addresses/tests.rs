@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 
 fn pools(text: &str) -> Result<AddressPools, InvalidAddresses> {
@@ -53,19 +51,31 @@ fn pools_round_trip_and_bad_ones_say_why() {
 }
 
 #[test]
-fn the_lowest_free_block_fills_gaps_of_any_length() {
+fn the_lowest_block_lies_whole_in_what_is_free() {
     let pool: AddressPool = "10.0.0.0/16:24".parse().unwrap();
-    let free = |used: &[&str]| pool.lowest_free(used.iter().map(|u| net(u))).unwrap().to_string();
-    assert_eq!(free(&[]), "10.0.0.0/24");
-    assert_eq!(free(&["10.0.0.0/24", "10.0.2.0/24"]), "10.0.1.0/24");
-    // Larger and smaller ones, from when blocks had another length.
-    assert_eq!(free(&["10.0.0.0/22", "10.0.4.0/24"]), "10.0.5.0/24");
-    assert_eq!(free(&["10.0.0.16/28", "10.0.0.240/28", "10.0.1.8/29"]), "10.0.2.0/24");
-    assert_eq!(free(&["9.0.0.0/8", "10.0.0.0/24", "11.0.0.0/8", "fd00::/64"]), "10.0.1.0/24");
-    let all: Vec<_> = (0..=255).map(|n| net(&format!("10.0.{n}.0/24"))).collect();
-    assert_eq!(pool.lowest_free(all), None);
-    let top: AddressPool = "ffff:ff00::/24:26".parse::<AddressPool>().unwrap_or(pool);
-    assert_eq!(top, pool, "addresses at the very end are multicast");
+    let range = |text: &str| pool.common(net(text)).unwrap();
+    let lowest = |free: &[&str]| pool.lowest_in(free.iter().map(|f| range(f)));
+    assert_eq!(lowest(&["10.0.0.0/16"]), Some(net("10.0.0.0/24")));
+    assert_eq!(lowest(&["10.0.1.0/25", "10.0.2.0/26", "10.0.4.0/23"]), Some(net("10.0.4.0/24")));
+    assert_eq!(
+        pool.lowest_in([*range("10.0.1.128/25").start()..=*range("10.0.2.0/24").end()]),
+        Some(net("10.0.2.0/24"))
+    );
+    assert_eq!(lowest(&["10.0.255.0/25"]), None);
+    assert_eq!(pool.lowest_in([]), None);
+    let end: AddressPool = "fdff:ffff::/32:40".parse().unwrap();
+    let last = net("fdff:ffff:ff00::/40");
+    assert_eq!(end.lowest_in(end.common(last)), Some(last));
+}
+
+#[test]
+fn what_a_prefix_takes_of_a_pool_is_what_lies_in_both() {
+    let pool: AddressPool = "10.0.0.0/16:24".parse().unwrap();
+    let of = |text: &str| pool.common(net(text)).map(|r| r.end() - r.start() + 1);
+    assert_eq!(of("10.0.7.0/24"), Some(256));
+    assert_eq!(of("10.0.0.0/8"), Some(65_536), "of a larger one, all of the pool");
+    assert_eq!(of("10.1.0.0/24"), None);
+    assert_eq!(of("::a00:0/104"), None, "the same numbers in the other family");
 }
 
 #[test]
@@ -84,32 +94,4 @@ fn single_addresses_are_the_lowest_free_ones() {
     assert!("10.9.0.0/30".parse::<AddressRange>().is_err());
     let error = pool.apart_from(&pools("10.8.0.0/15:24").unwrap()).unwrap_err();
     assert_eq!(error, InvalidAddresses::Overlap(net("10.9.0.0/29"), net("10.8.0.0/15")));
-}
-
-proptest! {
-    /// Whatever was given out with whatever lengths and taken back: what is given out next overlaps
-    /// nothing, is aligned, lies in the pool, and no lower block was free.
-    #[test]
-    fn blocks_never_overlap(
-        steps in proptest::collection::vec((0_u8..4, any::<prop::sample::Index>(), any::<bool>()), 1..80),
-        v6 in any::<bool>(),
-    ) {
-        let (prefix, shortest) = if v6 { ("fd00::/56", 58) } else { ("10.0.0.0/24", 26) };
-        let mut used: Vec<IpNet> = Vec::new();
-        for (length, which, release) in steps {
-            if release && !used.is_empty() {
-                used.remove(which.index(used.len()));
-                continue;
-            }
-            let pool: AddressPool = format!("{prefix}:{}", shortest + length).parse().unwrap();
-            let found = pool.lowest_free(used.iter().copied());
-            let mut all = pool.prefix().subnets(pool.block()).unwrap();
-            let expected = all.find(|block| !used.iter().any(|u| overlap(*u, *block)));
-            prop_assert_eq!(found, expected);
-            let Some(found) = found else { continue };
-            used.push(found);
-            used.sort();
-            prop_assert_eq!(pool.block_of(found), found);
-        }
-    }
 }
