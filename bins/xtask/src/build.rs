@@ -18,8 +18,10 @@ pub(crate) fn binaries() -> Result<(PathBuf, Binaries)> {
         let binaries = Binaries::in_directory(&directory)?;
         return Ok((directory, binaries));
     }
-    say::step("Building jaco, jacod and the shop as they are shipped");
-    run(&mut cargo(&["build", "--profile", "dist", "-p", "jaco", "-p", "jacod"]))?;
+    say::step(
+        "Building jaco, jacod and the shop, as they are shipped but for link-time optimisation",
+    );
+    run(&mut cargo(&["build", "--profile", "rig", "-p", "jaco", "-p", "jacod"]))?;
     let triple = host_triple()?;
     let arguments = ["build", "--release", "-p", "shop-app", "--target", &triple];
     // Static, because its image holds nothing else.
@@ -31,10 +33,10 @@ pub(crate) fn binaries() -> Result<(PathBuf, Binaries)> {
         move |source| TaskError::File { operation, path, source }
     };
     fs::create_dir_all(&directory).map_err(file("create", &directory))?;
-    let shipped = target().join("dist");
+    let optimised = target().join("rig");
     let built = [
-        ("jaco", shipped.join("jaco")),
-        ("jacod", shipped.join("jacod")),
+        ("jaco", optimised.join("jaco")),
+        ("jacod", optimised.join("jacod")),
         ("shop-app", target().join(&triple).join("release/shop-app")),
     ];
     for (name, from) in built {

@@ -2,10 +2,7 @@
 
 use clap::Args;
 
-use crate::{
-    error::Result,
-    machine::{cargo, run},
-};
+use crate::{error::Result, machine::run, programs::tests};
 
 #[derive(Args)]
 pub(crate) struct Docs {
@@ -16,10 +13,12 @@ pub(crate) struct Docs {
 
 impl Docs {
     pub(crate) fn run(&self) -> Result<()> {
-        let mut command = cargo(&["test", "-q", "-p", "jaco-e2e", "--test", "documentation"]);
-        if !self.check {
-            command.env("JACO_WRITE_DOCS", "1");
+        for mut command in tests("tests/e2e", &["documentation"])? {
+            if !self.check {
+                command.env("JACO_WRITE_DOCS", "1");
+            }
+            run(&mut command)?;
         }
-        run(&mut command)
+        Ok(())
     }
 }

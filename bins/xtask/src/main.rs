@@ -4,13 +4,13 @@
 
 mod bench;
 mod build;
-
 mod demo;
 mod docs;
 mod error;
 mod fuzz;
 mod machine;
 mod package;
+mod programs;
 mod rig;
 mod say;
 mod setup;

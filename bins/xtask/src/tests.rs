@@ -1,6 +1,6 @@
 //! `test`: everything that can run here, and a loud word about what cannot.
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, process::Command, time::Instant};
 
 use clap::Args;
 use jaco_harness::{Rig, RigOptions};
@@ -8,7 +8,8 @@ use jaco_harness::{Rig, RigOptions};
 use crate::{
     build,
     error::{Result, TaskError},
-    machine::{cargo, cargo_home_has, has, is_root, run},
+    machine::{cargo, has, is_root, run},
+    programs::{self, program, tests},
     rig::load_images,
     say, setup,
 };
@@ -27,7 +28,7 @@ pub(crate) struct Test {
     #[arg(long, conflicts_with = "no_rig")]
     only_rig: bool,
     /// For how long fresh seeds are simulated; 0 leaves them out
-    #[arg(long, default_value_t = 5.0, value_name = "MINUTES")]
+    #[arg(long, default_value_t = 2.0, value_name = "MINUTES")]
     sim_minutes: f64,
     /// Rig scenarios to run: those whose name holds one of these
     scenarios: Vec<String>,
@@ -53,7 +54,10 @@ impl Test {
     pub(crate) fn run(&self) -> Result<()> {
         let mut steps = Vec::new();
         if !self.only_rig {
-            step(&mut steps, "Unit, property and in-process tests", workspace_tests);
+            step(&mut steps, "Building", programs::build);
+            step(&mut steps, "Tests in process, reference pages, example stacks", || {
+                run(&mut programs::all_tests())
+            });
             if !has("docker-compose") {
                 say::loud("SKIPPED comparing manifests with docker-compose: `cargo xtask setup`");
             }
@@ -70,10 +74,6 @@ impl Test {
             mesh_devices_left_out();
             step(&mut steps, "Documentation tests", || {
                 run(&mut cargo(&["test", "-q", "--workspace", "--doc"]))
-            });
-            step(&mut steps, "Reference pages and example stacks", || {
-                let tests = ["--lib", "--test", "documentation", "--test", "stacks"];
-                run(&mut cargo(&[&["test", "-q", "-p", "jaco-e2e"][..], &tests].concat()))
             });
             step(&mut steps, "Examples", examples);
             if self.sim_minutes > 0.0 {
@@ -99,61 +99,43 @@ impl Test {
 
     fn rig(&self) -> Result<()> {
         let (directory, _) = build::binaries()?;
-        let mut arguments = vec!["test", "-q", "-p", "jaco-e2e", "--test", "rig", "--"];
-        arguments.extend(self.scenarios.iter().map(String::as_str));
-        run(cargo(&arguments).env("JACO_BIN_DIR", directory))
+        for mut rig in tests("tests/e2e", &["rig"])? {
+            run(rig.args(&self.scenarios).env("JACO_BIN_DIR", &directory))?;
+        }
+        Ok(())
     }
-}
-
-fn workspace_tests() -> Result<()> {
-    if has("cargo-nextest") || cargo_home_has("cargo-nextest") {
-        return run(&mut cargo(&[
-            "nextest",
-            "run",
-            "--no-fail-fast",
-            "--workspace",
-            "--exclude",
-            "jaco-e2e",
-        ]));
-    }
-    let all = ["--lib", "--bins", "--tests"];
-    run(&mut cargo(
-        &[&["test", "-q", "--no-fail-fast", "--workspace", "--exclude", "jaco-e2e"][..], &all]
-            .concat(),
-    ))
 }
 
 /// What needs an engine but no daemon: the suites of the runtime, and the example that embeds a node.
 fn runtime_on_an_engine() -> Result<()> {
     let (_, binaries) = build::binaries()?;
+    let suites = ["conformance", "agent_docker", "hooks_docker", "files_docker", "attributes"];
+    let suites = tests("jaco-runtime", &suites)?;
     let rig = Rig::up(&RigOptions::default())?;
     load_images(&rig, &binaries)?;
     let engine = rig.host(0).engine().url();
-    let tests = ["conformance", "agent_docker", "hooks_docker", "files_docker", "attributes"];
-    let tests = tests.iter().flat_map(|test| ["--test", test]);
-    let suites: Vec<&str> = ["test", "-q", "-p", "jaco-runtime"].into_iter().chain(tests).collect();
-    // Built out here, where there is a network to build with; run where the containers' networks are.
-    let tested = run(&mut cargo(&[&suites[..], &["--no-run"]].concat())).and_then(|()| {
-        let outside = cargo(&suites);
-        let mut inside = rig.host(0).command(outside.get_program());
-        inside.args(outside.get_args()).current_dir(crate::machine::workspace());
+    // Run where the containers' networks are.
+    let inside = |suite: &Command| {
+        let mut inside = rig.host(0).command(suite.get_program());
+        inside.args(["-q"]).current_dir(suite.get_current_dir().unwrap_or(Path::new("/")));
         let files = rig.host(0).memory().join("files");
-        run(inside.env("JACO_TEST_DOCKER", &engine).env("JACO_TEST_FILES", files))
-    });
-    let example = ["run", "-q", "-p", "example-embed-node", "--", "--docker", "shop-app:1"];
-    let shown = run(cargo(&example).env("DOCKER_HOST", &engine));
+        inside.env("JACO_TEST_DOCKER", &engine).env("JACO_TEST_FILES", files);
+        inside
+    };
+    let tested: Vec<_> = suites.iter().map(|suite| run(&mut inside(suite))).collect();
+    let example = ["--docker", "shop-app:1"];
+    let shown = run(program("example-embed-node").args(example).env("DOCKER_HOST", &engine));
     rig.down()?;
-    tested.and(shown)
+    tested.into_iter().chain([shown]).collect()
 }
 
 fn fresh_seeds(minutes: f64) -> Result<()> {
-    let minutes = minutes.to_string();
-    run(&mut cargo(&["run", "-q", "-p", "jaco-sim", "--", "--minutes", &minutes]))
+    run(program("jaco-sim").args(["--minutes", &minutes.to_string()]))
 }
 
 fn examples() -> Result<()> {
     for example in EXAMPLES {
-        run(&mut cargo(&["run", "-q", "-p", &format!("example-{example}")]))?;
+        run(&mut program(&format!("example-{example}")))?;
     }
     Ok(())
 }

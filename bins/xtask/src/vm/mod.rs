@@ -6,14 +6,12 @@
 mod machine;
 mod root;
 
-use std::process::Command;
-
 use clap::{Args, Subcommand};
 
 use crate::{
     error::{Result, TaskError},
-    machine::{cargo, target},
-    say, setup,
+    machine::target,
+    programs, say, setup,
 };
 
 use self::{machine::Machine, root::Root};
@@ -54,12 +52,16 @@ impl Mesh {
     fn run(&self) -> Result<()> {
         setup::install_all(NEEDED)?;
         say::step("Building the tests");
-        let tests = test_program("jaco-net", "mesh")?;
+        let [tests] = &programs::tests("jaco-net", &["mesh"])?[..] else {
+            return Err(TaskError::Check {
+                what: "the tests of the mesh are not one program".into(),
+            });
+        };
         say::step("Building the machine");
         let mut root = Root::create(&target().join("vm"))?;
         root.modules(MODULES)?;
         root.program("ip")?;
-        root.file(&tests, "/t/mesh")?;
+        root.file(tests.get_program(), "/t/mesh")?;
         let arguments = self.tests.join(" ");
         let machine = Machine::new(
             root,
@@ -71,28 +73,4 @@ impl Mesh {
             code => Err(TaskError::Check { what: format!("the tests ended with {code}") }),
         }
     }
-}
-
-/// Builds a test and says where it is.
-fn test_program(package: &str, test: &str) -> Result<String> {
-    let arguments = ["test", "-p", package, "--test", test, "--no-run", "--message-format=json"];
-    let output = output(&mut cargo(&arguments))?;
-    let mut built = output.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let executable = message["executable"].as_str()?.to_owned();
-        (message["target"]["name"] == test).then_some(executable)
-    });
-    let nothing = || TaskError::Check { what: format!("cargo names no program of {test}") };
-    built.next_back().ok_or_else(nothing)
-}
-
-/// What a command prints; its talk goes to this terminal.
-fn output(command: &mut Command) -> Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let started = command.stderr(std::process::Stdio::inherit()).output();
-    let output = started.map_err(|source| TaskError::Start { program: program.clone(), source })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(TaskError::Failed { line: program, status: output.status.to_string() })
 }

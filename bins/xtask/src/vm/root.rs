@@ -1,16 +1,17 @@
 //! The kernel of the machine, and the files it starts with.
 
 use std::{
+    ffi::OsStr,
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use super::output;
 use crate::{
     error::{Result, TaskError},
     machine::run,
+    programs::output,
 };
 
 /// Depends on the newest of its kind.
@@ -82,11 +83,11 @@ impl Root {
         let places = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
         let found = places.iter().map(|place| Path::new(place).join(name)).find(|p| p.is_file());
         let found = found.ok_or_else(|| TaskError::StillMissing { packages: name.to_owned() })?;
-        self.file(&found.to_string_lossy(), &format!("/bin/{name}"))
+        self.file(found.as_os_str(), &format!("/bin/{name}"))
     }
 
     /// Adds a program, with the libraries that it is linked with.
-    pub(super) fn file(&self, from: &str, to: &str) -> Result<()> {
+    pub(super) fn file(&self, from: &OsStr, to: &str) -> Result<()> {
         self.copy(Path::new(from), to)?;
         // It refuses what is linked with nothing.
         let linked = Command::new("ldd").arg(from).stderr(Stdio::null()).output();
