@@ -20,7 +20,7 @@ pub use crowd::{Crowd, CrowdOptions, Noticed, Seen};
 pub use fleet::{Fleet, Replica};
 pub use observe::observe;
 pub use pattern::{Tally, pattern};
-pub use run::{Scenario, main};
+pub use run::{Scenario, Scenarios, main};
 pub use stage::Stage;
 
 /// Any error ends a scenario.

@@ -1,4 +1,4 @@
-//! Running scenarios over what they share: those of one stage one after the other, both stages at once.
+//! Running scenarios over what they share: those of one stage one after the other, stages that mostly wait at once.
 
 use std::{
     error::Error,
@@ -22,26 +22,37 @@ pub struct Scenario<S> {
     pub run: fn(&mut S) -> Outcome,
 }
 
-/// Runs the scenarios that measure the machine alone, then those of one host and those of many at the same
-/// time: each mostly waits. Of all of them those whose name holds one of the arguments, or all.
+/// All that a rig has to show.
+#[derive(Debug)]
+pub struct Scenarios<'a> {
+    /// Those of one host that measure, and have the machine for themselves.
+    pub measured_on_one: &'a [Scenario<Bench>],
+    /// Those of many hosts that measure.
+    pub measured_on_many: &'a [Scenario<Fleet>],
+    /// Those of one host that mostly wait.
+    pub one_host: &'a [Scenario<Bench>],
+    /// Those of many hosts that mostly wait.
+    pub many_hosts: &'a [Scenario<Fleet>],
+}
+
+/// Runs the scenarios that measure, then those of one host and those of many at the same time. Of all of
+/// them those whose name holds one of the arguments, or all.
 ///
 /// Understands `--list` and ignores other flags, as test harnesses are called with.
-pub fn main(
-    measured: &[Scenario<Bench>],
-    one_host: &[Scenario<Bench>],
-    many_hosts: &[Scenario<Fleet>],
-) -> ExitCode {
+pub fn main(all: &Scenarios<'_>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
-    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(*f));
-    let measured: Vec<_> = measured.iter().filter(|s| wanted(s.name)).collect();
-    let one_host: Vec<_> = one_host.iter().filter(|s| wanted(s.name)).collect();
-    let many_hosts: Vec<_> = many_hosts.iter().filter(|s| wanted(s.name)).collect();
+    let measured_on_one = wanted(all.measured_on_one, &filters);
+    let measured_on_many = wanted(all.measured_on_many, &filters);
+    let one_host = wanted(all.one_host, &filters);
+    let many_hosts = wanted(all.many_hosts, &filters);
+    let names: Vec<&str> = [names(&measured_on_one), names(&measured_on_many)]
+        .into_iter()
+        .chain([names(&one_host), names(&many_hosts)])
+        .flatten()
+        .collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        let names = measured.iter().chain(&one_host).map(|s| s.name);
-        names
-            .chain(many_hosts.iter().map(|s| s.name))
-            .for_each(|name| say(&format!("{name}: test")));
+        names.iter().for_each(|name| say(&format!("{name}: test")));
         return ExitCode::SUCCESS;
     }
     if std::env::var_os("JACO_BIN_DIR").is_none() {
@@ -50,16 +61,24 @@ pub fn main(
         );
         return ExitCode::SUCCESS;
     }
-    let mut failed = group(&measured);
-    let others = thread::scope(|scope| {
+    let mut failed = group(&measured_on_one);
+    failed.extend(group(&measured_on_many));
+    failed.extend(thread::scope(|scope| {
         let one = scope.spawn(|| group(&one_host));
         let many = group(&many_hosts);
         [one.join().unwrap_or_else(|_| vec!["the stage of one host"]), many].concat()
-    });
-    failed.extend(others);
-    let count = measured.len() + one_host.len() + many_hosts.len();
-    say(&format!("\n{count} scenarios, {} failed {}", failed.len(), failed.join(", ")));
+    }));
+    say(&format!("\n{} scenarios, {} failed {}", names.len(), failed.len(), failed.join(", ")));
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn wanted<'a, S>(scenarios: &'a [Scenario<S>], filters: &[&String]) -> Vec<&'a Scenario<S>> {
+    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(*f));
+    scenarios.iter().filter(|s| wanted(s.name)).collect()
+}
+
+fn names<S>(scenarios: &[&Scenario<S>]) -> Vec<&'static str> {
+    scenarios.iter().map(|s| s.name).collect()
 }
 
 /// Runs the scenarios of one stage and names what failed.

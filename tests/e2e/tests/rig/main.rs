@@ -26,7 +26,7 @@ use fleet::{
     own_certificates, ports, power, protocols, recovery, route_options, secrecy, singleton, spread,
     strangers, updates, visitors, wire,
 };
-use jaco_e2e::{Bench, Fleet, Scenario};
+use jaco_e2e::{Bench, Fleet, Scenario, Scenarios};
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident),* $(,)?) => {
@@ -34,8 +34,14 @@ macro_rules! scenarios {
     };
 }
 
-const MEASURED: &[Scenario<Bench>] =
+const MEASURED_ON_ONE: &[Scenario<Bench>] =
     scenarios![speed::ten_replicas_run_soon, idle::fifty_replicas_cost_nothing];
+
+const MEASURED_ON_MANY: &[Scenario<Fleet>] = scenarios![
+    instruments::the_instruments_work,
+    spread::replicas_of_a_lost_host_run_elsewhere,
+    leadership::writes_go_on_when_the_leader_is_killed,
+];
 
 const ONE_HOST: &[Scenario<Bench>] = scenarios![
     harness::the_rig_runs_containers,
@@ -66,7 +72,6 @@ const ONE_HOST: &[Scenario<Bench>] = scenarios![
 ];
 
 const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
-    instruments::the_instruments_work,
     joining::a_token_opens_the_door_once,
     wire::nothing_between_hosts_is_readable,
     strangers::only_members_reach_the_inner_ports,
@@ -101,9 +106,7 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
     route_options::options_of_a_route_hold,
     protocols::every_protocol_goes_through_every_node,
     ports::tcp_and_udp_go_through_every_node,
-    spread::replicas_of_a_lost_host_run_elsewhere,
     spread::replicas_of_a_dead_engine_run_elsewhere,
-    leadership::writes_go_on_when_the_leader_is_killed,
     cron::a_tick_runs_once_though_the_leader_dies_within_its_second,
     catching_up::a_node_that_was_away_for_long_holds_the_same_state,
     minority::one_of_three_goes_on_and_changes_nothing,
@@ -122,5 +125,10 @@ const MANY_HOSTS: &[Scenario<Fleet>] = scenarios![
 ];
 
 fn main() -> ExitCode {
-    jaco_e2e::main(MEASURED, ONE_HOST, MANY_HOSTS)
+    jaco_e2e::main(&Scenarios {
+        measured_on_one: MEASURED_ON_ONE,
+        measured_on_many: MEASURED_ON_MANY,
+        one_host: ONE_HOST,
+        many_hosts: MANY_HOSTS,
+    })
 }
