@@ -59,11 +59,12 @@ pub trait Firewall: Send + Sync {
     }
 
     /// Replaces everything loaded before with `ruleset`, atomically: on error the old one stands.
+    /// What the kernel held before, as [`Firewall::read`] says it.
     ///
     /// # Errors
     /// A ruleset that does not pass [`Ruleset::check`], whatever the kernel refuses, and what it
     /// holds afterwards when that is something else.
-    async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError>;
+    async fn apply(&self, ruleset: &Ruleset) -> Result<Option<Loaded>, NetError>;
 
     /// What the kernel holds now, element by element and rule by rule, not what was applied last;
     /// `None` when nothing of ours is loaded.

@@ -154,14 +154,15 @@ impl Default for NftFirewall {
 
 #[async_trait]
 impl Firewall for NftFirewall {
-    async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError> {
+    async fn apply(&self, ruleset: &Ruleset) -> Result<Option<Loaded>, NetError> {
         ruleset.check()?;
         let mut settled = self.loading.lock().await;
         let held = self.read_unlocked().await?;
         // While something else is loaded, or nothing, connections may go anywhere.
         *settled &= held.as_ref().is_some_and(|held| held.differences.is_empty());
         match &held {
-            Some(held) if held.is(ruleset) && *settled => return Ok(()),
+            Some(same) if same.is(ruleset) && *settled => return Ok(held),
+            Some(same) if same.is(ruleset) => {}
             Some(held) if held.differences.is_empty() => {
                 let changed = self.load(&render::changes(&held.ruleset, ruleset)).await;
                 if let Err(error) = changed {
@@ -173,11 +174,12 @@ impl Firewall for NftFirewall {
             }
             _ => self.load(&render::script(ruleset)).await?,
         }
-        let held = held.map(|held| held.ruleset).unwrap_or_default();
-        *settled = settle(&held, ruleset, *settled).await;
+        let nothing = Ruleset::default();
+        let before = held.as_ref().map_or(&nothing, |held| &held.ruleset);
+        *settled = settle(before, ruleset, *settled).await;
         let loaded = self.read_unlocked().await?.unwrap_or_default();
         let differences = loaded.drift(ruleset);
-        if differences.is_empty() { Ok(()) } else { Err(NetError::NotAsLoaded { differences }) }
+        if differences.is_empty() { Ok(held) } else { Err(NetError::NotAsLoaded { differences }) }
     }
 
     async fn read(&self) -> Result<Option<Loaded>, NetError> {

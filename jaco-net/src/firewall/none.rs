@@ -32,8 +32,9 @@ impl Firewall for NoFirewall {
         false
     }
 
-    async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError> {
-        ruleset.check()
+    async fn apply(&self, ruleset: &Ruleset) -> Result<Option<Loaded>, NetError> {
+        ruleset.check()?;
+        Ok(None)
     }
 
     async fn read(&self) -> Result<Option<Loaded>, NetError> {

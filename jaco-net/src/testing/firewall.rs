@@ -46,9 +46,9 @@ impl FakeFirewall {
 
 #[async_trait]
 impl Firewall for FakeFirewall {
-    async fn apply(&self, ruleset: &Ruleset) -> Result<(), NetError> {
+    async fn apply(&self, ruleset: &Ruleset) -> Result<Option<Loaded>, NetError> {
         ruleset.check()?;
-        {
+        let held = {
             let mut kernel = self.kernel();
             if kernel.refusing {
                 return Err(NetError::Refused {
@@ -56,11 +56,14 @@ impl Firewall for FakeFirewall {
                     source: "the fake was told to refuse".into(),
                 });
             }
-            kernel.loaded = Some(ruleset.clone());
+            if kernel.loaded.as_ref() == Some(ruleset) {
+                return Ok(Some(Loaded::exactly(ruleset.clone())));
+            }
             kernel.transactions += 1;
-        }
+            kernel.loaded.replace(ruleset.clone())
+        };
         self.changed.send_modify(|n| *n += 1);
-        Ok(())
+        Ok(held.map(Loaded::exactly))
     }
 
     async fn read(&self) -> Result<Option<Loaded>, NetError> {

@@ -10,7 +10,10 @@ use std::{
 use jaco_api::model::{Actor, AuditKind, Fabric};
 use jaco_net::{EngineChains, Firewall, NetError, Ruleset};
 use jaco_runtime::reconcile::EngineStatus;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::Looks;
 use crate::{
@@ -24,6 +27,9 @@ use crate::{
     state::payload,
 };
 
+/// What comes within this time after rules were loaded is loaded together: replicas start and end in bursts, and
+/// what was loaded is announced as a change itself.
+const GATHERING: Duration = Duration::from_millis(200);
 /// So many differences are told; how many there were is told in any case.
 const TOLD: usize = 20;
 
@@ -61,7 +67,9 @@ pub(crate) async fn isolate(
     let mut drift = isolating.firewall.watch();
     let mut pauses = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut applied: Option<Ruleset> = None;
+    let mut rested = Instant::now();
     loop {
+        sleep_until(rested).await;
         drift.borrow_and_update();
         isolating.engine.borrow_and_update();
         let mends = isolating.looks.begin();
@@ -72,6 +80,7 @@ pub(crate) async fn isolate(
             Some(applied) if !mends && wanted.as_ref() == Some(applied) => Ok(Vec::new()),
             applied => isolating.load(wanted.as_ref(), applied.as_ref()).await,
         };
+        rested = Instant::now() + GATHERING;
         match loaded {
             Ok(differences) => {
                 pauses.reset();
@@ -121,23 +130,19 @@ impl Isolating {
         applied: Option<&Ruleset>,
     ) -> Result<Vec<String>, NetError> {
         let firewall = &*self.firewall;
-        let held = if firewall.enforces() { firewall.read().await? } else { None };
-        let mut differences = Vec::new();
-        if let Some(applied) = applied.filter(|_| firewall.enforces()) {
-            differences = match &held {
-                Some(held) => held.drift(applied),
-                None => vec!["the whole table was missing".to_owned()],
-            };
-        }
-        let nothing = Ruleset::default();
-        let as_wanted = match (wanted, &held) {
-            (Some(wanted), Some(held)) => held.is(wanted),
-            (None, Some(_)) => true,
-            (_, None) => false,
+        let held = match wanted {
+            Some(wanted) => firewall.apply(wanted).await?,
+            None => match firewall.read().await? {
+                None => firewall.apply(&Ruleset::default()).await?,
+                held => held,
+            },
         };
-        if !as_wanted {
-            firewall.apply(wanted.unwrap_or(&nothing)).await?;
-        }
+        let differs = |applied: &Ruleset| match held {
+            Some(held) => held.drift(applied),
+            None => vec!["the whole table was missing".to_owned()],
+        };
+        let applied = applied.filter(|_| firewall.enforces());
+        let differences = applied.map(differs).unwrap_or_default();
         if let (Some(chains), Some(wanted)) = (&self.chains, wanted) {
             chains.pin(wanted).await?;
         }
