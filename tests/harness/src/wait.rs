@@ -23,7 +23,9 @@ impl From<Duration> for Patience {
     }
 }
 
-const PAUSE: Duration = Duration::from_millis(50);
+/// Who waits looks again after a twentieth of the time that he has waited, within these bounds: looking costs the
+/// processor that the awaited needs.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 
 /// Asks `look` until it returns a value, and returns that. `look` says in its error what it saw; the
 /// last of these is in the report when patience runs out.
@@ -46,7 +48,7 @@ pub fn until<T>(
                     report: seen,
                 });
             }
-            Err(_) => pause(PAUSE),
+            Err(_) => pause((started.elapsed() / 20).clamp(PAUSES.0, PAUSES.1)),
         }
     }
 }
