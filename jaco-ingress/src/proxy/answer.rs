@@ -10,21 +10,20 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::body::Incoming;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    body::{BodyFault, Progress, RequestBody},
-    compress::Gzip,
-    connection::Open,
-    live::LiveRoute,
-    upstream::InFlight,
+    body::BodyFault, compress::Gzip, connection::Open, http1, live::LiveRoute, upstream::InFlight,
 };
+use crate::route::host_of;
 
 /// The body of an answer.
 pub(crate) struct ResponseBody {
     content: Content,
-    account: Option<Account>,
+    /// Boxed: it is handed through many hands.
+    account: Option<Box<Account>>,
     /// Of an HTTP/2 connection.
     open: Option<Open>,
 }
@@ -44,49 +43,74 @@ impl fmt::Debug for ResponseBody {
     }
 }
 
-/// The receiving half of an exchange with a replica. When both halves have come to their end, the connection can
-/// take another one.
+/// What a replica answers behind its head.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Http1(http1::Answer),
+    Http2(Incoming),
+}
+
+/// Why an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BrokenOff {
+    #[error(transparent)]
+    Http1(#[from] http1::Fault),
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
+}
+
+/// The receiving half of an exchange with a replica.
 pub(super) struct Exchange {
-    pub(super) incoming: Incoming,
-    /// `None` with HTTP/2, whose connection takes many.
-    pub(super) connection: Option<http1::SendRequest<RequestBody>>,
-    /// How far the sending half is.
-    pub(super) sending: Option<Arc<Progress>>,
-    pub(super) under_way: InFlight,
+    answer: Answer,
+    under_way: InFlight,
+    /// Of no use any more when the answer is over.
+    _upload: Option<AbortOnDropHandle<()>>,
 }
 
 impl Exchange {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        if frame.is_none() {
-            self.ended();
-        }
-        Poll::Ready(frame)
+    pub(super) fn new(
+        answer: Answer,
+        under_way: InFlight,
+        upload: Option<AbortOnDropHandle<()>>,
+    ) -> Self {
+        let mut exchange = Self { answer, under_way, _upload: upload };
+        exchange.give_back();
+        exchange
     }
 
-    fn ended(&mut self) {
-        let sent = self.sending.as_ref().is_none_or(|sending| sending.is_done());
-        if let Some(connection) = self.connection.take()
-            && sent
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        Poll::Ready(match &mut self.answer {
+            Answer::Http1(answer) => {
+                let frame = ready!(answer.poll(cx));
+                self.give_back();
+                frame.map(|frame| frame.map_err(Into::into))
+            }
+            Answer::Http2(incoming) => {
+                ready!(Pin::new(incoming).poll_frame(cx)).map(|frame| frame.map_err(Into::into))
+            }
+        })
+    }
+
+    /// Lets another request have the connection as soon as all was read.
+    fn give_back(&mut self) {
+        if let Answer::Http1(answer) = &mut self.answer
+            && let Some(connection) = answer.connection()
         {
-            self.under_way.0.pool.give_back(connection);
+            self.under_way.0.give_back(connection);
         }
     }
-}
 
-impl Exchange {
-    /// What is left when the connection goes on with another protocol.
-    pub(super) fn into_parts(mut self) -> (InFlight, Option<http1::SendRequest<RequestBody>>) {
-        let connection = self.connection.take();
-        (self.under_way.clone(), connection)
+    fn is_end_stream(&self) -> bool {
+        match &self.answer {
+            Answer::Http1(answer) => answer.has_ended(),
+            Answer::Http2(incoming) => incoming.is_end_stream(),
+        }
     }
-}
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        // A body of a known length ends with its last byte, and nobody asks for more.
-        if self.connection.is_some() && self.incoming.is_end_stream() {
-            self.ended();
+    fn size_hint(&self) -> SizeHint {
+        match &self.answer {
+            Answer::Http1(answer) => answer.size_hint(),
+            Answer::Http2(incoming) => incoming.size_hint(),
         }
     }
 }
@@ -96,7 +120,7 @@ pub(super) struct Account {
     pub(super) route: Arc<LiveRoute>,
     pub(super) began: Instant,
     pub(super) visitor: std::net::IpAddr,
-    pub(super) host: Box<str>,
+    pub(super) authority: HeaderValue,
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) id: Option<HeaderValue>,
@@ -115,7 +139,7 @@ impl Drop for Account {
             service = %self.route.route.service,
             visitor = %self.visitor,
             id = self.id.as_ref().and_then(|id| id.to_str().ok()),
-            host = %self.host,
+            host = self.authority.to_str().ok().and_then(host_of).as_deref(),
             method = %self.method,
             path = self.uri.path(),
             status = self.status.as_u16(),
@@ -152,19 +176,19 @@ impl ResponseBody {
         self.open = Some(open);
     }
 
-    pub(super) fn account(&mut self, account: Account) {
+    pub(super) fn account(&mut self, account: Box<Account>) {
         self.account = Some(account);
     }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = &mut *self;
         let frame = match &mut this.content {
             Content::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
@@ -188,7 +212,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Own(bytes) => bytes.is_none(),
-            Content::Upstream(exchange) => exchange.incoming.is_end_stream(),
+            Content::Upstream(exchange) => exchange.is_end_stream(),
             Content::Compressed(..) => false,
         }
     }
@@ -198,7 +222,7 @@ impl Body for ResponseBody {
             Content::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            Content::Upstream(exchange) => exchange.incoming.size_hint(),
+            Content::Upstream(exchange) => exchange.size_hint(),
             Content::Compressed(..) => SizeHint::default(),
         }
     }

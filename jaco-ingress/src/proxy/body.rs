@@ -30,22 +30,16 @@ pub(crate) enum BodyFault {
 /// How far the body of a request is; shared with who waits for the answer.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    /// What [`Progress::fault`] reads; nothing is wrong at zero.
     state: AtomicU8,
     since: Instant,
     /// Milliseconds from `since` to the last byte.
     last: AtomicU64,
 }
 
-const RUNNING: u8 = 0;
-const DONE: u8 = 1;
-
 impl Progress {
     fn new() -> Self {
-        Self { state: AtomicU8::new(RUNNING), since: Instant::now(), last: AtomicU64::new(0) }
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        self.state.load(Relaxed) == DONE
+        Self { state: AtomicU8::new(0), since: Instant::now(), last: AtomicU64::new(0) }
     }
 
     /// When something of it came last.
@@ -55,18 +49,18 @@ impl Progress {
 
     pub(crate) fn fault(&self) -> Option<BodyFault> {
         match self.state.load(Relaxed) {
-            2 => Some(BodyFault::TooLarge),
-            3 => Some(BodyFault::TooSlow),
-            4 => Some(BodyFault::Broken),
+            1 => Some(BodyFault::TooLarge),
+            2 => Some(BodyFault::TooSlow),
+            3 => Some(BodyFault::Broken),
             _ => None,
         }
     }
 
     fn fail(&self, fault: BodyFault) -> BodyFault {
         let state = match fault {
-            BodyFault::TooLarge => 2,
-            BodyFault::TooSlow => 3,
-            BodyFault::Broken => 4,
+            BodyFault::TooLarge => 1,
+            BodyFault::TooSlow => 2,
+            BodyFault::Broken => 3,
         };
         self.state.store(state, Relaxed);
         fault
@@ -130,7 +124,6 @@ impl Sending {
         Poll::Ready(match frame {
             None => {
                 self.progress.moved();
-                self.progress.state.store(DONE, Relaxed);
                 None
             }
             Some(Err(_)) => Some(Err(self.progress.fail(BodyFault::Broken))),
@@ -140,9 +133,6 @@ impl Sending {
                 match self.left.checked_sub(length) {
                     None => return Poll::Ready(Some(Err(self.progress.fail(BodyFault::TooLarge)))),
                     Some(left) => self.left = left,
-                }
-                if self.incoming.is_end_stream() {
-                    self.progress.state.store(DONE, Relaxed);
                 }
                 Some(Ok(frame))
             }

@@ -15,6 +15,7 @@ use std::{
 use hyper::{
     Request,
     body::Incoming,
+    header::HeaderValue,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -24,9 +25,15 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
-use super::{Shared, Transport, http, impatient::Impatient, preface::Prefixed, visitors::Visit};
+use super::{
+    Shared, Transport, headers, http, http1::Upload, impatient::Impatient, preface::Prefixed,
+    visitors::Visit,
+};
 
 /// How long nothing is accepted after accepting failed, for want of descriptors mostly.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -48,14 +55,15 @@ pub(super) struct Serving {
     pub(super) tasks: TaskTracker,
 }
 
-/// Who is connected.
-#[derive(Debug, Clone)]
+/// Who is connected: held by the connection, and by the tunnel that it may become.
+#[derive(Debug)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
+    /// The address as a header tells it.
+    pub(super) name: HeaderValue,
     pub(super) trusted: bool,
     pub(super) secure: bool,
-    /// Held by the connection, and by the tunnel that it may become.
-    pub(super) visit: Arc<Visit>,
+    _visit: Visit,
 }
 
 /// What one HTTP/2 connection has under way.
@@ -136,6 +144,17 @@ impl Serving {
         });
     }
 
+    /// Sends the rest of a request whose answer has begun, until nobody holds what is given.
+    pub(super) fn finish(&self, upload: Upload) -> AbortOnDropHandle<()> {
+        let kill = self.kill.clone();
+        AbortOnDropHandle::new(self.tasks.spawn(async move {
+            tokio::select! {
+                () = upload.finish() => {}
+                () = kill.cancelled() => {}
+            }
+        }))
+    }
+
     async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
         let limits = &self.shared.limits;
         super::pool::tune(&stream);
@@ -155,7 +174,8 @@ impl Serving {
             return;
         };
         let secure = matches!(self.transport, Transport::Tls(_));
-        let peer = Peer { address, trusted, secure, visit: Arc::new(visit) };
+        let name = headers::address(address.ip());
+        let peer = Arc::new(Peer { address, name, trusted, secure, _visit: visit });
         match &self.transport {
             Transport::Plain => self.speak(stream, peer).await,
             Transport::Tls(config) => {
@@ -173,7 +193,7 @@ impl Serving {
         }
     }
 
-    async fn speak<S>(self: &Arc<Self>, mut stream: Prefixed<S>, peer: Peer)
+    async fn speak<S>(self: &Arc<Self>, mut stream: Prefixed<S>, peer: Arc<Peer>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -191,13 +211,13 @@ impl Serving {
         }
     }
 
-    async fn speak_http1<S>(self: &Arc<Self>, stream: Prefixed<S>, peer: Peer)
+    async fn speak_http1<S>(self: &Arc<Self>, stream: Prefixed<S>, peer: Arc<Peer>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let limits = &self.shared.limits;
         let service = service_fn(|request: Request<Incoming>| {
-            let (serving, peer) = (Arc::clone(self), peer.clone());
+            let (serving, peer) = (Arc::clone(self), Arc::clone(&peer));
             async move { Ok::<_, Infallible>(http::answer(serving, peer, None, request).await) }
         });
         let mut builder = http1::Builder::new();
@@ -216,7 +236,7 @@ impl Serving {
         self.drive(Box::pin(connection), finish, std::future::pending()).await;
     }
 
-    async fn speak_http2<S>(self: &Arc<Self>, stream: Prefixed<S>, peer: Peer)
+    async fn speak_http2<S>(self: &Arc<Self>, stream: Prefixed<S>, peer: Arc<Peer>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -226,7 +246,7 @@ impl Serving {
         let serving = Arc::clone(self);
         let service = service_fn(move |request: Request<Incoming>| {
             let (serving, open) = (Arc::clone(&serving), Open::begin(&begins));
-            let peer = peer.clone();
+            let peer = Arc::clone(&peer);
             async move { Ok::<_, Infallible>(http::answer(serving, peer, Some(open), request).await) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())

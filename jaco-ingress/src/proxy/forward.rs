@@ -6,23 +6,24 @@
 use std::{
     future::Future,
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use hyper::{body::Incoming, client::conn::http2};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    answer::{Account, Exchange, Refusal, ResponseBody},
+    answer::{Account, Answer, Exchange, Refusal, ResponseBody},
     body::{Progress, RequestBody},
     connection::Serving,
-    headers,
+    headers, http1,
     limits::Limits,
     live::LiveRoute,
-    pool::Connection,
+    pool::{Connection, Wanted},
     upgrade::{self, Upgrade},
     upstream::{InFlight, Replica},
 };
@@ -35,9 +36,11 @@ const STALE: usize = 2;
 
 /// A request in the form in which it is sent.
 pub(super) struct Outbound {
-    request: Request<RequestBody>,
-    /// Its head once more, if it may be sent again.
-    spare: Option<Request<()>>,
+    head: Parts,
+    /// Taken when it is sent, and put back if nothing was.
+    body: RequestBody,
+    /// Asking twice is asking once.
+    harmless: bool,
     sending: Option<Arc<Progress>>,
     upgrade: Option<Upgrade>,
     protocol: UpstreamProtocol,
@@ -51,37 +54,31 @@ impl Outbound {
         limits: &Limits,
         options: &RouteOptions,
     ) -> Self {
-        let request =
-            request.map(|body| RequestBody::new(body, options.max_body, limits.body_time));
-        let harmless = request.method().is_idempotent() && request.body().is_empty();
-        let spare = (harmless && upgrade.is_none()).then(|| head_of(&request));
+        let (head, body) = request.into_parts();
+        let body = RequestBody::new(body, options.max_body, limits.body_time);
         Self {
-            sending: request.body().progress(),
-            spare,
+            harmless: head.method.is_idempotent() && body.is_empty() && upgrade.is_none(),
+            sending: body.progress(),
             protocol: match upgrade {
                 Some(_) => UpstreamProtocol::Http1,
                 None => options.protocol,
             },
             patience: options.timeout.unwrap_or(limits.answer_time),
-            request,
+            head,
+            body,
             upgrade,
         }
     }
-}
 
-fn head_of<B>(request: &Request<B>) -> Request<()> {
-    let mut head = Request::new(());
-    head.method_mut().clone_from(request.method());
-    head.uri_mut().clone_from(request.uri());
-    *head.version_mut() = request.version();
-    head.headers_mut().clone_from(request.headers());
-    head
+    pub(super) fn method(&self) -> &Method {
+        &self.head.method
+    }
 }
 
 /// Why one try failed.
 struct Failed {
-    /// The request, if it may be sent again.
-    again: Option<Request<RequestBody>>,
+    /// Whether the request may be sent again.
+    again: bool,
     refusal: Refusal,
 }
 
@@ -89,13 +86,13 @@ struct Failed {
 pub(super) async fn forward(
     serving: &Arc<Serving>,
     route: &LiveRoute,
-    mut outbound: Outbound,
+    outbound: &mut Outbound,
     account: &mut Account,
 ) -> Result<Response<ResponseBody>, Refusal> {
     if route.replicas.is_empty() {
         return Err(Refusal::NoReplica);
     }
-    let kept = route.cookie.as_deref().and_then(|name| cookie(outbound.request.headers(), name));
+    let kept = route.cookie.as_deref().and_then(|name| cookie(&outbound.head.headers, name));
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut refusal = Refusal::NoReplica;
     let mut wanted = kept.clone();
@@ -114,7 +111,7 @@ pub(super) async fn forward(
             route.counters.retries.fetch_add(1, Relaxed);
         }
         let tag = replica.tag.clone().filter(|tag| kept.as_deref() != Some(tag));
-        match ask(serving, route, replica, under_way, &mut outbound).await {
+        match ask(serving, route, replica, under_way, outbound).await {
             Ok(mut response) => {
                 if let (Some(name), Some(tag)) = (&route.cookie, tag) {
                     stay(&mut response, name, &tag, route);
@@ -123,8 +120,9 @@ pub(super) async fn forward(
             }
             Err(failed) => {
                 refusal = failed.refusal;
-                let Some(request) = failed.again else { break };
-                outbound.request = request;
+                if !failed.again {
+                    break;
+                }
                 tried.push(address);
             }
         }
@@ -143,105 +141,106 @@ async fn ask(
     let limits = &serving.shared.limits;
     let endpoint = &replica.endpoint;
     for stale in 0..=STALE {
-        // An upgrade cannot be sent again, so it is not risked on a kept connection.
-        let fresh = stale > 0 || outbound.upgrade.is_some();
-        let connection = endpoint.connection(outbound.protocol, fresh, limits.connect_time).await;
-        let (connection, used) = match connection {
+        let wanted = Wanted {
+            protocol: outbound.protocol,
+            // An upgrade cannot be sent again, so it is not risked on a kept connection.
+            fresh: stale > 0 || outbound.upgrade.is_some(),
+            surely_open: !outbound.harmless,
+        };
+        let (connection, used) = match endpoint.connection(wanted, limits.connect_time).await {
             Ok(connection) => connection,
             Err(error) => {
                 route.counters.upstream_errors.fetch_add(1, Relaxed);
                 let reason = &error as &dyn std::error::Error;
                 tracing::debug!(replica = %replica.id, node = %replica.node, reason, "no connection");
-                let again = Some(std::mem::replace(&mut outbound.request, nothing()));
-                return Err(Failed { again, refusal: Refusal::Unreachable });
+                return Err(Failed { again: true, refusal: Refusal::Unreachable });
             }
         };
-        let request = std::mem::replace(&mut outbound.request, nothing());
-        let sent = send(connection, request, outbound.sending.as_deref(), outbound.patience).await;
-        let mut failed = match sent {
-            Ok((response, connection)) => {
-                let exchange = |incoming| Exchange {
-                    incoming,
-                    connection,
-                    sending: outbound.sending.clone(),
-                    under_way,
-                };
-                return received(serving, response, exchange, outbound.upgrade.take())
-                    .map_err(|refusal| Failed { again: None, refusal });
+        let mut failed = match send(serving, connection, outbound).await {
+            Ok((response, upload)) => {
+                let upgrade = outbound.upgrade.take();
+                return received(serving, response, upload, under_way, upgrade)
+                    .map_err(|refusal| Failed { again: false, refusal });
             }
             Err(failed) => failed,
         };
         if let Some(fault) = outbound.sending.as_ref().and_then(|sending| sending.fault()) {
-            return Err(Failed { again: None, refusal: fault.into() });
+            return Err(Failed { again: false, refusal: fault.into() });
         }
-        if failed.again.is_none()
-            && failed.refusal != Refusal::TimedOut
-            && let Some(spare) = &outbound.spare
-        {
-            failed.again = Some(head_of(spare).map(|()| RequestBody::EMPTY));
-        }
-        match failed.again {
-            // A kept connection that the replica has closed says nothing about the replica.
-            Some(request) if used && stale < STALE => outbound.request = request,
-            again => {
-                route.counters.upstream_errors.fetch_add(1, Relaxed);
-                return Err(Failed { again, refusal: failed.refusal });
-            }
+        failed.again |= outbound.harmless && failed.refusal != Refusal::TimedOut;
+        // A kept connection that the replica has closed says nothing about the replica.
+        if !(failed.again && used && stale < STALE) {
+            route.counters.upstream_errors.fetch_add(1, Relaxed);
+            return Err(failed);
         }
     }
-    Err(Failed { again: None, refusal: Refusal::Broken })
+    Err(Failed { again: false, refusal: Refusal::Broken })
 }
 
-fn nothing() -> Request<RequestBody> {
-    Request::new(RequestBody::EMPTY)
-}
-
-type Kept = Option<hyper::client::conn::http1::SendRequest<RequestBody>>;
+/// What is left to be sent when the answer has begun.
+type Upload = Option<AbortOnDropHandle<()>>;
 
 /// Sends the request over a connection and waits for the head of the answer.
 async fn send(
+    serving: &Serving,
     connection: Connection,
-    request: Request<RequestBody>,
-    sending: Option<&Progress>,
-    patience: Duration,
-) -> Result<(Response<Incoming>, Kept), Failed> {
-    let (answered, connection) = match connection {
-        Connection::Http1(mut connection) => {
-            let answer = connection.try_send_request(request);
-            (in_time(answer, sending, patience).await, Some(connection))
+    outbound: &mut Outbound,
+) -> Result<(Response<Answer>, Upload), Failed> {
+    match connection {
+        Connection::Http1(connection) => {
+            let exchange = pin!(http1::exchange(connection, &outbound.head, &mut outbound.body));
+            match in_time(exchange, outbound.sending.as_deref(), outbound.patience).await? {
+                Ok(http1::Exchanged { response, upload }) => {
+                    let upload = upload.map(|upload| serving.finish(upload));
+                    Ok((response.map(Answer::Http1), upload))
+                }
+                Err(unanswered) => Err(broken(unanswered.unsent, &unanswered.fault)),
+            }
         }
-        Connection::Http2(mut connection) => {
-            let answer = connection.try_send_request(request);
-            (in_time(answer, sending, patience).await, None)
+        // Boxed: every request would have room for what few of them do.
+        Connection::Http2(connection) => {
+            let response = Box::pin(send_http2(connection, outbound)).await?;
+            Ok((response.map(Answer::Http2), None))
         }
-    };
-    match answered {
-        Some(Ok(response)) => Ok((response, connection)),
-        Some(Err(mut error)) => {
-            let again = error.take_message();
-            let reason = error.error() as &dyn std::error::Error;
-            tracing::debug!(reason, unsent = again.is_some(), "an exchange failed");
-            Err(Failed { again, refusal: Refusal::Broken })
-        }
-        None => Err(Failed { again: None, refusal: Refusal::TimedOut }),
     }
+}
+
+async fn send_http2(
+    mut connection: http2::SendRequest<RequestBody>,
+    outbound: &mut Outbound,
+) -> Result<Response<Incoming>, Failed> {
+    let body = std::mem::replace(&mut outbound.body, RequestBody::EMPTY);
+    let request = Request::from_parts(outbound.head.clone(), body);
+    let asked = pin!(connection.try_send_request(request));
+    in_time(asked, outbound.sending.as_deref(), outbound.patience).await?.map_err(|mut error| {
+        let unsent = error.take_message();
+        let again = unsent.is_some();
+        if let Some(request) = unsent {
+            outbound.body = request.into_body();
+        }
+        broken(again, error.error())
+    })
+}
+
+fn broken(again: bool, reason: &(dyn std::error::Error + 'static)) -> Failed {
+    tracing::debug!(reason, again, "an exchange failed");
+    Failed { again, refusal: Refusal::Broken }
 }
 
 /// Waits for an answer until nothing of the request was sent for `patience`. An upload may take as long as it moves.
 async fn in_time<T>(
-    answer: impl Future<Output = T>,
+    mut answer: Pin<&mut impl Future<Output = T>>,
     sending: Option<&Progress>,
     patience: Duration,
-) -> Option<T> {
-    let mut answer = pin!(answer);
+) -> Result<T, Failed> {
     let mut last = Instant::now();
     loop {
         if let Ok(answer) = tokio::time::timeout_at(last + patience, answer.as_mut()).await {
-            return Some(answer);
+            return Ok(answer);
         }
         match sending.map(Progress::last) {
             Some(moved) if moved > last => last = moved,
-            _ => return None,
+            _ => return Err(Failed { again: false, refusal: Refusal::TimedOut }),
         }
     }
 }
@@ -249,15 +248,17 @@ async fn in_time<T>(
 /// Makes the answer of a replica ours.
 fn received(
     serving: &Arc<Serving>,
-    response: Response<Incoming>,
-    exchange: impl FnOnce(Incoming) -> Exchange,
+    response: Response<Answer>,
+    upload: Upload,
+    under_way: InFlight,
     upgrade: Option<Upgrade>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upgrade = upgrade.ok_or(Refusal::Broken)?;
-        return upgrade::switch(serving, response, exchange, upgrade);
+        return upgrade::switch(serving, response, under_way, upgrade);
     }
-    let mut response = response.map(|incoming| ResponseBody::upstream(exchange(incoming)));
+    let mut response =
+        response.map(|answer| ResponseBody::upstream(Exchange::new(answer, under_way, upload)));
     headers::strip_hop_by_hop(response.headers_mut());
     Ok(response)
 }

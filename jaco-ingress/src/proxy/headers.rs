@@ -1,9 +1,6 @@
 //! What becomes of headers on their way through: pure.
 
-use std::{
-    fmt::{Arguments, Write as _},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -17,59 +14,92 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What a proxy in front of us says about a visitor. Nobody else may say it.
-static CLAIMS: [HeaderName; 9] = [
-    X_FORWARDED_FOR,
-    X_FORWARDED_PROTO,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PREFIX,
-    X_REQUEST_ID,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-real-ip"),
-    header::FORWARDED,
-];
+fn is_claim(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-proto"
+            | "x-forwarded-server"
+            | "x-real-ip"
+            | "x-request-id"
+    )
+}
 
-/// What is between two neighbours and not for those behind them. `Trailer` is for all of them.
-static HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+/// What is between two neighbours and not for those behind them. `Trailer` is for all of them. What a visitor
+/// `Expect`s is answered here as soon as the body is asked for.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "expect"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Removes what is hop by hop, and what `Connection` names so. `TE: trailers` stays: it says that the visitor takes
-/// trailers, and we hand them on.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// trailers, and we hand them on. Whether it is there.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
+    if !headers.keys().any(is_hop_by_hop) {
+        return false;
+    }
     let trailers = has_token(headers, &header::TE, "trailers");
-    if headers.contains_key(header::CONNECTION) {
-        let named: Vec<HeaderName> =
-            tokens(headers, &header::CONNECTION).filter_map(|name| name.parse().ok()).collect();
-        for name in named {
-            // Whoever names these would take away what we have put there, or what frames the message.
-            if !matches!(name, header::HOST | header::CONTENT_LENGTH) {
-                headers.remove(name);
-            }
+    let usual =
+        |name: &str| name.eq_ignore_ascii_case("keep-alive") || name.eq_ignore_ascii_case("close");
+    let named: Vec<HeaderName> = tokens(headers, &header::CONNECTION)
+        .filter(|name| !usual(name))
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    for name in named {
+        // Whoever names these would take away what we have put there, or what frames the message.
+        if !matches!(name, header::HOST | header::CONTENT_LENGTH) {
+            headers.remove(name);
         }
     }
-    remove_all(headers, &HOP_BY_HOP);
+    remove_all(headers, is_hop_by_hop);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    trailers
 }
 
 /// Removes those that are there. Mostly few are, and a look at what there is costs less than asking for each.
-fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
-    while let Some(name) = headers.keys().find(|name| names.contains(name)).cloned() {
+fn remove_all(headers: &mut HeaderMap, is_one: fn(&HeaderName) -> bool) {
+    while let Some(name) = headers.keys().find(|name| is_one(name)).cloned() {
         headers.remove(name);
     }
 }
 
+/// Whether a header may come behind a body: not if it frames the message, is between two neighbours, or is about who
+/// asks (RFC 9110, 6.5.1).
+pub(super) fn may_be_a_trailer(name: &HeaderName) -> bool {
+    let about_the_message = matches!(
+        *name,
+        header::HOST
+            | header::CONTENT_LENGTH
+            | header::TRAILER
+            | header::AUTHORIZATION
+            | header::COOKIE
+            | header::SET_COOKIE
+    );
+    !(about_the_message || is_hop_by_hop(name) || is_claim(name))
+}
+
 /// The members of a list, without `;` parameters, from every line of that name.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(super) fn tokens<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(|member| {
         member.split_once(';').map_or(member, |(token, _)| token).trim_matches([' ', '\t'])
@@ -126,46 +156,73 @@ pub(super) fn visitor(
 /// What goes into the forwarding headers of a request.
 #[derive(Debug)]
 pub(super) struct Forwarding<'a> {
-    /// Who is connected.
-    pub(super) peer: IpAddr,
+    /// Who is connected, as a header tells it.
+    pub(super) peer: &'a HeaderValue,
     /// Whether what it says of others is believed.
     pub(super) trusted: bool,
     pub(super) visitor: Visitor,
     /// The authority that was asked for, as it was written.
-    pub(super) authority: &'a str,
+    pub(super) authority: &'a HeaderValue,
     /// The prefix that was taken away.
     pub(super) prefix: Option<&'a str>,
     /// For an id of the request and of its trace.
     pub(super) dice: (u128, u64),
 }
 
+/// An address as a header tells it.
+pub(super) fn address(address: IpAddr) -> HeaderValue {
+    let text = address.to_canonical().to_string();
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
 /// Says who asked for what, and removes what others claim about that.
 pub(super) fn forwarded(headers: &mut HeaderMap, about: &Forwarding<'_>) {
     if !about.trusted {
-        remove_all(headers, &CLAIMS);
+        remove_all(headers, is_claim);
     }
-    let peer = about.peer.to_canonical();
+    let is_claimed = |headers: &HeaderMap, name| about.trusted && headers.contains_key(name);
     let mut written = Written::default();
-    written.append(headers, X_FORWARDED_FOR, format_args!("{peer}"));
+    let peer = about.peer.as_bytes();
+    if is_claimed(headers, X_FORWARDED_FOR) {
+        written.list(headers, &X_FORWARDED_FOR);
+        written.put(peer);
+        written.insert(headers, X_FORWARDED_FOR);
+    } else {
+        headers.insert(X_FORWARDED_FOR, about.peer.clone());
+    }
     let proto = if about.visitor.secure { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    let authority = about.authority;
-    if !headers.contains_key(X_FORWARDED_HOST) {
-        written.insert(headers, X_FORWARDED_HOST, format_args!("{authority}"));
+    if !is_claimed(headers, X_FORWARDED_HOST) {
+        headers.insert(X_FORWARDED_HOST, about.authority.clone());
     }
     if let Some(prefix) = about.prefix {
-        written.insert(headers, X_FORWARDED_PREFIX, format_args!("{prefix}"));
+        written.put(prefix);
+        written.insert(headers, X_FORWARDED_PREFIX);
     }
-    let (open, close) = if peer.is_ipv4() { ("", "") } else { ("\"[", "]\"") };
-    let element = format_args!("for={open}{peer}{close};host=\"{authority}\";proto={proto}");
-    written.append(headers, header::FORWARDED, element);
+    if about.trusted {
+        written.list(headers, &header::FORWARDED);
+    }
+    let (open, close) = if peer.contains(&b':') { ("\"[", "]\"") } else { ("", "") };
+    let authority = about.authority.as_bytes();
+    for part in [b"for=", open.as_bytes(), peer, close.as_bytes(), b";host=\"", authority] {
+        written.put(part);
+    }
+    for part in ["\";proto=", proto] {
+        written.put(part);
+    }
+    written.insert(headers, header::FORWARDED);
     let (trace, span) = about.dice;
-    if !headers.get(X_REQUEST_ID).is_some_and(is_id) {
-        written.insert(headers, X_REQUEST_ID, format_args!("{trace:032x}"));
+    if !(about.trusted && headers.get(X_REQUEST_ID).is_some_and(is_id)) {
+        written.hex(&trace.to_be_bytes());
+        written.insert(headers, X_REQUEST_ID);
     }
     if !headers.get(TRACEPARENT).is_some_and(is_traceparent) {
-        let (trace, span) = (trace | 1, span | 1);
-        written.insert(headers, TRACEPARENT, format_args!("00-{trace:032x}-{span:016x}-00"));
+        written.put("00-");
+        written.hex(&(trace | 1).to_be_bytes());
+        written.put("-");
+        written.hex(&(span | 1).to_be_bytes());
+        written.put("-00");
+        written.insert(headers, TRACEPARENT);
         headers.remove(TRACESTATE);
     }
 }
@@ -186,21 +243,32 @@ impl Default for Written {
 }
 
 impl Written {
-    fn insert(&mut self, headers: &mut HeaderMap, name: HeaderName, value: Arguments<'_>) {
-        // Writing to memory cannot fail.
-        let _ = self.0.write_fmt(value);
+    fn put(&mut self, text: impl AsRef<[u8]>) {
+        self.0.extend_from_slice(text.as_ref());
+    }
+
+    /// Two digits for each byte.
+    fn hex(&mut self, bytes: &[u8]) {
+        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+        for byte in bytes {
+            self.put([digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+
+    /// Begins with the list that is there, for another member.
+    fn list(&mut self, headers: &HeaderMap, name: &HeaderName) {
+        for before in headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok()) {
+            self.put(before);
+            self.put(", ");
+        }
+    }
+
+    /// Makes what was put a header, in one line.
+    fn insert(&mut self, headers: &mut HeaderMap, name: HeaderName) {
         // What is no header value was no authority, path or address either, and none such comes here.
         if let Ok(value) = HeaderValue::from_maybe_shared(self.0.split().freeze()) {
             headers.insert(name, value);
         }
-    }
-
-    /// Puts a member behind the list that is there, in one line.
-    fn append(&mut self, headers: &mut HeaderMap, name: HeaderName, member: Arguments<'_>) {
-        for before in headers.get_all(&name).into_iter().filter_map(|v| v.to_str().ok()) {
-            let _ = write!(self.0, "{before}, ");
-        }
-        self.insert(headers, name, member);
     }
 }
 
@@ -259,16 +327,17 @@ mod tests {
         headers.get_all(name).into_iter().map(|v| v.to_str().expect("text").to_owned()).collect()
     }
 
-    fn about(trusted: bool) -> Forwarding<'static> {
+    fn forward(headers: &mut HeaderMap, trusted: bool) {
         let peer = IpAddr::from([10, 0, 0, 9]);
-        Forwarding {
-            peer,
+        let about = Forwarding {
+            peer: &address(peer),
             trusted,
             visitor: Visitor { address: peer, secure: true },
-            authority: "shop.test:8443",
+            authority: &HeaderValue::from_static("shop.test:8443"),
             prefix: None,
             dice: (7, 0),
-        }
+        };
+        forwarded(headers, &about);
     }
 
     #[test]
@@ -294,9 +363,19 @@ mod tests {
 
     #[test]
     fn what_a_stranger_claims_is_removed() {
-        let claims: Vec<_> = CLAIMS.iter().map(|name| (name.as_str(), "6.6.6.6")).collect();
-        let mut headers = map(&claims);
-        forwarded(&mut headers, &about(false));
+        let claims = [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-port",
+            "x-forwarded-prefix",
+            "x-forwarded-proto",
+            "x-forwarded-server",
+            "x-real-ip",
+            "x-request-id",
+        ];
+        let mut headers = map(&claims.map(|name| (name, "6.6.6.6")));
+        forward(&mut headers, false);
         for values in headers.values() {
             assert!(!values.to_str().expect("text").contains("6.6.6.6"), "{headers:?}");
         }
@@ -325,12 +404,31 @@ mod tests {
             ("forwarded", "for=1.2.3.4"),
             ("traceparent", trace),
         ]);
-        forwarded(&mut headers, &about(true));
+        forward(&mut headers, true);
         assert_eq!(told(&headers, "x-forwarded-for"), ["1.2.3.4, 5.6.7.8, 10.0.0.9"]);
         assert_eq!(told(&headers, "x-forwarded-host"), ["public.test"]);
         assert_eq!(told(&headers, "x-request-id"), ["abc"]);
         assert!(told(&headers, "forwarded")[0].starts_with("for=1.2.3.4, for=10.0.0.9;"));
         assert_eq!(told(&headers, "traceparent"), [trace]);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_quoted() {
+        let mut headers = HeaderMap::new();
+        let peer = address("2001:db8::1".parse().expect("an address"));
+        let about = Forwarding {
+            peer: &peer,
+            trusted: false,
+            visitor: Visitor { address: IpAddr::from([10, 0, 0, 9]), secure: false },
+            authority: &HeaderValue::from_static("shop.test"),
+            prefix: Some("/api"),
+            dice: (7, 0),
+        };
+        forwarded(&mut headers, &about);
+        assert_eq!(told(&headers, "x-forwarded-for"), ["2001:db8::1"]);
+        assert_eq!(told(&headers, "x-forwarded-prefix"), ["/api"]);
+        let element = "for=\"[2001:db8::1]\";host=\"shop.test\";proto=http";
+        assert_eq!(told(&headers, "forwarded"), [element]);
     }
 
     #[test]
@@ -344,7 +442,7 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
         ] {
             let mut headers = map(&[("traceparent", broken), ("tracestate", "a=b")]);
-            forwarded(&mut headers, &about(false));
+            forward(&mut headers, false);
             assert_ne!(told(&headers, "traceparent"), [broken]);
             assert!(!headers.contains_key("tracestate"));
         }

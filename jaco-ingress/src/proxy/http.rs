@@ -28,7 +28,7 @@ const CHALLENGE: &str = "/.well-known/acme-challenge/";
 /// The answer to a request.
 pub(super) async fn answer(
     serving: Arc<Serving>,
-    peer: Peer,
+    peer: Arc<Peer>,
     open: Option<Open>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
@@ -39,18 +39,18 @@ pub(super) async fn answer(
             tracing::debug!(peer = %peer.address, uri = %request.uri(), ?refusal, "refused");
             refusal.response()
         }
-        Ok(Found::Route(route, authority, host)) => {
+        Ok(Found::Route(route, authority)) => {
             route.counters.begin();
             let limits = &serving.shared.limits;
             let visitor =
                 headers::visitor(request.headers(), peer.address.ip(), peer.secure, |ip| {
                     limits.trusts(ip)
                 });
-            let mut account = Account {
+            let mut account = Box::new(Account {
                 route: Arc::clone(&route),
                 began,
                 visitor: visitor.address,
-                host,
+                authority: authority.clone(),
                 method: request.method().clone(),
                 uri: request.uri().clone(),
                 id: None,
@@ -58,10 +58,18 @@ pub(super) async fn answer(
                 // Stays if the visitor goes away before there is an answer.
                 status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
                 bytes: 0,
-            };
+            });
             let asked = Asked { serving: &serving, peer: &peer, visitor, authority };
-            let mut response =
-                asked.pass(&route, request, &mut account).await.unwrap_or_else(Refusal::response);
+            let answered = match asked.prepared(&route, request, &mut account) {
+                Ok(Prepared::Answer(response)) => Ok(*response),
+                Ok(Prepared::Forward { mut outbound, gzip }) => {
+                    forward::forward(&serving, &route, &mut outbound, &mut account)
+                        .await
+                        .map(|answered| finished(&route, &outbound, gzip, answered))
+                }
+                Err(refusal) => Err(refusal),
+            };
+            let mut response = answered.unwrap_or_else(Refusal::response);
             account.status = response.status();
             response.body_mut().account(account);
             response
@@ -74,15 +82,15 @@ pub(super) async fn answer(
 }
 
 enum Found {
-    Route(Arc<LiveRoute>, Authority, Box<str>),
+    /// With the authority that was asked for.
+    Route(Arc<LiveRoute>, HeaderValue),
     /// Nobody else is asked.
     Challenge(Box<Response<ResponseBody>>),
 }
 
 fn find(serving: &Serving, request: &Request<Incoming>) -> Result<Found, Refusal> {
     let authority = authority(request)?;
-    let host = host_of(authority.as_str());
-    let host: Box<str> = host.ok_or(Refusal::BadRequest("no host of this form"))?.into();
+    let host = authority.to_str().ok().and_then(host_of).ok_or(NO_HOST)?;
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
     }
@@ -97,8 +105,10 @@ fn find(serving: &Serving, request: &Request<Incoming>) -> Result<Found, Refusal
         return Ok(Found::Challenge(Box::new(key_authorization(challenge))));
     }
     let route = live.table.find(&host, &path).ok_or(Refusal::NoRoute)?;
-    Ok(Found::Route(Arc::clone(route), authority, host))
+    Ok(Found::Route(Arc::clone(route), authority.clone()))
 }
+
+const NO_HOST: Refusal = Refusal::BadRequest("no host of this form");
 
 fn key_authorization(text: &str) -> Response<ResponseBody> {
     let mut response = plain(StatusCode::OK, "");
@@ -109,44 +119,52 @@ fn key_authorization(text: &str) -> Response<ResponseBody> {
 }
 
 /// The one authority of a request. Two that differ are what a cache in front of us could be poisoned with.
-fn authority(request: &Request<Incoming>) -> Result<Authority, Refusal> {
+fn authority(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
     let mut lines = request.headers().get_all(header::HOST).iter();
     let (host, second) = (lines.next(), lines.next());
     if second.is_some() {
         return Err(Refusal::BadRequest("more than one host"));
     }
-    let host = host
-        .map(|value| Authority::try_from(value.as_bytes()))
-        .transpose()
-        .map_err(|_| Refusal::BadRequest("no host of this form"))?;
-    match (request.uri().authority(), host) {
+    let target = request.uri().authority().map(Authority::as_str);
+    match (target, host) {
+        (Some(target), Some(host)) if host.as_bytes().eq_ignore_ascii_case(target.as_bytes()) => {
+            Ok(host.clone())
+        }
         // An absolute target goes before the header in HTTP/1.1; in HTTP/2 the two must agree.
-        (Some(target), Some(host)) if request.version() == Version::HTTP_2 && *target != host => {
+        (Some(_), Some(_)) if request.version() == Version::HTTP_2 => {
             Err(Refusal::BadRequest("two hosts"))
         }
-        (Some(target), _) => Ok(target.clone()),
-        (None, Some(host)) => Ok(host),
+        (Some(target), _) => HeaderValue::from_str(target).map_err(|_| NO_HOST),
+        (None, Some(host)) => Ok(host.clone()),
         (None, None) => Err(Refusal::BadRequest("no host")),
     }
 }
 
 struct Asked<'a> {
     serving: &'a Arc<Serving>,
-    peer: &'a Peer,
+    peer: &'a Arc<Peer>,
     visitor: Visitor,
-    authority: Authority,
+    authority: HeaderValue,
+}
+
+/// What is to be done for a request. It is decided before anything waits: what waits is kept small.
+enum Prepared {
+    /// It is answered here.
+    Answer(Box<Response<ResponseBody>>),
+    /// It goes to a replica. `gzip`: its answer may be compressed.
+    Forward { outbound: Outbound, gzip: bool },
 }
 
 impl Asked<'_> {
-    async fn pass(
-        &self,
-        route: &Arc<LiveRoute>,
+    fn prepared(
+        self,
+        route: &LiveRoute,
         mut request: Request<Incoming>,
         account: &mut Account,
-    ) -> Result<Response<ResponseBody>, Refusal> {
+    ) -> Result<Prepared, Refusal> {
         let options = &route.route.options;
         if !self.visitor.secure && route.route.tls != TlsMode::Off && route.route.has_certificate {
-            return Ok(self.to_https(request.uri()));
+            return Ok(Prepared::Answer(Box::new(self.to_https(request.uri()))));
         }
         route.access.check(self.visitor.address, request.headers())?;
         if let Some(to) = &options.redirect {
@@ -156,7 +174,8 @@ impl Asked<'_> {
                 true => StatusCode::PERMANENT_REDIRECT,
                 false => StatusCode::TEMPORARY_REDIRECT,
             };
-            return Ok(redirect(status, &format!("{}{path}", to.to)));
+            let response = redirect(status, &format!("{}{path}", to.to));
+            return Ok(Prepared::Answer(Box::new(response)));
         }
         if options.max_body.is_some_and(|most| content_length(&request) > most) {
             return Err(Refusal::TooLarge);
@@ -167,36 +186,23 @@ impl Asked<'_> {
             .map(|wanted| Upgrade {
                 wanted,
                 client: hyper::upgrade::on(&mut request),
-                visit: Arc::clone(&self.peer.visit),
+                peer: Arc::clone(self.peer),
             });
         let gzip = options.compress && compress::is_taken(request.headers());
-        let method = request.method().clone();
         let request =
             self.rewritten(route, request, upgrade.as_ref().map(|upgrade| &upgrade.wanted))?;
         account.id = headers::request_id(request.headers()).cloned();
         let outbound = Outbound::new(request, upgrade, &self.serving.shared.limits, options);
-        let mut answered = forward::forward(self.serving, route, outbound, account).await?;
-        if gzip {
-            let length = http_body::Body::size_hint(answered.body()).exact();
-            let (status, headers) = (answered.status(), answered.headers_mut());
-            if compress::is_worth_it(&method, status, headers, length) {
-                compress::mark(headers);
-                answered = answered.map(ResponseBody::compressed);
-            }
-        }
-        if options.compress {
-            answered
-                .headers_mut()
-                .append(header::VARY, HeaderValue::from_static("accept-encoding"));
-        }
-        options.response_headers.apply(answered.headers_mut());
-        Ok(answered)
+        Ok(Prepared::Forward { outbound, gzip })
     }
 
     fn to_https(&self, uri: &Uri) -> Response<ResponseBody> {
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let path = if path == "*" { "/" } else { path };
-        let to = format!("https://{}{path}", self.authority.host());
+        let host = self.authority.to_str().ok().and_then(host_of).unwrap_or_default();
+        // An address of IPv6 has its brackets.
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        let to = format!("https://{open}{host}{close}{path}");
         redirect(StatusCode::PERMANENT_REDIRECT, &to)
     }
 
@@ -212,7 +218,8 @@ impl Asked<'_> {
         }
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.authority.clone());
+        parts.authority =
+            Some(Authority::try_from(self.authority.as_bytes()).map_err(|_| NO_HOST)?);
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).map_err(|_| Refusal::BadRequest("no path of this form"))
     }
@@ -232,17 +239,14 @@ impl Asked<'_> {
         parts.uri = self.target(&parts.uri, strips.then_some(&*route.prefix), http2)?;
         parts.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         let map = &mut parts.headers;
-        headers::strip_hop_by_hop(map);
-        // We have answered it ourselves as soon as the body is asked for.
-        map.remove(header::EXPECT);
-        map.remove("http2-settings");
+        let takes_trailers = headers::strip_hop_by_hop(map);
         headers::forwarded(
             map,
             &Forwarding {
-                peer: self.peer.address.ip(),
+                peer: &self.peer.name,
                 trusted: self.peer.trusted,
                 visitor: self.visitor,
-                authority: self.authority.as_str(),
+                authority: &self.authority,
                 prefix: strips.then_some(&*route.prefix),
                 dice: rand::random(),
             },
@@ -254,23 +258,43 @@ impl Asked<'_> {
             map.remove(header::HOST);
         } else {
             headers::join_cookies(map);
-            if map.contains_key(header::TE) {
+            if takes_trailers {
                 map.insert(header::CONNECTION, HeaderValue::from_static("te"));
             }
             if let Some(wanted) = upgrade {
                 map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
                 map.insert(header::UPGRADE, wanted.clone());
             }
-            let authority = self.authority.as_str();
-            if map.get(header::HOST).is_none_or(|host| host != authority) {
-                let host = HeaderValue::from_str(authority)
-                    .map_err(|_| Refusal::BadRequest("no host of this form"))?;
-                map.insert(header::HOST, host);
+            if map.get(header::HOST) != Some(&self.authority) {
+                map.insert(header::HOST, self.authority.clone());
             }
         }
         options.request_headers.apply(map);
         Ok(Request::from_parts(parts, body))
     }
+}
+
+/// The answer of a replica as the visitor gets it.
+fn finished(
+    route: &LiveRoute,
+    outbound: &Outbound,
+    gzip: bool,
+    mut answered: Response<ResponseBody>,
+) -> Response<ResponseBody> {
+    let options = &route.route.options;
+    if gzip {
+        let length = http_body::Body::size_hint(answered.body()).exact();
+        let (status, headers) = (answered.status(), answered.headers_mut());
+        if compress::is_worth_it(outbound.method(), status, headers, length) {
+            compress::mark(headers);
+            answered = answered.map(ResponseBody::compressed);
+        }
+    }
+    if options.compress {
+        answered.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    options.response_headers.apply(answered.headers_mut());
+    answered
 }
 
 fn stripped(path: &PathAndQuery, prefix: &str) -> Result<PathAndQuery, Refusal> {

@@ -12,6 +12,9 @@ use tokio::{
     time::Sleep,
 };
 
+/// The kernel takes so little in one piece for less than in several.
+const SMALL: usize = 2048;
+
 /// A connection that breaks when a write has waited for too long.
 pub(super) struct Impatient<S> {
     inner: S,
@@ -74,7 +77,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let written = match bufs {
+            _ if length > SMALL => Pin::new(&mut self.inner).poll_write_vectored(cx, bufs),
+            [one] => Pin::new(&mut self.inner).poll_write(cx, one),
+            _ => {
+                let (mut whole, mut end) = ([0; SMALL], 0);
+                for buf in bufs {
+                    whole[end..end + buf.len()].copy_from_slice(buf);
+                    end += buf.len();
+                }
+                Pin::new(&mut self.inner).poll_write(cx, &whole[..end])
+            }
+        };
         self.bounded(written, cx)
     }
 

@@ -13,6 +13,7 @@ mod connection;
 mod forward;
 mod headers;
 mod http;
+mod http1;
 mod impatient;
 mod limits;
 mod live;

@@ -5,29 +5,30 @@
 
 use std::{
     fmt, io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{net::TcpStream, runtime::Handle, time::Instant};
 
-use super::{body::RequestBody, upstream::Endpoint};
+use super::{body::RequestBody, http1, upstream::Endpoint};
 use crate::route::UpstreamProtocol;
 
 /// So many idle connections are kept for one upstream.
 const IDLE: usize = 128;
 /// And each not longer than this: less than what servers commonly allow.
 const IDLE_TIME: Duration = Duration::from_secs(55);
+/// So often are those let go that are too old, or that the upstream has closed.
+const SWEEP: Duration = Duration::from_secs(10);
 
-type Http1 = http1::SendRequest<RequestBody>;
 type Http2 = http2::SendRequest<RequestBody>;
 
 /// A connection that takes one request.
 pub(crate) enum Connection {
     /// It takes one at a time.
-    Http1(Http1),
+    Http1(http1::Connection),
     /// It takes many.
     Http2(Http2),
 }
@@ -39,6 +40,16 @@ impl fmt::Debug for Connection {
             Self::Http2(_) => "Http2",
         })
     }
+}
+
+/// What is asked of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) protocol: UpstreamProtocol,
+    /// It was not used before.
+    pub(crate) fresh: bool,
+    /// What is sent cannot be sent again: the kernel is asked whether the upstream has closed it.
+    pub(crate) surely_open: bool,
 }
 
 /// Why there is no connection.
@@ -54,11 +65,18 @@ pub(crate) enum ConnectError {
 
 #[derive(Default)]
 pub(crate) struct Pool {
-    /// Last used last.
-    idle: Mutex<Vec<(Http1, Instant)>>,
+    idle: Mutex<Idle>,
     shared: Mutex<Option<Http2>>,
     /// One handshake at a time: the others wait for its connection.
     dialing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Idle {
+    /// Last used last.
+    connections: Vec<(http1::Connection, Instant)>,
+    /// Whether somebody looks after them.
+    swept: bool,
 }
 
 impl fmt::Debug for Pool {
@@ -68,28 +86,23 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Keeps a connection on which an exchange came to its end.
-    pub(crate) fn give_back(&self, connection: Http1) {
-        if connection.is_closed() {
-            return;
-        }
+    fn idle(&self, surely_open: bool) -> Option<http1::Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
-            idle.push((connection, Instant::now()));
+        while let Some((connection, _)) = idle.connections.pop() {
+            if connection.is_open() && (!surely_open || connection.is_open_now()) {
+                return Some(connection);
+            }
         }
+        None
     }
 
-    fn idle(&self) -> Option<Http1> {
+    /// Lets go of what is too old or closed. Whether anything is left; if not, nobody looks after it from now on.
+    fn sweep(&self) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = Instant::now().checked_sub(IDLE_TIME);
-        if let Some(oldest) = oldest
-            && idle.first().is_some_and(|(_, last)| *last < oldest)
-        {
-            idle.retain(|(connection, last)| *last >= oldest && !connection.is_closed());
-        }
-        // One that was given back this very moment may not be ready yet: another one, or a new one, is.
-        let at = idle.iter().rposition(|(connection, _)| connection.is_ready())?;
-        Some(idle.remove(at).0)
+        idle.connections
+            .retain(|(connection, since)| since.elapsed() < IDLE_TIME && connection.is_open());
+        idle.swept = !idle.connections.is_empty();
+        idle.swept
     }
 
     fn shared(&self) -> Option<Http2> {
@@ -101,21 +114,49 @@ impl Pool {
     }
 }
 
+async fn sweep(endpoint: Weak<Endpoint>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        match endpoint.upgrade() {
+            Some(endpoint) if endpoint.pool.sweep() => {}
+            _ => return,
+        }
+    }
+}
+
 impl Endpoint {
-    /// A connection, and whether it was used before. `fresh` asks for one that was not.
+    /// Keeps a connection on which an exchange came to its end.
+    pub(crate) fn give_back(self: &Arc<Self>, connection: http1::Connection) {
+        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.connections.len() >= IDLE {
+            return;
+        }
+        idle.connections.push((connection, Instant::now()));
+        // There is no runtime any more when everything is dropped at the end.
+        if !idle.swept
+            && let Ok(runtime) = Handle::try_current()
+        {
+            idle.swept = true;
+            runtime.spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// A connection, and whether it was used before.
     pub(crate) async fn connection(
         &self,
-        protocol: UpstreamProtocol,
-        fresh: bool,
+        wanted: Wanted,
         within: Duration,
     ) -> Result<(Connection, bool), ConnectError> {
-        match protocol {
+        match wanted.protocol {
             UpstreamProtocol::Http1 => {
-                if !fresh && let Some(connection) = self.pool.idle() {
+                if !wanted.fresh
+                    && let Some(connection) = self.pool.idle(wanted.surely_open)
+                {
                     return Ok((Connection::Http1(connection), true));
                 }
                 // Boxed, as below: every request would have room for what few of them do.
-                Ok((Connection::Http1(Box::pin(self.dial_http1(within)).await?), false))
+                let stream = Box::pin(self.dial(within)).await?;
+                Ok((Connection::Http1(http1::Connection::new(stream)), false))
             }
             UpstreamProtocol::H2c => {
                 // A closed one is never given, so that `fresh` needs no other way.
@@ -150,20 +191,6 @@ impl Endpoint {
             Err(_) => self.unreachable(),
         }
         result
-    }
-
-    async fn dial_http1(&self, within: Duration) -> Result<Http1, ConnectError> {
-        let stream = self.dial(within).await?;
-        let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(ConnectError::Handshake)?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::trace!(%error, "connection to an upstream ended");
-            }
-        });
-        Ok(sender)
     }
 
     async fn dial_http2(&self, within: Duration) -> Result<Http2, ConnectError> {

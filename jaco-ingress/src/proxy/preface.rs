@@ -22,7 +22,12 @@ pub(crate) struct Prefixed<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Prefixed<S> {
     pub(crate) fn new(inner: S) -> Self {
-        Self { read: BytesMut::new(), inner }
+        Self::after(BytesMut::new(), inner)
+    }
+
+    /// One of which these bytes were read already.
+    pub(crate) fn after(read: BytesMut, inner: S) -> Self {
+        Self { read, inner }
     }
 
     async fn more(&mut self) -> io::Result<bool> {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::{
-    answer::{Exchange, Refusal, ResponseBody},
-    connection::Serving,
+    answer::{Answer, Refusal, ResponseBody},
+    connection::{Peer, Serving},
     headers,
+    preface::Prefixed,
     relay::relay,
-    upstream::Tunnel,
-    visitors::Visit,
+    upstream::{InFlight, Tunnel},
 };
 
 /// What a client asks for, and what its connection becomes.
@@ -21,7 +21,7 @@ pub(super) struct Upgrade {
     pub(super) wanted: HeaderValue,
     pub(super) client: OnUpgrade,
     /// The tunnel is still a connection of its visitor.
-    pub(super) visit: Arc<Visit>,
+    pub(super) peer: Arc<Peer>,
 }
 
 impl Upgrade {
@@ -37,26 +37,27 @@ impl Upgrade {
 /// Hands the replica's agreement on and joins the two connections. The replica must agree to what was asked.
 pub(super) fn switch(
     serving: &Arc<Serving>,
-    mut response: Response<Incoming>,
-    exchange: impl FnOnce(Incoming) -> Exchange,
+    response: Response<Answer>,
+    under_way: InFlight,
     upgrade: Upgrade,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let agreed = response.headers().get(header::UPGRADE).cloned().ok_or(Refusal::Broken)?;
     if !upgrade.names(&agreed) {
         return Err(Refusal::Broken);
     }
-    let upstream = hyper::upgrade::on(&mut response);
-    let (parts, incoming) = response.into_parts();
-    // The exchange is under way as long as the tunnel is. Its connection will never take another request.
-    let (under_way, connection) = exchange(incoming).into_parts();
+    let (parts, answer) = response.into_parts();
+    // Upgrades are asked for over HTTP/1.1 alone.
+    let Answer::Http1(answer) = answer else { return Err(Refusal::Broken) };
+    let (stream, read) = answer.into_parts().ok_or(Refusal::Broken)?;
+    let upstream = Prefixed::after(read, stream);
     let idle = serving.shared.limits.tunnel_idle;
     let kill = serving.kill.clone();
     serving.tasks.spawn(async move {
-        let Upgrade { client, visit, .. } = upgrade;
-        let _held = (Tunnel::of(under_way), connection, visit);
+        let Upgrade { client, peer, .. } = upgrade;
+        let _held = (Tunnel::of(under_way), peer);
         let tunnel = async {
-            let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
-            let moved = relay(TokioIo::new(client), TokioIo::new(upstream), idle).await;
+            let Ok(client) = client.await else { return };
+            let moved = relay(TokioIo::new(client), upstream, idle).await;
             if let Err(error) = moved {
                 tracing::trace!(%error, "a tunnel ended");
             }

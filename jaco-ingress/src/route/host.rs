@@ -58,16 +58,21 @@ pub fn host_of(authority: &str) -> Option<Cow<'_, str>> {
         },
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-    // A name with an empty label is nobody's.
-    if name.len() > 253 || !name.bytes().all(legal) || name.split('.').any(str::is_empty) {
+    let (mut before, mut capitals) = (b'.', false);
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b':' => {}
+            b'A'..=b'Z' => capitals = true,
+            b'.' if before != b'.' => {}
+            // A name with an empty label is nobody's.
+            _ => return None,
+        }
+        before = byte;
+    }
+    if name.len() > 253 || before == b'.' {
         return None;
     }
-    Some(if name.bytes().any(|b| b.is_ascii_uppercase()) {
-        Cow::Owned(name.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(name)
-    })
+    Some(if capitals { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) })
 }
 
 fn is_port(text: &str) -> bool {

@@ -5,6 +5,7 @@ mod http1;
 mod http2;
 mod limits;
 mod options;
+mod replicas;
 mod smuggling;
 mod support;
 mod tls;
