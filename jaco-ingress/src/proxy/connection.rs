@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    io,
     net::SocketAddr,
     pin::Pin,
     sync::{
@@ -19,19 +20,23 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
 
 use super::{
-    Shared, Transport, headers, http, http1::Upload, impatient::Impatient, preface::Prefixed,
+    Shared, Transport, headers, http,
+    http1::Upload,
+    impatient::Impatient,
+    preface::Prefixed,
+    streams::{Begun, WithStreams},
     visitors::Visit,
 };
 
@@ -49,10 +54,18 @@ pub(super) struct Serving {
     transport: Transport,
     /// Nothing new is taken.
     stop: CancellationToken,
-    /// What is under way is given up.
+    /// What is under way is given up; only after `stop`.
     pub(super) kill: CancellationToken,
     /// Connections and tunnels.
     pub(super) tasks: TaskTracker,
+}
+
+type Client = Prefixed<Impatient<TcpStream>>;
+
+/// A connection of which is known what it speaks.
+enum Greeted {
+    Plain(Client),
+    Tls(Box<Prefixed<TlsStream<Client>>>),
 }
 
 /// Who is connected: held by the connection, and by the tunnel that it may become.
@@ -98,12 +111,13 @@ pub(super) async fn serve(
     transport: Transport,
     stop: CancellationToken,
 ) {
-    let kill = CancellationToken::new();
+    let (stop, kill) = (stop.child_token(), CancellationToken::new());
     let tasks = TaskTracker::new();
     let drain = shared.limits.drain_time;
     let serving = Arc::new(Serving { shared, transport, stop, kill, tasks });
-    // Whoever drops this future gives up what is under way.
+    // Whoever drops this future gives up what is under way: in reverse order, the last one first.
     let killing = serving.kill.clone().drop_guard();
+    let _stopping = serving.stop.clone().drop_guard();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -134,12 +148,19 @@ impl Serving {
         }
         let serving = Arc::clone(self);
         self.tasks.spawn(async move {
-            let kill = serving.kill.clone();
-            let connection = Box::pin(serving.connection(stream, peer));
-            tokio::select! {
-                biased;
-                () = connection => {}
-                () = kill.cancelled() => {}
+            let greeted = tokio::select! {
+                greeted = Box::pin(serving.greet(stream, peer)) => greeted,
+                // It has not asked for anything yet.
+                () = serving.stop.cancelled() => None,
+            };
+            match greeted {
+                Some((Greeted::Plain(stream), peer, http2)) => {
+                    serving.speak(stream, peer, http2).await;
+                }
+                Some((Greeted::Tls(stream), peer, http2)) => {
+                    serving.speak(*stream, peer, http2).await;
+                }
+                None => {}
             }
         });
     }
@@ -155,59 +176,55 @@ impl Serving {
         }))
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    /// Finds out who is connected, and whether HTTP/2 is spoken. `None`: the connection is of no use.
+    async fn greet(
+        &self,
+        stream: TcpStream,
+        mut address: SocketAddr,
+    ) -> Option<(Greeted, Arc<Peer>, bool)> {
         let limits = &self.shared.limits;
         super::pool::tune(&stream);
         let mut stream = Prefixed::new(Impatient::new(stream, limits.take_time));
-        let (mut address, mut trusted) = (address, limits.trusts(address.ip()));
-        if trusted {
-            let told = tokio::time::timeout(limits.head_time, stream.proxy_header()).await;
-            let Ok(Ok(told)) = told else { return };
-            if let Some(visitor) = told {
-                address = visitor;
-                trusted = limits.trusts(visitor.ip());
-            }
+        let mut trusted = limits.trusts(address.ip());
+        if trusted && let Some(visitor) = within(limits.head_time, stream.proxy_header()).await? {
+            address = visitor;
+            trusted = limits.trusts(visitor.ip());
         }
         let most = if trusted { usize::MAX } else { limits.connections_per_ip };
         let Some(visit) = self.shared.visitors.enter(address.ip(), most) else {
             tracing::debug!(peer = %address, "refused: too many connections of one address");
-            return;
+            return None;
         };
         let secure = matches!(self.transport, Transport::Tls(_));
         let name = headers::address(address.ip());
         let peer = Arc::new(Peer { address, name, trusted, secure, _visit: visit });
         match &self.transport {
-            Transport::Plain => self.speak(stream, peer).await,
+            Transport::Plain => {
+                let http2 = within(limits.head_time, stream.is_http2()).await?;
+                Some((Greeted::Plain(stream), peer, http2))
+            }
             Transport::Tls(config) => {
-                let handshake = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(stream));
-                let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_time, handshake).await
-                else {
-                    return;
-                };
-                match stream.get_ref().1.alpn_protocol() {
-                    // The handshake was the whole answer to a CA.
-                    Some(b"acme-tls/1") => {}
-                    _ => self.speak(Prefixed::new(stream), peer).await,
+                let acceptor = TlsAcceptor::from(Arc::clone(config));
+                let stream = within(limits.handshake_time, acceptor.accept(stream)).await?;
+                // The handshake was the whole answer to a CA.
+                if stream.get_ref().1.alpn_protocol() == Some(b"acme-tls/1") {
+                    return None;
                 }
+                let mut stream = Prefixed::new(stream);
+                let http2 = within(limits.head_time, stream.is_http2()).await?;
+                Some((Greeted::Tls(Box::new(stream)), peer, http2))
             }
         }
     }
 
-    async fn speak<S>(self: &Arc<Self>, mut stream: Prefixed<S>, peer: Arc<Peer>)
+    async fn speak<S>(self: &Arc<Self>, stream: Prefixed<S>, peer: Arc<Peer>, http2: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let head_time = self.shared.limits.head_time;
-        let told = tokio::select! {
-            told = tokio::time::timeout(head_time, stream.is_http2()) => told,
-            // It has not asked for anything yet.
-            () = self.stop.cancelled() => return,
-        };
-        match told {
-            // Boxed, so that an idle connection has the size of what it speaks.
-            Ok(Ok(true)) => Box::pin(self.speak_http2(stream, peer)).await,
-            Ok(Ok(false)) => Box::pin(self.speak_http1(stream, peer)).await,
-            Ok(Err(_)) | Err(_) => {}
+        // Boxed, so that an idle connection has the size of what it speaks.
+        match http2 {
+            true => Box::pin(self.speak_http2(stream, peer)).await,
+            false => Box::pin(self.speak_http1(stream, peer)).await,
         }
     }
 
@@ -249,7 +266,8 @@ impl Serving {
             let peer = Arc::clone(&peer);
             async move { Ok::<_, Infallible>(http::answer(serving, peer, Some(open), request).await) }
         });
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let streams = Begun::default();
+        let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams)
             .max_pending_accept_reset_streams(limits.reset_streams)
@@ -260,8 +278,11 @@ impl Serving {
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(20))
             .serve_connection(TokioIo::new(stream), service);
-        let finish = |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
-        self.drive(Box::pin(connection), finish, idle(load, limits.head_time)).await;
+        let finish = |mut connection: Pin<&mut WithStreams<_>>| {
+            http2::Connection::graceful_shutdown(connection.connection());
+        };
+        let connection = Box::pin(WithStreams::new(connection, streams));
+        self.drive(connection, finish, idle(load, limits.head_time)).await;
     }
 
     /// Lets the connection run; when this listener stops, or the connection is of no use any more, it finishes what
@@ -284,13 +305,21 @@ impl Serving {
             Some(ended) => ended,
             None => {
                 finish(connection.as_mut());
-                connection.await
+                tokio::select! {
+                    ended = connection => ended,
+                    () = self.kill.cancelled() => return,
+                }
             }
         };
         if let Err(error) = ended {
             tracing::trace!(%error, "a connection ended");
         }
     }
+}
+
+/// What comes in time and without a mistake.
+async fn within<T>(time: Duration, step: impl Future<Output = io::Result<T>>) -> Option<T> {
+    tokio::time::timeout(time, step).await.ok()?.ok()
 }
 
 /// Ends when nothing was asked for some time and nothing is under way.

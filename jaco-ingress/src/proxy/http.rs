@@ -152,7 +152,7 @@ enum Prepared {
     /// It is answered here.
     Answer(Box<Response<ResponseBody>>),
     /// It goes to a replica. `gzip`: its answer may be compressed.
-    Forward { outbound: Outbound, gzip: bool },
+    Forward { outbound: Box<Outbound>, gzip: bool },
 }
 
 impl Asked<'_> {
@@ -193,7 +193,7 @@ impl Asked<'_> {
             self.rewritten(route, request, upgrade.as_ref().map(|upgrade| &upgrade.wanted))?;
         account.id = headers::request_id(request.headers()).cloned();
         let outbound = Outbound::new(request, upgrade, &self.serving.shared.limits, options);
-        Ok(Prepared::Forward { outbound, gzip })
+        Ok(Prepared::Forward { outbound: Box::new(outbound), gzip })
     }
 
     fn to_https(&self, uri: &Uri) -> Response<ResponseBody> {

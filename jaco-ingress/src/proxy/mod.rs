@@ -22,6 +22,7 @@ mod preface;
 mod proxy_header;
 mod relay;
 mod stats;
+mod streams;
 mod upgrade;
 mod upstream;
 mod visitors;
@@ -42,10 +43,13 @@ pub use proxy_header::ProxyHeader;
 pub use stats::{BUCKETS_MS, RouteKey, RouteStats};
 
 pub(crate) use pool::tune;
-#[cfg(feature = "testing")]
-pub(crate) use proxy_header::{Start, read as read_proxy_header};
 pub(crate) use relay::relay;
 pub(crate) use upstream::{Endpoint, Endpoints, InFlight, Replicas};
+#[cfg(feature = "testing")]
+pub(crate) use {
+    http1::{Decoded, Fault, read as read_answer},
+    proxy_header::{Start, read as read_proxy_header},
+};
 
 use self::{live::Live, stats::Ledger, visitors::Visitors};
 use crate::route::{LeftOut, Picture};

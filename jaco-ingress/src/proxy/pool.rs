@@ -17,7 +17,7 @@ use super::{body::RequestBody, http1, upstream::Endpoint};
 use crate::route::UpstreamProtocol;
 
 /// So many idle connections are kept for one upstream.
-const IDLE: usize = 128;
+const IDLE: usize = 512;
 /// And each not longer than this: less than what servers commonly allow.
 const IDLE_TIME: Duration = Duration::from_secs(55);
 /// So often are those let go that are too old, or that the upstream has closed.
@@ -96,11 +96,12 @@ impl Pool {
         None
     }
 
-    /// Lets go of what is too old or closed. Whether anything is left; if not, nobody looks after it from now on.
+    /// Lets go of what is too old or closed, and of the memory of the others. Whether anything is left; if not, nobody looks after it from now on.
     fn sweep(&self) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.connections
             .retain(|(connection, since)| since.elapsed() < IDLE_TIME && connection.is_open());
+        idle.connections.iter_mut().for_each(|(connection, _)| connection.forget_buffer());
         idle.swept = !idle.connections.is_empty();
         idle.swept
     }
@@ -223,4 +224,41 @@ pub(crate) fn tune(stream: &TcpStream) {
     let _ = sockopt::set_tcp_keepidle(stream, Duration::from_secs(60));
     let _ = sockopt::set_tcp_keepintvl(stream, Duration::from_secs(15));
     let _ = sockopt::set_tcp_keepcnt(stream, 4);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_connection_that_the_upstream_has_closed_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = Arc::new(Endpoint::new(listener.local_addr().expect("bound")));
+        let fresh = Wanted { protocol: UpstreamProtocol::Http1, fresh: true, surely_open: false };
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let (connection, used) = endpoint.connection(fresh, BOUND).await.expect("accepted");
+            let Connection::Http1(connection) = connection else { panic!("{connection:?}") };
+            assert!(!used);
+            held.push(listener.accept().await.expect("one that waits").0);
+            endpoint.give_back(connection);
+        }
+        let idle = || endpoint.pool.idle.lock().expect("not poisoned").connections.len();
+        assert!(endpoint.pool.sweep() && idle() == 2);
+        for left in [1, 0] {
+            held.pop();
+            let gone = async {
+                while idle() != left {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    assert_eq!(endpoint.pool.sweep(), idle() > 0);
+                }
+            };
+            tokio::time::timeout(BOUND, gone).await.expect("it is let go");
+        }
+        assert!(endpoint.pool.idle(false).is_none());
+    }
 }

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
+use bytes::BytesMut;
+use http::{HeaderMap, Method, StatusCode, header};
+
 use crate::{
-    proxy::{ProxyHeader, Start, read_proxy_header as read},
+    proxy::{Decoded, Fault, ProxyHeader, Start, read_answer, read_proxy_header as read},
     route::{Table, host_of, normal, without_prefix},
 };
 
@@ -53,6 +56,71 @@ fn survives(version: ProxyHeader, source: SocketAddr) {
     assert_eq!(length, written.len());
     let told = |address: SocketAddr| (address.ip().to_canonical(), address.port());
     assert_eq!(told(again), told(source), "{version:?}");
+}
+
+/// What a replica answers: however its bytes come, the same is read. The first byte says to what method, the second
+/// in pieces of what size.
+///
+/// # Panics
+/// A rule is broken.
+pub fn answer(data: &[u8]) {
+    let [method, size, bytes @ ..] = data else { return };
+    let method = if *method == 0 { Method::HEAD } else { Method::GET };
+    let whole = Answered::of(bytes, bytes.len().max(1), &method);
+    let pieces = Answered::of(bytes, usize::from(*size).max(1), &method);
+    match (whole, pieces) {
+        (Ok(whole), Ok(pieces)) => assert_eq!(whole, pieces),
+        (Err(_), Err(_)) => {}
+        (whole, pieces) => panic!("{whole:?}, but {pieces:?} in pieces of {size}"),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    trailers: HeaderMap,
+    behind: Vec<u8>,
+}
+
+impl Answered {
+    fn of(bytes: &[u8], size: usize, method: &Method) -> Result<Self, Fault> {
+        let (mut pieces, mut input) = (bytes.chunks(size), BytesMut::new());
+        let mut head = loop {
+            match read_answer(&mut input, method)? {
+                Some(head) => break head,
+                None => input.extend_from_slice(pieces.next().ok_or(Fault::Closed)?),
+            }
+        };
+        let lengths = head.headers.get_all(header::CONTENT_LENGTH).iter().count();
+        let coded = head.headers.contains_key(header::TRANSFER_ENCODING);
+        let bodiless = head.body.has_ended();
+        assert!(lengths <= 1 && (bodiless || !coded || lengths == 0), "{head:?}");
+        assert!(!(head.keep && head.body.ends_by_closing()), "{head:?}");
+        let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
+        loop {
+            match head.body.decode(&mut input)? {
+                Decoded::Data(data) => {
+                    assert!(!data.is_empty() && !bodiless);
+                    body.extend_from_slice(&data);
+                }
+                Decoded::Trailers(told) => trailers = told,
+                Decoded::Ended => break,
+                Decoded::More => match pieces.next() {
+                    Some(piece) => input.extend_from_slice(piece),
+                    None if head.body.ends_by_closing() => break,
+                    None => return Err(Fault::Closed),
+                },
+            }
+        }
+        for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
+            assert!(!trailers.contains_key(&name), "{trailers:?}");
+        }
+        input.extend(pieces.flatten());
+        let (status, headers) = (head.status, head.headers);
+        Ok(Self { status, headers, body, trailers, behind: input.to_vec() })
+    }
 }
 
 /// An authority, a path and the path of a route, each in a line.

@@ -17,6 +17,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, by name.
 pub const TARGETS: &[Target] = &[
+    ("answer", jaco_ingress::testing::fuzzing::answer),
     ("check", manifest::check),
     ("command", disk::command),
     ("contexts_yaml", configuration::contexts),

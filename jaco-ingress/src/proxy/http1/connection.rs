@@ -25,7 +25,7 @@ use super::{
 use crate::proxy::body::RequestBody;
 
 /// How much is read at once: at first, and when that is always there.
-const ROOM: (usize, usize) = (8 * 1024, 128 * 1024);
+const ROOM: (usize, usize) = (16 * 1024, 128 * 1024);
 
 /// A connection that takes one request after the other.
 #[derive(Debug)]
@@ -64,9 +64,14 @@ impl Connection {
         }
         self.room = ROOM.0;
         if self.buffer.capacity() > ROOM.0 {
-            self.buffer = BytesMut::new();
+            self.forget_buffer();
         }
         Some(self)
+    }
+
+    /// Gives memory back while nothing is asked.
+    pub(crate) fn forget_buffer(&mut self) {
+        self.buffer = BytesMut::new();
     }
 
     /// The connection itself, with what was read of it.

@@ -134,12 +134,12 @@ fn size(input: &mut BytesMut) -> Result<Option<u64>, Fault> {
         return Err(Fault::Malformed("the size of a chunk is none"));
     }
     match httparse::parse_chunk_size(input) {
-        Ok(Status::Complete((length, size))) => {
+        Ok(Status::Complete((length, size))) if length <= LONGEST_LINE => {
             input.advance(length);
             Ok(Some(size))
         }
-        Ok(Status::Partial) if input.len() < LONGEST_LINE => Ok(None),
-        Ok(Status::Partial) => Err(Fault::Malformed("the line before a chunk is too long")),
+        Ok(Status::Partial) if input.len() <= LONGEST_LINE => Ok(None),
+        Ok(_) => Err(Fault::Malformed("the line before a chunk is too long")),
         Err(_) => Err(Fault::Malformed("the size of a chunk is none")),
     }
 }
@@ -148,9 +148,9 @@ fn trailers(input: &mut BytesMut) -> Result<Option<HeaderMap>, Fault> {
     const BROKEN: Fault = Fault::Malformed("its trailers are none");
     let mut lines = [httparse::EMPTY_HEADER; TRAILERS];
     let (length, lines) = match httparse::parse_headers(input, &mut lines) {
-        Ok(Status::Complete(parsed)) => parsed,
-        Ok(Status::Partial) if input.len() < LONGEST_TRAILERS => return Ok(None),
-        Ok(Status::Partial) | Err(_) => return Err(BROKEN),
+        Ok(Status::Complete(parsed)) if parsed.0 <= LONGEST_TRAILERS => parsed,
+        Ok(Status::Partial) if input.len() <= LONGEST_TRAILERS => return Ok(None),
+        Ok(_) | Err(_) => return Err(BROKEN),
     };
     let mut trailers = HeaderMap::new();
     for line in lines {

@@ -14,6 +14,8 @@ mod upload;
 pub(crate) use answer::Answer;
 pub(crate) use connection::{Connection, Exchanged, exchange};
 pub(crate) use upload::Upload;
+#[cfg(feature = "testing")]
+pub(crate) use {decoder::Decoded, response::read};
 
 use super::body::BodyFault;
 

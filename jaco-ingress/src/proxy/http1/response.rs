@@ -50,11 +50,10 @@ pub(crate) fn read(input: &mut BytesMut, method: &Method) -> Result<Option<Head>
                 _ => "its head is none",
             })
         })?;
-    let Status::Complete(length) = parsed else {
-        return match input.len() < LONGEST {
-            true => Ok(None),
-            false => Err(Fault::Malformed("its head is too long")),
-        };
+    let length = match parsed {
+        Status::Complete(length) if length <= LONGEST => length,
+        Status::Partial if input.len() <= LONGEST => return Ok(None),
+        _ => return Err(Fault::Malformed("its head is too long")),
     };
     let status = StatusCode::from_u16(response.code.unwrap_or(0))
         .map_err(|_| Fault::Malformed("its status is none"))?;
