@@ -115,7 +115,7 @@ pub(super) async fn serve(
     let tasks = TaskTracker::new();
     let drain = shared.limits.drain_time;
     let serving = Arc::new(Serving { shared, transport, stop, kill, tasks });
-    // Whoever drops this future gives up what is under way: in reverse order, the last one first.
+    // Whoever drops this future gives up what is under way. What was made last is dropped first.
     let killing = serving.kill.clone().drop_guard();
     let _stopping = serving.stop.clone().drop_guard();
     loop {

@@ -19,7 +19,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     Answer, Fault,
-    response::{self, Head},
+    response::{self, Head, LONGEST},
     upload::Upload,
 };
 use crate::proxy::body::RequestBody;
@@ -93,15 +93,19 @@ impl Connection {
 
     fn poll_head(&mut self, cx: &mut Context<'_>, method: &Method) -> Poll<Result<Head, Fault>> {
         loop {
-            while !self.buffer.is_empty()
-                && let Some(head) = response::read(&mut self.buffer, method)?
-            {
+            let length = ready!(self.poll_more(cx))?;
+            if length == 0 {
+                return Poll::Ready(Err(Fault::Closed));
+            }
+            // Only a line more can make it whole: one that comes byte by byte is not read again for each.
+            let new = self.buffer.len() - length;
+            if self.buffer.len() <= LONGEST && !self.buffer[new..].contains(&b'\n') {
+                continue;
+            }
+            while let Some(head) = response::read(&mut self.buffer, method)? {
                 if !head.is_interim() {
                     return Poll::Ready(Ok(head));
                 }
-            }
-            if ready!(self.poll_more(cx))? == 0 {
-                return Poll::Ready(Err(Fault::Closed));
             }
         }
     }

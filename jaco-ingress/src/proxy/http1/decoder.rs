@@ -9,7 +9,7 @@ use crate::proxy::headers;
 
 /// More is never waited for: the line before a chunk with its extensions, and all trailers.
 const LONGEST_LINE: usize = 4096;
-const LONGEST_TRAILERS: usize = 32 * 1024;
+const LONGEST_TRAILERS: usize = 8 * 1024;
 /// Most trailers.
 const TRAILERS: usize = 64;
 

@@ -11,7 +11,7 @@ use super::{Fault, decoder::Decoder};
 use crate::proxy::headers::{has_token, tokens};
 
 /// Most bytes in a head.
-const LONGEST: usize = 128 * 1024;
+pub(super) const LONGEST: usize = 128 * 1024;
 /// Most lines in it.
 const LINES: usize = 128;
 
