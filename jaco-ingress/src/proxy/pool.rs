@@ -88,15 +88,17 @@ impl fmt::Debug for Pool {
 impl Pool {
     fn idle(&self, surely_open: bool) -> Option<http1::Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((connection, _)) = idle.connections.pop() {
-            if connection.is_open() && (!surely_open || connection.is_open_now()) {
+        while let Some((connection, since)) = idle.connections.pop() {
+            let usable = since.elapsed() < IDLE_TIME && connection.is_open();
+            if usable && (!surely_open || connection.is_open_now()) {
                 return Some(connection);
             }
         }
         None
     }
 
-    /// Lets go of what is too old or closed, and of the memory of the others. Whether anything is left; if not, nobody looks after it from now on.
+    /// Lets go of what is too old or closed, and of the memory of the others. Whether anything is left; if not, nobody
+    /// looks after it from now on.
     fn sweep(&self) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.connections
@@ -253,7 +255,7 @@ mod tests {
             held.pop();
             let gone = async {
                 while idle() != left {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    tokio::task::yield_now().await;
                     assert_eq!(endpoint.pool.sweep(), idle() > 0);
                 }
             };

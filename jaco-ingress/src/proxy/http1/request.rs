@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, Method, header, request::Parts, uri::PathAndQuery};
 use http_body::Body as _;
 
@@ -90,11 +90,6 @@ pub(super) fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
     }
     let names = headers::tokens(headers, &header::TRAILER).filter_map(|name| name.parse().ok());
     names.filter(headers::may_be_a_trailer).collect()
-}
-
-/// Bytes of a body that are not worth a write of their own go with what is before them.
-pub(super) fn is_small(data: &Bytes) -> bool {
-    data.len() <= 4096
 }
 
 #[cfg(test)]

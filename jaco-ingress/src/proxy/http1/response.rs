@@ -76,8 +76,9 @@ fn owned(response: &Response<'_, '_>, head: &[u8]) -> Result<(HeaderMap, bool), 
     let mut closes = false;
     for line in &*response.headers {
         if line.name.eq_ignore_ascii_case("connection") {
-            closes |= line.value.eq_ignore_ascii_case(b"close");
-            if closes || line.value.eq_ignore_ascii_case(b"keep-alive") {
+            let close = line.value.eq_ignore_ascii_case(b"close");
+            closes |= close;
+            if close || line.value.eq_ignore_ascii_case(b"keep-alive") {
                 continue;
             }
         }
@@ -189,6 +190,13 @@ mod tests {
             let told = head.headers.get_all(header::CONTENT_LENGTH).iter().count();
             assert_eq!(told, usize::from(body == Decoder::of_length(4)), "{lines}");
         }
+    }
+
+    #[test]
+    fn what_connection_names_is_not_forgotten_behind_a_close() {
+        let head = head("Connection: close\r\nConnection: x-secret\r\nX-Secret: 1\r\n");
+        assert_eq!(head.headers[header::CONNECTION], "x-secret");
+        assert!(!head.keep);
     }
 
     #[test]

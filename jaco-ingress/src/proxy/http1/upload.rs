@@ -20,6 +20,8 @@ use crate::proxy::body::{BodyFault, RequestBody};
 
 /// So much is gathered before it is written.
 const GATHERED: usize = 16 * 1024;
+/// A part of a body that is not larger is copied behind what is before it.
+const SMALL: usize = 4096;
 
 /// The sending half of an exchange.
 #[derive(Debug)]
@@ -131,7 +133,7 @@ impl Upload {
             }
             Framing::Empty => return Err(BodyFault::Broken.into()),
         }
-        if request::is_small(&data) {
+        if data.len() <= SMALL {
             self.out.extend_from_slice(&data);
             self.close_chunk();
         } else {
