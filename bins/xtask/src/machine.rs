@@ -11,10 +11,11 @@ use crate::{
     say,
 };
 
-/// The workspace's directory.
+/// The workspace's directory. Cargo says where it is: clones that share a build directory share this program.
 pub(crate) fn workspace() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).map_or_else(|| own.to_owned(), Path::to_owned)
+    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let own = env::var_os("CARGO_MANIFEST_DIR").map_or_else(built, PathBuf::from);
+    own.ancestors().nth(2).map(Path::to_owned).unwrap_or(own)
 }
 
 /// Where cargo builds.

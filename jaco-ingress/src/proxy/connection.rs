@@ -32,7 +32,7 @@ use tokio_util::{
 };
 
 use super::{
-    Shared, Transport, headers, http,
+    Shared, Transport, forwarding, http,
     http1::Upload,
     impatient::Impatient,
     preface::Prefixed,
@@ -196,7 +196,7 @@ impl Serving {
             return None;
         };
         let secure = matches!(self.transport, Transport::Tls(_));
-        let name = headers::address(address.ip());
+        let name = forwarding::address(address.ip());
         let peer = Arc::new(Peer { address, name, trusted, secure, _visit: visit });
         match &self.transport {
             Transport::Plain => {

@@ -20,6 +20,7 @@ use super::{
     answer::{Account, Answer, Exchange, Refusal, ResponseBody},
     body::{Progress, RequestBody},
     connection::Serving,
+    forwarding::Told,
     headers, http1,
     limits::Limits,
     live::LiveRoute,
@@ -37,6 +38,7 @@ const STALE: usize = 2;
 /// A request in the form in which it is sent.
 pub(super) struct Outbound {
     head: Parts,
+    told: Told,
     /// Taken when it is sent, and put back if nothing was.
     body: RequestBody,
     /// Asking twice is asking once.
@@ -50,6 +52,7 @@ pub(super) struct Outbound {
 impl Outbound {
     pub(super) fn new(
         request: Request<Incoming>,
+        told: Told,
         upgrade: Option<Upgrade>,
         limits: &Limits,
         options: &RouteOptions,
@@ -65,6 +68,7 @@ impl Outbound {
             },
             patience: options.timeout.unwrap_or(limits.answer_time),
             head,
+            told,
             body,
             upgrade,
         }
@@ -188,7 +192,12 @@ async fn send(
 ) -> Result<(Response<Answer>, Upload), Failed> {
     match connection {
         Connection::Http1(connection) => {
-            let exchange = pin!(http1::exchange(connection, &outbound.head, &mut outbound.body));
+            let exchange = pin!(http1::exchange(
+                connection,
+                &outbound.head,
+                outbound.told.lines(),
+                &mut outbound.body
+            ));
             match in_time(exchange, outbound.sending.as_deref(), outbound.patience).await? {
                 Ok(http1::Exchanged { response, upload }) => {
                     let upload = upload.map(|upload| serving.finish(upload));

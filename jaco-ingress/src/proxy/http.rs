@@ -17,7 +17,8 @@ use super::{
     compress,
     connection::{Open, Peer, Serving},
     forward::{self, Outbound},
-    headers::{self, Forwarding, Visitor},
+    forwarding::{self, Forwarding, Told, Visitor},
+    headers,
     live::LiveRoute,
     upgrade::Upgrade,
 };
@@ -43,7 +44,7 @@ pub(super) async fn answer(
             route.counters.begin();
             let limits = &serving.shared.limits;
             let visitor =
-                headers::visitor(request.headers(), peer.address.ip(), peer.secure, |ip| {
+                forwarding::visitor(request.headers(), peer.address.ip(), peer.secure, |ip| {
                     limits.trusts(ip)
                 });
             let mut account = Box::new(Account {
@@ -53,7 +54,7 @@ pub(super) async fn answer(
                 authority: authority.clone(),
                 method: request.method().clone(),
                 uri: request.uri().clone(),
-                id: None,
+                id: Bytes::new(),
                 replica: None,
                 // Stays if the visitor goes away before there is an answer.
                 status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -189,10 +190,10 @@ impl Asked<'_> {
                 peer: Arc::clone(self.peer),
             });
         let gzip = options.compress && compress::is_taken(request.headers());
-        let request =
+        let (request, told) =
             self.rewritten(route, request, upgrade.as_ref().map(|upgrade| &upgrade.wanted))?;
-        account.id = headers::request_id(request.headers()).cloned();
-        let outbound = Outbound::new(request, upgrade, &self.serving.shared.limits, options);
+        account.id = told.id();
+        let outbound = Outbound::new(request, told, upgrade, &self.serving.shared.limits, options);
         Ok(Prepared::Forward { outbound: Box::new(outbound), gzip })
     }
 
@@ -224,13 +225,13 @@ impl Asked<'_> {
         Uri::from_parts(parts).map_err(|_| Refusal::BadRequest("no path of this form"))
     }
 
-    /// The request as the replica sees it.
+    /// The request as the replica sees it, and what it is told behind the other headers.
     fn rewritten(
         &self,
         route: &LiveRoute,
         request: Request<Incoming>,
         upgrade: Option<&HeaderValue>,
-    ) -> Result<Request<Incoming>, Refusal> {
+    ) -> Result<(Request<Incoming>, Told), Refusal> {
         let options = &route.route.options;
         let (mut parts, body) = request.into_parts();
         parts.extensions.clear();
@@ -240,7 +241,7 @@ impl Asked<'_> {
         parts.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         let map = &mut parts.headers;
         let takes_trailers = headers::strip_hop_by_hop(map);
-        headers::forwarded(
+        let mut told = forwarding::forwarded(
             map,
             &Forwarding {
                 peer: &self.peer.name,
@@ -269,8 +270,11 @@ impl Asked<'_> {
                 map.insert(header::HOST, self.authority.clone());
             }
         }
+        if http2 || !options.request_headers.is_empty() {
+            told.move_into(map);
+        }
         options.request_headers.apply(map);
-        Ok(Request::from_parts(parts, body))
+        Ok((Request::from_parts(parts, body), told))
     }
 }
 

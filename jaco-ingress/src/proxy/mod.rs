@@ -11,6 +11,7 @@ mod choose;
 mod compress;
 mod connection;
 mod forward;
+mod forwarding;
 mod headers;
 mod http;
 mod http1;

@@ -78,6 +78,12 @@ pub struct HeaderEdits {
 }
 
 impl HeaderEdits {
+    /// Whether there is nothing to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty()
+    }
+
     /// Makes the changes.
     pub fn apply(&self, headers: &mut HeaderMap) {
         for name in &self.remove {

@@ -131,16 +131,18 @@ pub(crate) struct Unanswered {
     pub(crate) fault: Fault,
 }
 
-/// Sends a request and waits for the head of its answer. `body` is taken, unless nothing was sent.
+/// Sends a request and waits for the head of its answer. `told` are lines behind its headers. `body` is taken, unless
+/// nothing was sent.
 pub(crate) async fn exchange(
     mut connection: Connection,
     request: &Parts,
+    told: &[u8],
     body: &mut RequestBody,
 ) -> Result<Exchanged, Unanswered> {
     let Some(write) = connection.write.take() else {
         return Err(Unanswered { unsent: true, fault: Fault::Closed });
     };
-    let mut upload = Upload::new(write, request, std::mem::replace(body, RequestBody::EMPTY));
+    let mut upload = Upload::new(write, request, told, std::mem::replace(body, RequestBody::EMPTY));
     // A replica may say no, and close, before it has read everything.
     let mut broken = None;
     let answered = poll_fn(|cx| {

@@ -30,8 +30,9 @@ impl Framing {
     }
 }
 
-/// The head of a request. What frames its body is said here, whatever its headers say.
-pub(super) fn head(request: &Parts, framing: Framing) -> BytesMut {
+/// The head of a request, with the lines `told` behind its headers. What frames its body is said here, whatever its
+/// headers say.
+pub(super) fn head(request: &Parts, told: &[u8], framing: Framing) -> BytesMut {
     let mut out = BytesMut::with_capacity(HEAD);
     out.put_slice(request.method.as_str().as_bytes());
     out.put_u8(b' ');
@@ -42,6 +43,7 @@ pub(super) fn head(request: &Parts, framing: Framing) -> BytesMut {
             line(&mut out, name, value.as_bytes());
         }
     }
+    out.put_slice(told);
     match framing {
         Framing::Length(length) => number(&mut out, length),
         Framing::Chunked => line(&mut out, &header::TRANSFER_ENCODING, b"chunked"),
@@ -104,7 +106,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        String::from_utf8(head(&parts, framing).to_vec()).expect("text")
+        String::from_utf8(head(&parts, b"x-b: 2\r\n", framing).to_vec()).expect("text")
     }
 
     #[test]
@@ -112,17 +114,20 @@ mod tests {
         let lies = [("content-length", "7"), ("transfer-encoding", "gzip"), ("x-a", "1")];
         assert_eq!(
             text("POST", &lies, Framing::Length(5)),
-            "POST /x?y=1 HTTP/1.1\r\nx-a: 1\r\ncontent-length: 5\r\n\r\n"
+            "POST /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\ncontent-length: 5\r\n\r\n"
         );
         assert_eq!(
             text("POST", &lies, Framing::Chunked),
-            "POST /x?y=1 HTTP/1.1\r\nx-a: 1\r\ntransfer-encoding: chunked\r\n\r\n"
+            "POST /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\ntransfer-encoding: chunked\r\n\r\n"
         );
         assert_eq!(
             text("PUT", &lies, Framing::Empty),
-            "PUT /x?y=1 HTTP/1.1\r\nx-a: 1\r\ncontent-length: 0\r\n\r\n"
+            "PUT /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\ncontent-length: 0\r\n\r\n"
         );
-        assert_eq!(text("GET", &lies, Framing::Empty), "GET /x?y=1 HTTP/1.1\r\nx-a: 1\r\n\r\n");
+        assert_eq!(
+            text("GET", &lies, Framing::Empty),
+            "GET /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\n\r\n"
+        );
     }
 
     #[test]

@@ -42,14 +42,19 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(write: OwnedWriteHalf, request: &Parts, body: RequestBody) -> Self {
+    pub(super) fn new(
+        write: OwnedWriteHalf,
+        request: &Parts,
+        told: &[u8],
+        body: RequestBody,
+    ) -> Self {
         let framing = Framing::of(&body);
         let ended = framing == Framing::Empty;
         Self {
             write,
             framing,
             announced: if ended { Vec::new() } else { request::announced(&request.headers) },
-            out: request::head(request, framing),
+            out: request::head(request, told, framing),
             part: Bytes::new(),
             ended,
             begun: false,
