@@ -32,7 +32,9 @@ use tokio_util::{
 };
 
 use super::{
-    Shared, Transport, forwarding, http,
+    Shared, Transport,
+    alarm::Alarms,
+    forwarding, http,
     http1::Upload,
     impatient::Impatient,
     preface::Prefixed,
@@ -76,6 +78,7 @@ pub(super) struct Peer {
     pub(super) name: HeaderValue,
     pub(super) trusted: bool,
     pub(super) secure: bool,
+    pub(super) alarms: Alarms,
     _visit: Visit,
 }
 
@@ -197,7 +200,14 @@ impl Serving {
         };
         let secure = matches!(self.transport, Transport::Tls(_));
         let name = forwarding::address(address.ip());
-        let peer = Arc::new(Peer { address, name, trusted, secure, _visit: visit });
+        let peer = Arc::new(Peer {
+            address,
+            name,
+            trusted,
+            secure,
+            alarms: Alarms::default(),
+            _visit: visit,
+        });
         match &self.transport {
             Transport::Plain => {
                 let http2 = within(limits.head_time, stream.is_http2()).await?;
@@ -242,7 +252,7 @@ impl Serving {
             builder.max_headers(limits.headers);
         }
         let connection = builder
-            .timer(TokioTimer::new())
+            .timer(peer.alarms.clone())
             .header_read_timeout(limits.head_time)
             .max_header_size(limits.head_bytes as usize)
             .max_buf_size(BUFFER.max(limits.head_bytes as usize))

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    alarm::Alarms,
     answer::{Account, Answer, Exchange, Refusal, ResponseBody},
     body::{Progress, RequestBody},
     connection::Serving,
@@ -47,6 +48,7 @@ pub(super) struct Outbound {
     upgrade: Option<Upgrade>,
     protocol: UpstreamProtocol,
     patience: Duration,
+    alarms: Alarms,
 }
 
 impl Outbound {
@@ -54,6 +56,7 @@ impl Outbound {
         request: Request<Incoming>,
         told: Told,
         upgrade: Option<Upgrade>,
+        alarms: Alarms,
         limits: &Limits,
         options: &RouteOptions,
     ) -> Self {
@@ -67,6 +70,7 @@ impl Outbound {
                 None => options.protocol,
             },
             patience: options.timeout.unwrap_or(limits.answer_time),
+            alarms,
             head,
             told,
             body,
@@ -198,7 +202,8 @@ async fn send(
                 outbound.told.lines(),
                 &mut outbound.body
             ));
-            match in_time(exchange, outbound.sending.as_deref(), outbound.patience).await? {
+            let limit = (&outbound.alarms, outbound.patience);
+            match in_time(exchange, outbound.sending.as_deref(), limit).await? {
                 Ok(http1::Exchanged { response, upload }) => {
                     let upload = upload.map(|upload| serving.finish(upload));
                     Ok((response.map(Answer::Http1), upload))
@@ -221,7 +226,8 @@ async fn send_http2(
     let body = std::mem::replace(&mut outbound.body, RequestBody::EMPTY);
     let request = Request::from_parts(outbound.head.clone(), body);
     let asked = pin!(connection.try_send_request(request));
-    in_time(asked, outbound.sending.as_deref(), outbound.patience).await?.map_err(|mut error| {
+    let limit = (&outbound.alarms, outbound.patience);
+    in_time(asked, outbound.sending.as_deref(), limit).await?.map_err(|mut error| {
         let unsent = error.take_message();
         let again = unsent.is_some();
         if let Some(request) = unsent {
@@ -240,12 +246,14 @@ fn broken(again: bool, reason: &(dyn std::error::Error + 'static)) -> Failed {
 async fn in_time<T>(
     mut answer: Pin<&mut impl Future<Output = T>>,
     sending: Option<&Progress>,
-    patience: Duration,
+    (alarms, patience): (&Alarms, Duration),
 ) -> Result<T, Failed> {
     let mut last = Instant::now();
     loop {
-        if let Ok(answer) = tokio::time::timeout_at(last + patience, answer.as_mut()).await {
-            return Ok(answer);
+        tokio::select! {
+            biased;
+            answer = answer.as_mut() => return Ok(answer),
+            () = alarms.at(last + patience) => {}
         }
         match sending.map(Progress::last) {
             Some(moved) if moved > last => last = moved,

@@ -189,10 +189,8 @@ impl Lines {
     /// Two digits for each byte.
     fn hex<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut Self {
         let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-        for byte in bytes {
-            self.put([digit(byte >> 4), digit(byte & 15)]);
-        }
-        self
+        let digits = bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        self.put(digits.as_flattened())
     }
 
     /// Takes the list that is there, for another member.

@@ -193,7 +193,9 @@ impl Asked<'_> {
         let (request, told) =
             self.rewritten(route, request, upgrade.as_ref().map(|upgrade| &upgrade.wanted))?;
         account.id = told.id();
-        let outbound = Outbound::new(request, told, upgrade, &self.serving.shared.limits, options);
+        let alarms = self.peer.alarms.clone();
+        let limits = &self.serving.shared.limits;
+        let outbound = Outbound::new(request, told, upgrade, alarms, limits, options);
         Ok(Prepared::Forward { outbound: Box::new(outbound), gzip })
     }
 

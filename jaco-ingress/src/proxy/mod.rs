@@ -5,6 +5,7 @@
 //! from, nor keep a connection waiting for one.
 
 mod access;
+mod alarm;
 mod answer;
 mod body;
 mod choose;
