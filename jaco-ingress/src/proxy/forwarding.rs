@@ -230,17 +230,7 @@ fn is_traceparent(value: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn map(lines: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(
-                HeaderName::from_bytes(name.as_bytes()).expect("a name"),
-                value.parse().expect("a value"),
-            );
-        }
-        headers
-    }
+    use crate::proxy::headers::tests::map;
 
     fn told(headers: &HeaderMap, name: &str) -> Vec<String> {
         headers.get_all(name).into_iter().map(|v| v.to_str().expect("text").to_owned()).collect()
