@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    body::BodyFault, compress::Gzip, connection::Open, http1, live::LiveRoute, upstream::InFlight,
+    body::BodyFault, compress::Gzip, connection::Open, forwarding::Told, http1, live::LiveRoute,
+    upstream::InFlight,
 };
 use crate::route::host_of;
 
@@ -123,7 +124,8 @@ pub(super) struct Account {
     pub(super) authority: HeaderValue,
     pub(super) method: Method,
     pub(super) uri: Uri,
-    pub(super) id: Bytes,
+    /// What the replica is told of it.
+    pub(super) told: Told,
     pub(super) replica: Option<std::net::SocketAddr>,
     pub(super) status: StatusCode,
     pub(super) bytes: u64,
@@ -138,7 +140,7 @@ impl Drop for Account {
             deployment = %self.route.route.deployment,
             service = %self.route.route.service,
             visitor = %self.visitor,
-            id = std::str::from_utf8(&self.id).ok().filter(|id| !id.is_empty()),
+            id = std::str::from_utf8(self.told.id()).ok().filter(|id| !id.is_empty()),
             host = self.authority.to_str().ok().and_then(host_of).as_deref(),
             method = %self.method,
             path = self.uri.path(),

@@ -21,7 +21,6 @@ use super::{
     answer::{Account, Answer, Exchange, Refusal, ResponseBody},
     body::{Progress, RequestBody},
     connection::Serving,
-    forwarding::Told,
     headers, http1,
     limits::Limits,
     live::LiveRoute,
@@ -38,14 +37,13 @@ const STALE: usize = 2;
 
 /// A request in the form in which it is sent.
 pub(super) struct Outbound {
-    head: Parts,
-    told: Told,
+    head: Box<Parts>,
     /// Taken when it is sent, and put back if nothing was.
     body: RequestBody,
     /// Asking twice is asking once.
     harmless: bool,
     sending: Option<Arc<Progress>>,
-    upgrade: Option<Upgrade>,
+    upgrade: Option<Box<Upgrade>>,
     protocol: UpstreamProtocol,
     patience: Duration,
     alarms: Alarms,
@@ -53,14 +51,13 @@ pub(super) struct Outbound {
 
 impl Outbound {
     pub(super) fn new(
-        request: Request<Incoming>,
-        told: Told,
-        upgrade: Option<Upgrade>,
+        head: Box<Parts>,
+        body: Incoming,
+        upgrade: Option<Box<Upgrade>>,
         alarms: Alarms,
         limits: &Limits,
         options: &RouteOptions,
     ) -> Self {
-        let (head, body) = request.into_parts();
         let body = RequestBody::new(body, options.max_body, limits.body_time);
         Self {
             harmless: head.method.is_idempotent() && body.is_empty() && upgrade.is_none(),
@@ -72,7 +69,6 @@ impl Outbound {
             patience: options.timeout.unwrap_or(limits.answer_time),
             alarms,
             head,
-            told,
             body,
             upgrade,
         }
@@ -119,7 +115,7 @@ pub(super) async fn forward(
             route.counters.retries.fetch_add(1, Relaxed);
         }
         let tag = replica.tag.clone().filter(|tag| kept.as_deref() != Some(tag));
-        match ask(serving, route, replica, under_way, outbound).await {
+        match ask(serving, route, replica, under_way, outbound, account.told.lines()).await {
             Ok(mut response) => {
                 if let (Some(name), Some(tag)) = (&route.cookie, tag) {
                     stay(&mut response, name, &tag, route);
@@ -145,6 +141,7 @@ async fn ask(
     replica: &Replica,
     under_way: InFlight,
     outbound: &mut Outbound,
+    told: &[u8],
 ) -> Result<Response<ResponseBody>, Failed> {
     let limits = &serving.shared.limits;
     let endpoint = &replica.endpoint;
@@ -164,7 +161,7 @@ async fn ask(
                 return Err(Failed { again: true, refusal: Refusal::Unreachable });
             }
         };
-        let mut failed = match send(serving, connection, outbound).await {
+        let mut failed = match send(serving, connection, outbound, told).await {
             Ok((response, upload)) => {
                 let upgrade = outbound.upgrade.take();
                 return received(serving, response, upload, under_way, upgrade)
@@ -193,15 +190,12 @@ async fn send(
     serving: &Serving,
     connection: Connection,
     outbound: &mut Outbound,
+    told: &[u8],
 ) -> Result<(Response<Answer>, Upload), Failed> {
     match connection {
         Connection::Http1(connection) => {
-            let exchange = pin!(http1::exchange(
-                connection,
-                &outbound.head,
-                outbound.told.lines(),
-                &mut outbound.body
-            ));
+            let exchange =
+                pin!(http1::exchange(connection, &mut outbound.head, told, &mut outbound.body));
             let limit = (&outbound.alarms, outbound.patience);
             match in_time(exchange, outbound.sending.as_deref(), limit).await? {
                 Ok(http1::Exchanged { response, upload }) => {
@@ -224,7 +218,7 @@ async fn send_http2(
     outbound: &mut Outbound,
 ) -> Result<Response<Incoming>, Failed> {
     let body = std::mem::replace(&mut outbound.body, RequestBody::EMPTY);
-    let request = Request::from_parts(outbound.head.clone(), body);
+    let request = Request::from_parts((*outbound.head).clone(), body);
     let asked = pin!(connection.try_send_request(request));
     let limit = (&outbound.alarms, outbound.patience);
     in_time(asked, outbound.sending.as_deref(), limit).await?.map_err(|mut error| {
@@ -268,11 +262,11 @@ fn received(
     response: Response<Answer>,
     upload: Upload,
     under_way: InFlight,
-    upgrade: Option<Upgrade>,
+    upgrade: Option<Box<Upgrade>>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upgrade = upgrade.ok_or(Refusal::Broken)?;
-        return upgrade::switch(serving, response, under_way, upgrade);
+        return upgrade::switch(serving, response, under_way, *upgrade);
     }
     let mut response =
         response.map(|answer| ResponseBody::upstream(Exchange::new(answer, under_way, upload)));

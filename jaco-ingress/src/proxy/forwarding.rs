@@ -1,8 +1,7 @@
 //! What a replica is told of who asks for what: pure.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Range};
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::headers::{is_claim, remove_all, tokens};
@@ -76,24 +75,28 @@ pub(super) fn address(address: IpAddr) -> HeaderValue {
 /// such lines again.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    lines: Bytes,
-    id: Bytes,
+    text: Vec<u8>,
+    /// Nothing of it is among the other headers.
+    apart: bool,
+    /// Where the id of the request is.
+    id: Range<usize>,
 }
 
 impl Told {
     /// Whole lines.
     pub(super) fn lines(&self) -> &[u8] {
-        &self.lines
+        if self.apart { &self.text } else { &[] }
     }
 
-    /// The id of the request.
-    pub(super) fn id(&self) -> Bytes {
-        self.id.clone()
+    /// The id of the request. Empty: nothing is told.
+    pub(super) fn id(&self) -> &[u8] {
+        &self.text[self.id.clone()]
     }
 
     /// Puts what is told among the other headers instead.
     pub(super) fn move_into(&mut self, headers: &mut HeaderMap) {
-        for line in std::mem::take(&mut self.lines).split(|byte| *byte == b'\n') {
+        self.apart = false;
+        for line in self.text.split(|byte| *byte == b'\n') {
             let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
             let name = HeaderName::from_bytes(&line[..colon]);
             let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
@@ -151,19 +154,28 @@ pub(super) fn forwarded(headers: &mut HeaderMap, about: &Forwarding<'_>) -> Told
         Some(id) => lines.put(id),
         None => lines.hex(&trace.to_be_bytes()),
     };
-    let to = lines.0.len();
+    let id = from..lines.0.len();
     lines.end();
-    let lines = lines.0.freeze();
-    Told { id: lines.slice(from..to), lines }
+    Told { text: lines.0, apart: true, id }
 }
 
+/// The two digits of each byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let (mut digits, mut byte) = ([[0; 2]; 256], 0);
+    while byte < digits.len() {
+        digits[byte] = [b"0123456789abcdef"[byte >> 4], b"0123456789abcdef"[byte & 15]];
+        byte += 1;
+    }
+    digits
+};
+
 /// Lines that are being written.
-struct Lines(BytesMut);
+struct Lines(Vec<u8>);
 
 impl Default for Lines {
     fn default() -> Self {
         // For all that is said of a request with a host of common length.
-        Self(BytesMut::with_capacity(448))
+        Self(Vec::with_capacity(448))
     }
 }
 
@@ -188,9 +200,7 @@ impl Lines {
 
     /// Two digits for each byte.
     fn hex<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut Self {
-        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-        let digits = bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-        self.put(digits.as_flattened())
+        self.put(bytes.map(|byte| DIGITS[usize::from(byte)]).as_flattened())
     }
 
     /// Takes the list that is there, for another member.
@@ -209,11 +219,11 @@ fn is_id(value: &HeaderValue) -> bool {
 /// `version-trace-span-flags` of W3C Trace Context.
 fn is_traceparent(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
-    let hex = |range: std::ops::Range<usize>| {
+    let hex = |range: Range<usize>| {
         let part = &bytes[range];
         part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let zero = |range: std::ops::Range<usize>| bytes[range].iter().all(|b| *b == b'0');
+    let zero = |range: Range<usize>| bytes[range].iter().all(|b| *b == b'0');
     let long = bytes.len() == 55 || (bytes.len() > 55 && bytes[55] == b'-' && &bytes[..2] != b"00");
     long && bytes[2] == b'-'
         && bytes[35] == b'-'

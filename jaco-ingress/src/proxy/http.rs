@@ -6,9 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    request::Parts,
     uri::{Authority, PathAndQuery, Scheme},
 };
-use hyper::body::Incoming;
+use http_body::Body as _;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use jaco_api::model::TlsMode;
 use tokio::time::Instant;
 
@@ -34,17 +36,20 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let began = Instant::now();
-    let mut response = match find(&serving, &request) {
+    let (head, body) = request.into_parts();
+    // Boxed: it is handed through many hands.
+    let head = Box::new(head);
+    let mut response = match find(&serving, &head) {
         Ok(Found::Challenge(response)) => *response,
         Err(refusal) => {
-            tracing::debug!(peer = %peer.address, uri = %request.uri(), ?refusal, "refused");
+            tracing::debug!(peer = %peer.address, uri = %head.uri, ?refusal, "refused");
             refusal.response()
         }
         Ok(Found::Route(route, authority)) => {
             route.counters.begin();
             let limits = &serving.shared.limits;
             let visitor =
-                forwarding::visitor(request.headers(), peer.address.ip(), peer.secure, |ip| {
+                forwarding::visitor(&head.headers, peer.address.ip(), peer.secure, |ip| {
                     limits.trusts(ip)
                 });
             let mut account = Box::new(Account {
@@ -52,16 +57,16 @@ pub(super) async fn answer(
                 began,
                 visitor: visitor.address,
                 authority: authority.clone(),
-                method: request.method().clone(),
-                uri: request.uri().clone(),
-                id: Bytes::new(),
+                method: head.method.clone(),
+                uri: head.uri.clone(),
+                told: Told::default(),
                 replica: None,
                 // Stays if the visitor goes away before there is an answer.
                 status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
                 bytes: 0,
             });
             let asked = Asked { serving: &serving, peer: &peer, visitor, authority };
-            let answered = match asked.prepared(&route, request, &mut account) {
+            let answered = match asked.prepared(&route, head, body, &mut account) {
                 Ok(Prepared::Answer(response)) => Ok(*response),
                 Ok(Prepared::Forward { mut outbound, gzip }) => {
                     forward::forward(&serving, &route, &mut outbound, &mut account)
@@ -89,13 +94,13 @@ enum Found {
     Challenge(Box<Response<ResponseBody>>),
 }
 
-fn find(serving: &Serving, request: &Request<Incoming>) -> Result<Found, Refusal> {
+fn find(serving: &Serving, request: &Parts) -> Result<Found, Refusal> {
     let authority = authority(request)?;
     let host = authority.to_str().ok().and_then(host_of).ok_or(NO_HOST)?;
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+    if matches!(request.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
     }
-    let path = match request.uri().path() {
+    let path = match request.uri.path() {
         "*" => "/",
         path => path,
     };
@@ -120,19 +125,19 @@ fn key_authorization(text: &str) -> Response<ResponseBody> {
 }
 
 /// The one authority of a request. Two that differ are what a cache in front of us could be poisoned with.
-fn authority(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
-    let mut lines = request.headers().get_all(header::HOST).iter();
+fn authority(request: &Parts) -> Result<HeaderValue, Refusal> {
+    let mut lines = request.headers.get_all(header::HOST).iter();
     let (host, second) = (lines.next(), lines.next());
     if second.is_some() {
         return Err(Refusal::BadRequest("more than one host"));
     }
-    let target = request.uri().authority().map(Authority::as_str);
+    let target = request.uri.authority().map(Authority::as_str);
     match (target, host) {
         (Some(target), Some(host)) if host.as_bytes().eq_ignore_ascii_case(target.as_bytes()) => {
             Ok(host.clone())
         }
         // An absolute target goes before the header in HTTP/1.1; in HTTP/2 the two must agree.
-        (Some(_), Some(_)) if request.version() == Version::HTTP_2 => {
+        (Some(_), Some(_)) if request.version == Version::HTTP_2 => {
             Err(Refusal::BadRequest("two hosts"))
         }
         (Some(target), _) => HeaderValue::from_str(target).map_err(|_| NO_HOST),
@@ -153,23 +158,24 @@ enum Prepared {
     /// It is answered here.
     Answer(Box<Response<ResponseBody>>),
     /// It goes to a replica. `gzip`: its answer may be compressed.
-    Forward { outbound: Box<Outbound>, gzip: bool },
+    Forward { outbound: Outbound, gzip: bool },
 }
 
 impl Asked<'_> {
     fn prepared(
         self,
         route: &LiveRoute,
-        mut request: Request<Incoming>,
+        mut head: Box<Parts>,
+        body: Incoming,
         account: &mut Account,
     ) -> Result<Prepared, Refusal> {
         let options = &route.route.options;
         if !self.visitor.secure && route.route.tls != TlsMode::Off && route.route.has_certificate {
-            return Ok(Prepared::Answer(Box::new(self.to_https(request.uri()))));
+            return Ok(Prepared::Answer(Box::new(self.to_https(&head.uri))));
         }
-        route.access.check(self.visitor.address, request.headers())?;
+        route.access.check(self.visitor.address, &head.headers)?;
         if let Some(to) = &options.redirect {
-            let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+            let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
             let path = if to.keep_path { path } else { "" };
             let status = match to.permanent {
                 true => StatusCode::PERMANENT_REDIRECT,
@@ -178,25 +184,23 @@ impl Asked<'_> {
             let response = redirect(status, &format!("{}{path}", to.to));
             return Ok(Prepared::Answer(Box::new(response)));
         }
-        if options.max_body.is_some_and(|most| content_length(&request) > most) {
+        if options.max_body.is_some_and(|most| body.size_hint().lower() > most) {
             return Err(Refusal::TooLarge);
         }
-        let upgrade = (request.version() == Version::HTTP_11)
-            .then(|| headers::upgrade_of(request.headers()))
+        let client = head.extensions.remove::<OnUpgrade>();
+        let upgrade = (head.version == Version::HTTP_11)
+            .then(|| headers::upgrade_of(&head.headers).zip(client))
             .flatten()
-            .map(|wanted| Upgrade {
-                wanted,
-                client: hyper::upgrade::on(&mut request),
-                peer: Arc::clone(self.peer),
+            .map(|(wanted, client)| {
+                Box::new(Upgrade { wanted, client, peer: Arc::clone(self.peer) })
             });
-        let gzip = options.compress && compress::is_taken(request.headers());
-        let (request, told) =
-            self.rewritten(route, request, upgrade.as_ref().map(|upgrade| &upgrade.wanted))?;
-        account.id = told.id();
+        let gzip = options.compress && compress::is_taken(&head.headers);
+        let wanted = upgrade.as_ref().map(|upgrade| &upgrade.wanted);
+        account.told = self.rewrite(route, &mut head, wanted)?;
         let alarms = self.peer.alarms.clone();
         let limits = &self.serving.shared.limits;
-        let outbound = Outbound::new(request, told, upgrade, alarms, limits, options);
-        Ok(Prepared::Forward { outbound: Box::new(outbound), gzip })
+        let outbound = Outbound::new(head, body, upgrade, alarms, limits, options);
+        Ok(Prepared::Forward { outbound, gzip })
     }
 
     fn to_https(&self, uri: &Uri) -> Response<ResponseBody> {
@@ -227,15 +231,14 @@ impl Asked<'_> {
         Uri::from_parts(parts).map_err(|_| Refusal::BadRequest("no path of this form"))
     }
 
-    /// The request as the replica sees it, and what it is told behind the other headers.
-    fn rewritten(
+    /// Makes the request what the replica sees. Gives what it is told behind the other headers.
+    fn rewrite(
         &self,
         route: &LiveRoute,
-        request: Request<Incoming>,
+        parts: &mut Parts,
         upgrade: Option<&HeaderValue>,
-    ) -> Result<(Request<Incoming>, Told), Refusal> {
+    ) -> Result<Told, Refusal> {
         let options = &route.route.options;
-        let (mut parts, body) = request.into_parts();
         parts.extensions.clear();
         let strips = options.strip_path && !route.prefix.is_empty();
         let http2 = options.protocol == UpstreamProtocol::H2c && upgrade.is_none();
@@ -276,7 +279,7 @@ impl Asked<'_> {
             told.move_into(map);
         }
         options.request_headers.apply(map);
-        Ok((Request::from_parts(parts, body), told))
+        Ok(told)
     }
 }
 
@@ -289,7 +292,7 @@ fn finished(
 ) -> Response<ResponseBody> {
     let options = &route.route.options;
     if gzip {
-        let length = http_body::Body::size_hint(answered.body()).exact();
+        let length = answered.body().size_hint().exact();
         let (status, headers) = (answered.status(), answered.headers_mut());
         if compress::is_worth_it(outbound.method(), status, headers, length) {
             compress::mark(headers);
@@ -311,8 +314,4 @@ fn stripped(path: &PathAndQuery, prefix: &str) -> Result<PathAndQuery, Refusal> 
         None => left.to_owned(),
     };
     text.try_into().map_err(|_| Refusal::BadRequest("no path of this form"))
-}
-
-fn content_length(request: &Request<Incoming>) -> u64 {
-    http_body::Body::size_hint(request.body()).lower()
 }

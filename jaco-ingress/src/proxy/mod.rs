@@ -49,7 +49,7 @@ pub(crate) use relay::relay;
 pub(crate) use upstream::{Endpoint, Endpoints, InFlight, Replicas};
 #[cfg(feature = "testing")]
 pub(crate) use {
-    http1::{Decoded, Fault, read as read_answer},
+    http1::{Decoded, Fault, Memory, read as read_answer},
     proxy_header::{Start, read as read_proxy_header},
 };
 

@@ -28,7 +28,7 @@ type Http2 = http2::SendRequest<RequestBody>;
 /// A connection that takes one request.
 pub(crate) enum Connection {
     /// It takes one at a time.
-    Http1(http1::Connection),
+    Http1(Box<http1::Connection>),
     /// It takes many.
     Http2(Http2),
 }
@@ -74,7 +74,7 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Idle {
     /// Last used last.
-    connections: Vec<(http1::Connection, Instant)>,
+    connections: Vec<(Box<http1::Connection>, Instant)>,
     /// Whether somebody looks after them.
     swept: bool,
 }
@@ -86,7 +86,7 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    fn idle(&self, surely_open: bool) -> Option<http1::Connection> {
+    fn idle(&self, surely_open: bool) -> Option<Box<http1::Connection>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((connection, since)) = idle.connections.pop() {
             let usable = since.elapsed() < IDLE_TIME && connection.is_open();
@@ -103,7 +103,7 @@ impl Pool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.connections
             .retain(|(connection, since)| since.elapsed() < IDLE_TIME && connection.is_open());
-        idle.connections.iter_mut().for_each(|(connection, _)| connection.forget_buffer());
+        idle.connections.iter_mut().for_each(|(connection, _)| connection.forget());
         idle.swept = !idle.connections.is_empty();
         idle.swept
     }
@@ -129,7 +129,7 @@ async fn sweep(endpoint: Weak<Endpoint>) {
 
 impl Endpoint {
     /// Keeps a connection on which an exchange came to its end.
-    pub(crate) fn give_back(self: &Arc<Self>, connection: http1::Connection) {
+    pub(crate) fn give_back(self: &Arc<Self>, connection: Box<http1::Connection>) {
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.connections.len() >= IDLE {
             return;

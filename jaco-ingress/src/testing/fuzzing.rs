@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::{
-    proxy::{Decoded, Fault, ProxyHeader, Start, read_answer, read_proxy_header as read},
+    proxy::{Decoded, Fault, Memory, ProxyHeader, Start, read_answer, read_proxy_header as read},
     route::{Table, host_of, normal, without_prefix},
 };
 
@@ -58,7 +58,7 @@ fn survives(version: ProxyHeader, source: SocketAddr) {
     assert_eq!(told(again), told(source), "{version:?}");
 }
 
-/// What a replica answers: however its bytes come, the same is read. The first byte says to what method, the second
+/// What a replica answers: however its bytes come, and when it said the same before, the same is read. The first byte says to what method, the second
 /// in pieces of what size.
 ///
 /// # Panics
@@ -66,8 +66,9 @@ fn survives(version: ProxyHeader, source: SocketAddr) {
 pub fn answer(data: &[u8]) {
     let [method, size, bytes @ ..] = data else { return };
     let method = if *method == 0 { Method::HEAD } else { Method::GET };
-    let whole = Answered::of(bytes, bytes.len().max(1), &method);
-    let pieces = Answered::of(bytes, usize::from(*size).max(1), &method);
+    let mut memory = Memory::default();
+    let whole = Answered::of(bytes, bytes.len().max(1), &method, &mut memory);
+    let pieces = Answered::of(bytes, usize::from(*size).max(1), &method, &mut memory);
     match (whole, pieces) {
         (Ok(whole), Ok(pieces)) => assert_eq!(whole, pieces),
         (Err(_), Err(_)) => {}
@@ -85,10 +86,10 @@ struct Answered {
 }
 
 impl Answered {
-    fn of(bytes: &[u8], size: usize, method: &Method) -> Result<Self, Fault> {
+    fn of(bytes: &[u8], size: usize, method: &Method, memory: &mut Memory) -> Result<Self, Fault> {
         let (mut pieces, mut input) = (bytes.chunks(size), BytesMut::new());
         let mut head = loop {
-            match read_answer(&mut input, method)? {
+            match read_answer(&mut input, method, memory)? {
                 Some(head) => break head,
                 None => input.extend_from_slice(pieces.next().ok_or(Fault::Closed)?),
             }

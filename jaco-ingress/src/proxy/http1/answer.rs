@@ -15,18 +15,18 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// Gone when the body has ended.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     decoder: Decoder,
     keep: bool,
 }
 
 impl Answer {
-    pub(super) fn new(connection: Connection, decoder: Decoder, keep: bool) -> Self {
+    pub(super) fn new(connection: Box<Connection>, decoder: Decoder, keep: bool) -> Self {
         Self { connection: Some(connection), decoder, keep }
     }
 
     /// The connection, once the body has ended and if it can take another request.
-    pub(crate) fn connection(&mut self) -> Option<Connection> {
+    pub(crate) fn connection(&mut self) -> Option<Box<Connection>> {
         if !self.decoder.has_ended() {
             return None;
         }

@@ -19,6 +19,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     Answer, Fault,
+    memory::Memory,
     response::{self, Head, LONGEST},
     upload::Upload,
 };
@@ -27,7 +28,7 @@ use crate::proxy::body::RequestBody;
 /// How much is read at once: at first, and when that is always there.
 const ROOM: (usize, usize) = (16 * 1024, 128 * 1024);
 
-/// A connection that takes one request after the other.
+/// A connection that takes one request after the other. It is boxed: it goes through many hands.
 #[derive(Debug)]
 pub(crate) struct Connection {
     read: OwnedReadHalf,
@@ -36,12 +37,19 @@ pub(crate) struct Connection {
     /// What was read and is not used yet.
     pub(super) buffer: BytesMut,
     room: usize,
+    memory: Memory,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Box<Self> {
         let (read, write) = stream.into_split();
-        Self { read, write: Some(write), buffer: BytesMut::new(), room: ROOM.0 }
+        Box::new(Self {
+            read,
+            write: Some(write),
+            buffer: BytesMut::new(),
+            room: ROOM.0,
+            memory: Memory::default(),
+        })
     }
 
     /// Whether the replica has not closed it, as far as this process was told.
@@ -58,20 +66,21 @@ impl Connection {
     }
 
     /// Makes it ready for the next request. `None`: it cannot take one.
-    pub(super) fn rested(mut self) -> Option<Self> {
+    pub(super) fn rested(mut self: Box<Self>) -> Option<Box<Self>> {
         if self.write.is_none() || !self.buffer.is_empty() {
             return None;
         }
         self.room = ROOM.0;
         if self.buffer.capacity() > ROOM.0 {
-            self.forget_buffer();
+            self.buffer = BytesMut::new();
         }
         Some(self)
     }
 
     /// Gives memory back while nothing is asked.
-    pub(crate) fn forget_buffer(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.buffer = BytesMut::new();
+        self.memory = Memory::default();
     }
 
     /// The connection itself, with what was read of it.
@@ -102,7 +111,7 @@ impl Connection {
             if self.buffer.len() <= LONGEST && !self.buffer[new..].contains(&b'\n') {
                 continue;
             }
-            while let Some(head) = response::read(&mut self.buffer, method)? {
+            while let Some(head) = response::read(&mut self.buffer, method, &mut self.memory)? {
                 if !head.is_interim() {
                     return Poll::Ready(Ok(head));
                 }
@@ -131,11 +140,11 @@ pub(crate) struct Unanswered {
     pub(crate) fault: Fault,
 }
 
-/// Sends a request and waits for the head of its answer. `told` are lines behind its headers. `body` is taken, unless
-/// nothing was sent.
+/// Sends a request and waits for the head of its answer. `told` are lines behind its headers, which are taken once there
+/// is an answer. `body` is taken, unless nothing was sent.
 pub(crate) async fn exchange(
-    mut connection: Connection,
-    request: &Parts,
+    mut connection: Box<Connection>,
+    request: &mut Parts,
     told: &[u8],
     body: &mut RequestBody,
 ) -> Result<Exchanged, Unanswered> {
@@ -174,6 +183,7 @@ pub(crate) async fn exchange(
         }
         false => broken.is_none().then_some(upload),
     };
+    connection.memory.keep_map(std::mem::take(&mut request.headers));
     let mut response = Response::new(Answer::new(connection, head.body, head.keep));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;

@@ -7,6 +7,7 @@
 mod answer;
 mod connection;
 mod decoder;
+mod memory;
 mod request;
 mod response;
 mod upload;
@@ -15,7 +16,7 @@ pub(crate) use answer::Answer;
 pub(crate) use connection::{Connection, Exchanged, exchange};
 pub(crate) use upload::Upload;
 #[cfg(feature = "testing")]
-pub(crate) use {decoder::Decoded, response::read};
+pub(crate) use {decoder::Decoded, memory::Memory, response::read};
 
 use super::body::BodyFault;
 

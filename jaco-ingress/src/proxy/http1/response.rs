@@ -2,12 +2,12 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use bytes::{Buf as _, BytesMut};
+use http::{HeaderMap, Method, StatusCode, header};
 use httparse::{Header, ParserConfig, Response, Status};
 use hyper::ext::ReasonPhrase;
 
-use super::{Fault, decoder::Decoder};
+use super::{Fault, decoder::Decoder, memory::Memory};
 use crate::proxy::headers::{has_token, tokens};
 
 /// Most bytes in a head.
@@ -34,11 +34,16 @@ impl Head {
     }
 }
 
-/// Takes the head of the answer to a request of this method from `input`. `None`: more is needed.
+/// Takes the head of the answer to a request of this method from `input`, with the memory of its connection. `None`: more
+/// is needed.
 ///
 /// # Errors
 /// It is none, or it is too long, or it can be read in two ways.
-pub(crate) fn read(input: &mut BytesMut, method: &Method) -> Result<Option<Head>, Fault> {
+pub(crate) fn read(
+    input: &mut BytesMut,
+    method: &Method,
+    memory: &mut Memory,
+) -> Result<Option<Head>, Fault> {
     let mut lines = [const { MaybeUninit::<Header<'_>>::uninit() }; LINES];
     let mut response = Response::new(&mut []);
     let parsed = ParserConfig::default()
@@ -61,19 +66,23 @@ pub(crate) fn read(input: &mut BytesMut, method: &Method) -> Result<Option<Head>
         .reason
         .filter(|reason| !reason.is_empty() && Some(*reason) != status.canonical_reason())
         .and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
-    let (headers, closes) = owned(&response, &input[..length])?;
+    let (headers, closes) = owned(&response, &input[..length], memory)?;
     let old = response.version == Some(0);
     input.advance(length);
     let keep = !(old || closes);
     finish(Head { status, reason, headers, body: Decoder::EMPTY, keep }, method, old).map(Some)
 }
 
-/// The headers with memory of their own, all in one piece: what is read next must not wait for them. And whether the
-/// replica closes the connection: what `Connection` commonly says is for us alone, and most answers have it.
-fn owned(response: &Response<'_, '_>, head: &[u8]) -> Result<(HeaderMap, bool), Fault> {
-    let shared = Bytes::copy_from_slice(head);
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
+/// The headers, and whether the replica closes the connection: what `Connection` commonly says is for us alone, and most
+/// answers have it.
+fn owned(
+    response: &Response<'_, '_>,
+    head: &[u8],
+    memory: &mut Memory,
+) -> Result<(HeaderMap, bool), Fault> {
+    let mut headers = memory.map(response.headers.len());
     let mut closes = false;
+    let mut reader = memory.reader(head);
     for line in &*response.headers {
         if line.name.eq_ignore_ascii_case("connection") {
             let close = line.value.eq_ignore_ascii_case(b"close");
@@ -82,12 +91,8 @@ fn owned(response: &Response<'_, '_>, head: &[u8]) -> Result<(HeaderMap, bool), 
                 continue;
             }
         }
-        let from = line.value.as_ptr().addr() - head.as_ptr().addr();
-        let name = HeaderName::from_bytes(line.name.as_bytes());
-        let value = HeaderValue::from_maybe_shared(shared.slice(from..from + line.value.len()));
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(Fault::Malformed("one of its headers is none"));
-        };
+        let (name, value) =
+            reader.read(line).ok_or(Fault::Malformed("one of its headers is none"))?;
         headers.append(name, value);
     }
     closes |= headers.contains_key(header::CONNECTION)
@@ -161,13 +166,15 @@ mod tests {
     use super::*;
 
     fn of(text: &str, method: Method) -> Result<Option<Head>, Fault> {
-        read(&mut text.as_bytes().into(), &method)
+        read(&mut text.as_bytes().into(), &method, &mut Memory::default())
     }
 
     fn head(lines: &str) -> Head {
         let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\nbody");
         let mut input = BytesMut::from(&*text);
-        let head = read(&mut input, &Method::GET).expect("readable").expect("whole");
+        let head = read(&mut input, &Method::GET, &mut Memory::default())
+            .expect("readable")
+            .expect("whole");
         assert_eq!(input, "body");
         head
     }
@@ -245,9 +252,40 @@ mod tests {
         let text = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX: \u{e9}\r\n\r\n";
         for end in 0..text.len() {
             let mut input = BytesMut::from(&text.as_bytes()[..end]);
-            assert!(read(&mut input, &Method::GET).expect("no mistake").is_none(), "{end}");
+            assert!(
+                read(&mut input, &Method::GET, &mut Memory::default())
+                    .expect("no mistake")
+                    .is_none(),
+                "{end}"
+            );
             assert_eq!(input.len(), end);
         }
         assert_eq!(head("X: \u{e9}\r\n").headers["x"].as_bytes(), "\u{e9}".as_bytes());
+    }
+
+    #[test]
+    fn what_was_read_before_changes_nothing() {
+        let mut memory = Memory::default();
+        let long = format!("Vary: {}\r\nContent-Length: 1\r\n", "b".repeat(3000));
+        let many: String = (0..20).map(|n| format!("X-{n}: {n}\r\n")).collect();
+        let heads = [
+            "Content-Type: a/b\r\nContent-Length: 1\r\n",
+            "Content-Type: a/b\r\nConnection: keep-alive\r\nContent-Length: 22\r\n",
+            "content-type: a/b\r\nContent-Length: 22\r\n",
+            "Content-Length: 22\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n",
+            "Content-Length: 3\r\nSet-Cookie: a=1\r\nSet-Cookie: a=1\r\nX: \u{e9}\r\n",
+            &long,
+            &many,
+            "",
+        ];
+        for lines in heads.iter().flat_map(|one| heads.iter().flat_map(move |two| [one, two])) {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+            let fresh = of(&text, Method::GET).expect("readable").expect("whole");
+            let again = read(&mut text.as_bytes().into(), &Method::GET, &mut memory);
+            let again = again.expect("readable").expect("whole");
+            assert_eq!(again.headers, fresh.headers);
+            assert_eq!((again.body, again.keep), (fresh.body, fresh.keep));
+            memory.keep_map(again.headers);
+        }
     }
 }
