@@ -12,7 +12,7 @@ mod swarm;
 mod tunnel;
 
 pub use contender::Contender;
-pub use ingress::{Gateway, Held, Latency, Stage};
+pub use ingress::{Gateway, Held, Latency, Quiet, Stage};
 pub use jaco::Jaco;
 pub use names::{NameServer, Pace};
 pub use race::{Times, median, race};

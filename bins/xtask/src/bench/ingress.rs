@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use jaco_bench::{Gateway, Latency, Stage};
+use jaco_bench::{Gateway, Latency, Quiet, Stage};
 
 use super::middle;
 use crate::{
@@ -21,10 +21,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("openssl", "openssl"),
     ("taskset", "util-linux"),
+    ("chrt", "util-linux"),
 ];
 const IDLE: usize = 5000;
 
-/// What one contender did, round by round.
+/// What one contender did, bout by bout.
 #[derive(Default)]
 struct Column {
     name: &'static str,
@@ -41,7 +42,8 @@ struct Column {
     layer4: Vec<f64>,
 }
 
-/// What costs processor time. All contenders bear one before the next: the machine may change in between.
+/// What costs processor time. All contenders bear it for a second each, again and again and in changing order: the machine
+/// changes within seconds, and what counts is how they compare in each of these bouts.
 #[derive(Clone, Copy)]
 enum Load {
     Http1,
@@ -85,16 +87,26 @@ pub(super) fn ingress(rounds: u8, seconds: u8) -> Result<()> {
             column.idle(gateway)?;
         }
         for load in LOADS {
-            for (gateway, column) in gateways.iter().zip(&mut columns) {
-                column.bear(*load, gateway, seconds)?;
+            for bout in 0..seconds {
+                let mut pairs: Vec<_> = gateways.iter().zip(&mut columns).collect();
+                if bout % 2 == 1 {
+                    pairs.reverse();
+                }
+                for (gateway, column) in pairs {
+                    column.bear(*load, gateway)?;
+                }
             }
         }
         // The load at which JACO's processor is half busy.
         let pace = middle(columns[0].http1.iter().copied()) / 2.0;
-        let direct = gateways[0].latency(true, pace, seconds)?;
-        for (gateway, column) in gateways.iter().zip(&mut columns) {
-            column.latency(gateway.latency(false, pace, seconds)?, direct);
+        let quiet = Quiet::set(&stage, &gateways)?;
+        for _ in 0..seconds {
+            let direct = gateways[0].latency(true, pace)?;
+            for (gateway, column) in gateways.iter().zip(&mut columns) {
+                column.latency(gateway.latency(false, pace)?, direct);
+            }
         }
+        drop(quiet);
         for column in &columns[..2] {
             say::note(&column.last());
         }
@@ -111,14 +123,12 @@ impl Column {
         Ok(())
     }
 
-    fn bear(&mut self, load: Load, gateway: &Gateway, seconds: u8) -> Result<()> {
+    fn bear(&mut self, load: Load, gateway: &Gateway) -> Result<()> {
         let (to, served) = match load {
-            Load::Http1 => (&mut self.http1, gateway.http1("small", seconds)?),
-            Load::Medium => (&mut self.medium, gateway.http1("medium", seconds)?),
-            Load::Http2 => (&mut self.http2, gateway.http2(seconds)?),
-            Load::Handshakes => {
-                (&mut self.handshakes, gateway.handshakes(1500 * u32::from(seconds))?)
-            }
+            Load::Http1 => (&mut self.http1, gateway.http1("small")?),
+            Load::Medium => (&mut self.medium, gateway.http1("medium")?),
+            Load::Http2 => (&mut self.http2, gateway.http2()?),
+            Load::Handshakes => (&mut self.handshakes, gateway.handshakes(1500)?),
             Load::Layer4 if !gateway.carries_bytes() => return Ok(()),
             Load::Layer4 => (&mut self.layer4, gateway.layer4()?),
         };
@@ -158,15 +168,16 @@ const LINES: &[Line] = &[
     ("of it for each connection, KiB", |c| &c.idle, false),
 ];
 
-/// Medians, and in brackets JACO in parts of the other; more is better, or less.
+/// Medians, and in brackets the median of JACO in parts of the other, bout by bout; more is better, or less.
 fn table(columns: &[Column]) {
     say::step("Medians, and in brackets how many times as good JACO is");
     for (what, values, more) in LINES {
         let ours = middle(values(&columns[0]).iter().copied());
         let mut line = format!("{what}: JACO {ours:.0}");
         for column in columns[1..].iter().filter(|column| !values(column).is_empty()) {
+            let bouts = values(&columns[0]).iter().zip(values(column));
+            let ratio = middle(bouts.map(|(o, t)| if *more { o / t } else { t / o }));
             let theirs = middle(values(column).iter().copied());
-            let ratio = if *more { ours / theirs } else { theirs / ours };
             line.push_str(&format!("; {} {theirs:.0} ({ratio:.2})", column.name));
         }
         say::data(&line);

@@ -51,15 +51,15 @@ pub struct Held {
 
 /// Numbers are of requests, or of MiB, in a second of the proxy's processor time.
 impl Gateway {
-    /// HTTP/1.1 without TLS over 64 kept connections.
+    /// HTTP/1.1 without TLS over 64 kept connections, for a second.
     ///
     /// # Errors
     /// Something was not answered well.
-    pub fn http1(&self, path: &str, seconds: u8) -> Result<f64> {
+    pub fn http1(&self, path: &str) -> Result<f64> {
         let script = self.directory.join("requests.lua");
         write(&script, SCRIPT)?;
         let mut wrk = elsewhere("wrk");
-        wrk.args(["-t1", "-c64", &format!("-d{seconds}s"), "-s"]).arg(&script);
+        wrk.args(["-t1", "-c64", "-d1s", "-s"]).arg(&script);
         wrk.arg(format!("http://{}:{PLAIN}/{path}", self.address));
         wrk.args(["--", &self.routes.to_string(), DOMAIN]);
         self.counted(&mut wrk, requests_of_wrk)
@@ -76,13 +76,13 @@ impl Gateway {
         self.over_tls(&mut h2load)
     }
 
-    /// HTTP/2 over TLS: 16 connections with 16 streams each.
+    /// HTTP/2 over TLS: 16 connections with 16 streams each, for a second.
     ///
     /// # Errors
     /// Something was not answered well.
-    pub fn http2(&self, seconds: u8) -> Result<f64> {
+    pub fn http2(&self) -> Result<f64> {
         let mut h2load = elsewhere("h2load");
-        h2load.args(["-t", "1", "-c", "16", "-m", "16", "-D", &seconds.to_string()]);
+        h2load.args(["-t", "1", "-c", "16", "-m", "16", "-D", "1"]);
         self.over_tls(&mut h2load)
     }
 
@@ -92,18 +92,19 @@ impl Gateway {
         self.counted(h2load, requests_of_h2load)
     }
 
-    /// How long requests take that come at an even pace. `None` asks the upstream itself.
+    /// How long requests take that come at an even pace, for a second. `direct` asks the upstream itself. It has the
+    /// priority that [`Quiet`](super::Quiet) gives to all others.
     ///
     /// # Errors
     /// Something was not answered well.
-    pub fn latency(&self, direct: bool, per_second: f64, seconds: u8) -> Result<Latency> {
+    pub fn latency(&self, direct: bool, per_second: f64) -> Result<Latency> {
         const CLIENTS: f64 = 8.0;
         let log = self.directory.join("latency");
         let _ = fs::remove_file(&log);
         let own = format!("{}:{PLAIN}", self.address);
-        let mut h2load = elsewhere("h2load");
-        h2load.args(["--h1", "-t", "1", "-c", &CLIENTS.to_string()]);
-        h2load.arg(format!("-n{:.0}", per_second * f64::from(seconds)));
+        let mut h2load = elsewhere("chrt");
+        h2load.args(["-f", "1", "h2load", "--h1", "-t", "1", "-c", &CLIENTS.to_string()]);
+        h2load.arg(format!("-n{per_second:.0}"));
         h2load.arg(format!("--rps={:.0}", per_second / CLIENTS));
         h2load.arg(format!("--connect-to={}", if direct { UPSTREAM } else { &own }));
         h2load.arg(format!("--log-file={}", log.display()));

@@ -5,6 +5,7 @@
 
 mod gateway;
 mod load;
+mod quiet;
 mod usage;
 
 use std::{
@@ -19,6 +20,7 @@ use jaco_harness::{HarnessError, Patience, Process, Result, Run as _, until};
 
 pub use gateway::Gateway;
 pub use load::{Held, Latency};
+pub use quiet::Quiet;
 
 /// The domain of which all routes are: `site-0.` and so on.
 const DOMAIN: &str = "bench.test";

@@ -35,6 +35,12 @@ pub(super) fn memory(group: i32) -> u64 {
     kib.sum()
 }
 
+/// The numbers of the processes of a group.
+pub(super) fn processes(group: i32) -> Vec<String> {
+    let name = |(path, _): (PathBuf, _)| Some(path.file_name()?.to_str()?.to_owned());
+    members(group).into_iter().filter_map(name).collect()
+}
+
 /// Directories of the processes of a group, and what the kernel says of each behind its name.
 fn members(group: i32) -> Vec<(PathBuf, String)> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
