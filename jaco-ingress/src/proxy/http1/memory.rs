@@ -103,3 +103,41 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(memory: &mut Memory, value: &str, lines: usize) {
+        let head = format!("x: {value}");
+        let (name, value) = head.split_at(3);
+        let line = Header { name: &name[..1], value: value.as_bytes() };
+        let mut reader = memory.reader(head.as_bytes());
+        for _ in 0..lines {
+            assert_eq!(reader.read(&line).expect("a header").1, value);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_bounds() {
+        let mut memory = Memory::default();
+        read(&mut memory, &"a".repeat(LONGEST), 1);
+        assert_eq!(memory.lines.len(), 0);
+        read(&mut memory, "a", LINES + 4);
+        assert_eq!(memory.lines.len(), LINES);
+        memory.keep_map(HeaderMap::with_capacity(ROOM + 1));
+        assert_eq!(memory.map.capacity(), 0);
+        memory.keep_map(HeaderMap::with_capacity(ROOM));
+        assert_eq!(memory.map.capacity(), ROOM);
+    }
+
+    #[test]
+    fn a_kept_map_is_empty() {
+        let mut memory = Memory::default();
+        let mut map = HeaderMap::new();
+        map.append("x", HeaderValue::from_static("1"));
+        map.append("x", HeaderValue::from_static("2"));
+        memory.keep_map(map);
+        assert!(memory.map(1).is_empty());
+    }
+}
