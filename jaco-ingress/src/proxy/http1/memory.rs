@@ -20,12 +20,12 @@ pub(crate) struct Memory {
 }
 
 /// A line of a head.
-#[derive(Debug, Clone)]
-pub(super) struct Line {
+#[derive(Debug)]
+struct Line {
     /// The name as it was written.
     written: Bytes,
-    pub(super) name: HeaderName,
-    pub(super) value: HeaderValue,
+    name: HeaderName,
+    value: HeaderValue,
 }
 
 impl Line {
