@@ -48,10 +48,10 @@ pub(crate) enum Bench {
     },
     /// Requests through a proxy: JACO's, HAProxy, nginx and Caddy, in turn
     Ingress {
-        /// How often; the median counts
+        /// How often all are started anew
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
         rounds: u8,
-        /// How long each load
+        /// How many bouts of about a second each load has in a round; the median of all counts
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
         seconds: u8,
     },

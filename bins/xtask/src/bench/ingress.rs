@@ -42,8 +42,8 @@ struct Column {
     layer4: Vec<f64>,
 }
 
-/// What costs processor time. All contenders bear it for a second each, again and again and in changing order: the machine
-/// changes within seconds, and what counts is how they compare in each of these bouts.
+/// What costs processor time. All contenders bear it for about a second each, again and again and in changing order: the
+/// machine changes within seconds, and what counts is how they compare in each of these bouts.
 #[derive(Clone, Copy)]
 enum Load {
     Http1,
