@@ -89,8 +89,12 @@ pub(super) fn tokens<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(|member| {
+    headers.get_all(name).into_iter().flat_map(members)
+}
+
+/// The members in one line of a list.
+pub(super) fn members(line: &HeaderValue) -> impl Iterator<Item = &str> {
+    line.to_str().into_iter().flat_map(|line| line.split(',')).map(|member| {
         member.split_once(';').map_or(member, |(token, _)| token).trim_matches([' ', '\t'])
     })
 }

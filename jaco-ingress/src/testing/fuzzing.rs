@@ -58,8 +58,8 @@ fn survives(version: ProxyHeader, source: SocketAddr) {
     assert_eq!(told(again), told(source), "{version:?}");
 }
 
-/// What a replica answers: however its bytes come, and when it said the same before, the same is read. The first byte says to what method, the second
-/// in pieces of what size.
+/// What a replica answers: however its bytes come, and whatever it said before, the same is read. The first byte says to
+/// what method, the second in pieces of what size. What was said before is in front of the first zero.
 ///
 /// # Panics
 /// A rule is broken.
@@ -67,7 +67,15 @@ pub fn answer(data: &[u8]) {
     let [method, size, bytes @ ..] = data else { return };
     let method = if *method == 0 { Method::HEAD } else { Method::GET };
     let mut memory = Memory::default();
-    let whole = Answered::of(bytes, bytes.len().max(1), &method, &mut memory);
+    let bytes = match bytes.iter().position(|byte| *byte == 0) {
+        Some(end) => {
+            // Whether it is an answer says nothing of the next one.
+            let _ = Answered::of(&bytes[..end], end.max(1), &method, &mut memory);
+            &bytes[end + 1..]
+        }
+        None => bytes,
+    };
+    let whole = Answered::of(bytes, bytes.len().max(1), &method, &mut Memory::default());
     let pieces = Answered::of(bytes, usize::from(*size).max(1), &method, &mut memory);
     match (whole, pieces) {
         (Ok(whole), Ok(pieces)) => assert_eq!(whole, pieces),

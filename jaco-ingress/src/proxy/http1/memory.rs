@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Header;
 
+use super::response::Start;
+
 /// So many lines are kept, of heads that are not longer: a line keeps the bytes of its head.
 const LINES: usize = 16;
 const LONGEST: usize = 2 * 1024;
@@ -15,35 +17,55 @@ const ROOM: RangeInclusive<usize> = 8..=24;
 /// Lines that were read before, and a map that is empty again.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    start: Option<(Bytes, Start)>,
     lines: Vec<Line>,
     map: HeaderMap,
 }
 
-/// A line of a head.
+/// A line of a head behind the first.
 #[derive(Debug)]
 struct Line {
-    /// The name as it was written.
-    written: Bytes,
+    /// As it was written, with its end.
+    raw: Bytes,
     name: HeaderName,
     value: HeaderValue,
 }
 
 impl Line {
-    /// Reads a line of which `own` makes the parts our own. `None`: it is none.
-    fn read(line: &Header<'_>, mut own: impl FnMut(&[u8]) -> Bytes) -> Option<Self> {
-        Some(Self {
-            name: HeaderName::from_bytes(line.name.as_bytes()).ok()?,
-            value: HeaderValue::from_maybe_shared(own(line.value)).ok()?,
-            written: own(line.name.as_bytes()),
-        })
+    fn begins(&self, text: &[u8]) -> bool {
+        text.starts_with(&self.raw)
     }
 
-    fn is(&self, line: &Header<'_>) -> bool {
-        self.written == line.name.as_bytes() && self.value.as_bytes() == line.value
+    fn header(&self) -> (HeaderName, HeaderValue) {
+        (self.name.clone(), self.value.clone())
     }
 }
 
+/// What a head has in common with those before it.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) start: Start,
+    /// So many lines behind the first are known.
+    pub(super) lines: usize,
+    /// How long all of this is.
+    pub(super) length: usize,
+}
+
 impl Memory {
+    /// Finds out how a head begins that has come in part or whole. `None`: its first line is not known.
+    pub(super) fn known(&self, head: &[u8]) -> Option<Known> {
+        let (raw, start) = self.start.as_ref().filter(|(raw, _)| head.starts_with(raw))?;
+        let (mut lines, mut length) = (0, raw.len());
+        for line in &self.lines {
+            if !line.begins(&head[length..]) {
+                break;
+            }
+            lines += 1;
+            length += line.raw.len();
+        }
+        Some(Known { start: start.clone(), lines, length })
+    }
+
     /// A map with room for so many headers.
     pub(super) fn map(&mut self, room: usize) -> HeaderMap {
         let mut map = std::mem::take(&mut self.map);
@@ -59,39 +81,69 @@ impl Memory {
         }
     }
 
-    /// Reads the lines of a head one after the other.
+    /// Reads a whole head, first what is known of it.
     pub(super) fn reader<'a>(&'a mut self, head: &'a [u8]) -> Reader<'a> {
         Reader { memory: self, head, copy: None, at: 0 }
     }
 }
 
-/// Reads the lines of a head. What it makes of them has memory of its own, all in one piece: what is read next must not
-/// wait for it.
+/// Reads a head. What it makes of its lines has memory of its own, all in one piece: what is read next must not wait for
+/// it.
 pub(super) struct Reader<'a> {
     memory: &'a mut Memory,
     head: &'a [u8],
     copy: Option<Bytes>,
-    /// How many lines were read.
+    /// How many lines behind the first were read.
     at: usize,
 }
 
 impl Reader<'_> {
+    /// Keeps what the first line says.
+    pub(super) fn keep_start(&mut self, start: &Start) {
+        // An empty line may come before it.
+        if self.head.len() <= LONGEST && self.head.starts_with(b"HTTP") {
+            let raw = self.own(line_of(self.head));
+            self.memory.start = Some((raw, start.clone()));
+        }
+    }
+
+    /// The next lines, which are known.
+    pub(super) fn known(
+        &mut self,
+        lines: usize,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let from = self.at;
+        self.at += lines;
+        self.memory.lines[from..self.at].iter().map(Line::header)
+    }
+
     /// Name and value of the next line, which is a part of the head. `None`: it is no header.
     pub(super) fn read(&mut self, line: &Header<'_>) -> Option<(HeaderName, HeaderValue)> {
         let at = self.at;
         self.at += 1;
-        if let Some(known) = self.memory.lines.get(at).filter(|known| known.is(line)) {
-            return Some((known.name.clone(), known.value.clone()));
+        let from = &self.head[line.name.as_ptr().addr() - self.head.as_ptr().addr()..];
+        if let Some(known) = self.memory.lines.get(at).filter(|known| known.begins(from)) {
+            return Some(known.header());
         }
-        let Self { head, copy, .. } = self;
-        let copy = copy.get_or_insert_with(|| Bytes::copy_from_slice(head));
-        let line = Line::read(line, |part| {
-            let from = part.as_ptr().addr() - head.as_ptr().addr();
-            copy.slice(from..from + part.len())
-        })?;
-        let header = (line.name.clone(), line.value.clone());
+        let line = Line {
+            raw: self.own(line_of(from)),
+            name: HeaderName::from_bytes(line.name.as_bytes()).ok()?,
+            value: HeaderValue::from_maybe_shared(self.own(line.value)).ok()?,
+        };
+        let header = line.header();
         self.keep(at, line);
         Some(header)
+    }
+
+    /// A part of the head as our own.
+    fn own(&mut self, part: &[u8]) -> Bytes {
+        // What is empty may be elsewhere.
+        if part.is_empty() {
+            return Bytes::new();
+        }
+        let from = part.as_ptr().addr() - self.head.as_ptr().addr();
+        let copy = self.copy.get_or_insert_with(|| Bytes::copy_from_slice(self.head));
+        copy.slice(from..from + part.len())
     }
 
     fn keep(&mut self, at: usize, line: Line) {
@@ -106,14 +158,19 @@ impl Reader<'_> {
     }
 }
 
+/// The line with which a text begins, with its end.
+fn line_of(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| *byte == b'\n');
+    &text[..end.map_or(text.len(), |at| at + 1)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(memory: &mut Memory, value: &str, lines: usize) {
-        let head = format!("x: {value}");
-        let (name, value) = head.split_at(3);
-        let line = Header { name: &name[..1], value: value.as_bytes() };
+        let head = format!("x: {value}\r\n");
+        let line = Header { name: &head[..1], value: &head.as_bytes()[3..head.len() - 2] };
         let mut reader = memory.reader(head.as_bytes());
         for _ in 0..lines {
             assert_eq!(reader.read(&line).expect("a header").1, value);

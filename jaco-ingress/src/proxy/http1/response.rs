@@ -3,12 +3,16 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf as _, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{Header, ParserConfig, Response, Status};
 use hyper::ext::ReasonPhrase;
 
-use super::{Fault, decoder::Decoder, memory::Memory};
-use crate::proxy::headers::{has_token, tokens};
+use super::{
+    Fault,
+    decoder::Decoder,
+    memory::{Known, Memory, Reader},
+};
+use crate::proxy::headers::{members, tokens};
 
 /// Most bytes in a head.
 pub(super) const LONGEST: usize = 128 * 1024;
@@ -34,6 +38,68 @@ impl Head {
     }
 }
 
+/// What the first line says.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    status: StatusCode,
+    /// If it is not the usual one.
+    reason: Option<ReasonPhrase>,
+    /// It is HTTP/1.0.
+    old: bool,
+}
+
+impl Start {
+    fn of(response: &Response<'_, '_>) -> Result<Self, Fault> {
+        let status = StatusCode::from_u16(response.code.unwrap_or(0))
+            .map_err(|_| Fault::Malformed("its status is none"))?;
+        let reason = response
+            .reason
+            .filter(|reason| !reason.is_empty() && Some(*reason) != status.canonical_reason())
+            .and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
+        Ok(Self { status, reason, old: response.version == Some(0) })
+    }
+}
+
+/// The lines behind the first.
+#[derive(Debug)]
+struct Lines {
+    headers: HeaderMap,
+    /// The replica closes the connection. What `Connection` commonly says is for us alone, and is no header then.
+    closes: bool,
+    /// There is a transfer coding.
+    coded: bool,
+}
+
+impl Lines {
+    fn new(headers: HeaderMap) -> Self {
+        Self { headers, closes: false, coded: false }
+    }
+
+    fn put(&mut self, (name, value): (HeaderName, HeaderValue)) {
+        if name == header::CONNECTION {
+            let close = value.as_bytes().eq_ignore_ascii_case(b"close");
+            if close || value.as_bytes().eq_ignore_ascii_case(b"keep-alive") {
+                self.closes |= close;
+                return;
+            }
+            self.closes |= members(&value).any(|member| member.eq_ignore_ascii_case("close"));
+        }
+        self.coded |= name == header::TRANSFER_ENCODING;
+        self.headers.append(name, value);
+    }
+
+    /// Puts those that were parsed.
+    fn put_all(&mut self, reader: &mut Reader<'_>, lines: &[Header<'_>]) -> Result<(), Fault> {
+        for line in lines {
+            self.put(reader.read(line).ok_or(Fault::Malformed("one of its headers is none"))?);
+        }
+        Ok(())
+    }
+}
+
+/// A head that is whole, and its length.
+type Whole = (Start, Lines, usize);
+
 /// Takes the head of the answer to a request of this method from `input`, with the memory of its connection. `None`: more
 /// is needed.
 ///
@@ -44,82 +110,85 @@ pub(crate) fn read(
     method: &Method,
     memory: &mut Memory,
 ) -> Result<Option<Head>, Fault> {
+    let whole = match memory.known(input) {
+        Some(known) => read_rest(input, known, memory)?,
+        None => read_all(input, memory)?,
+    };
+    match whole {
+        Some((start, lines, length)) if length <= LONGEST => {
+            input.advance(length);
+            finish(start, lines, method).map(Some)
+        }
+        None if input.len() <= LONGEST => Ok(None),
+        _ => Err(Fault::Malformed("its head is too long")),
+    }
+}
+
+fn read_all(input: &[u8], memory: &mut Memory) -> Result<Option<Whole>, Fault> {
     let mut lines = [const { MaybeUninit::<Header<'_>>::uninit() }; LINES];
     let mut response = Response::new(&mut []);
     let parsed = ParserConfig::default()
         .parse_response_with_uninit_headers(&mut response, input, &mut lines)
-        .map_err(|error| {
-            Fault::Malformed(match error {
-                httparse::Error::TooManyHeaders => "it has too many headers",
-                httparse::Error::Version => "its version is none of ours",
-                _ => "its head is none",
-            })
-        })?;
-    let length = match parsed {
-        Status::Complete(length) if length <= LONGEST => length,
-        Status::Partial if input.len() <= LONGEST => return Ok(None),
-        _ => return Err(Fault::Malformed("its head is too long")),
-    };
-    let status = StatusCode::from_u16(response.code.unwrap_or(0))
-        .map_err(|_| Fault::Malformed("its status is none"))?;
-    let reason = response
-        .reason
-        .filter(|reason| !reason.is_empty() && Some(*reason) != status.canonical_reason())
-        .and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
-    let (headers, closes) = owned(&response, &input[..length], memory)?;
-    let old = response.version == Some(0);
-    input.advance(length);
-    let keep = !(old || closes);
-    finish(Head { status, reason, headers, body: Decoder::EMPTY, keep }, method, old).map(Some)
+        .map_err(malformed)?;
+    let Status::Complete(length) = parsed else { return Ok(None) };
+    let start = Start::of(&response)?;
+    let mut lines = Lines::new(memory.map(response.headers.len()));
+    let mut reader = memory.reader(&input[..length]);
+    reader.keep_start(&start);
+    lines.put_all(&mut reader, response.headers)?;
+    Ok(Some((start, lines, length)))
 }
 
-/// The headers, and whether the replica closes the connection: what `Connection` commonly says is for us alone, and most
-/// answers have it.
-fn owned(
-    response: &Response<'_, '_>,
-    head: &[u8],
-    memory: &mut Memory,
-) -> Result<(HeaderMap, bool), Fault> {
-    let mut headers = memory.map(response.headers.len());
-    let mut closes = false;
-    let mut reader = memory.reader(head);
-    for line in &*response.headers {
-        if line.name.eq_ignore_ascii_case("connection") {
-            let close = line.value.eq_ignore_ascii_case(b"close");
-            closes |= close;
-            if close || line.value.eq_ignore_ascii_case(b"keep-alive") {
-                continue;
-            }
+/// Reads a head that begins with what is known.
+fn read_rest(input: &[u8], known: Known, memory: &mut Memory) -> Result<Option<Whole>, Fault> {
+    let rest = &input[known.length..];
+    let mut space;
+    let (length, new) = if rest.starts_with(b"\r\n") {
+        (2, &[][..])
+    } else {
+        space = [httparse::EMPTY_HEADER; LINES];
+        match httparse::parse_headers(rest, &mut space[known.lines..]).map_err(malformed)? {
+            Status::Complete(parsed) => parsed,
+            Status::Partial => return Ok(None),
         }
-        let (name, value) =
-            reader.read(line).ok_or(Fault::Malformed("one of its headers is none"))?;
-        headers.append(name, value);
-    }
-    closes |= headers.contains_key(header::CONNECTION)
-        && has_token(&headers, &header::CONNECTION, "close");
-    Ok((headers, closes))
+    };
+    let length = known.length + length;
+    let mut lines = Lines::new(memory.map(known.lines + new.len()));
+    let mut reader = memory.reader(&input[..length]);
+    reader.known(known.lines).for_each(|header| lines.put(header));
+    lines.put_all(&mut reader, new)?;
+    Ok(Some((known.start, lines, length)))
+}
+
+fn malformed(error: httparse::Error) -> Fault {
+    Fault::Malformed(match error {
+        httparse::Error::TooManyHeaders => "it has too many headers",
+        httparse::Error::Version => "its version is none of ours",
+        _ => "its head is none",
+    })
 }
 
 /// Finds out where the answer ends (RFC 9112, 6.3), and lets its headers say nothing else.
-fn finish(mut head: Head, method: &Method, old: bool) -> Result<Head, Fault> {
-    let headers = &mut head.headers;
-    let length = length(headers)?;
-    let coded = headers.contains_key(header::TRANSFER_ENCODING);
-    let bodiless = head.status.is_informational()
-        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+fn finish(start: Start, lines: Lines, method: &Method) -> Result<Head, Fault> {
+    let Start { status, reason, old } = start;
+    let Lines { mut headers, closes, coded } = lines;
+    let mut keep = !(old || closes);
+    let length = length(&mut headers)?;
+    let bodiless = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || method == Method::HEAD;
-    if head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
+    if status == StatusCode::NO_CONTENT || status.is_informational() {
         headers.remove(header::CONTENT_LENGTH);
     }
-    head.body = match length {
+    let body = match length {
         _ if bodiless => Decoder::EMPTY,
         _ if coded && old => return Err(Fault::Malformed("it has a coding in HTTP/1.0")),
         _ if coded => {
             // Two that say where it ends: the one that counts is not believed for what comes behind it.
-            head.keep &= headers.remove(header::CONTENT_LENGTH).is_none();
-            let last = tokens(headers, &header::TRANSFER_ENCODING).last();
+            keep &= headers.remove(header::CONTENT_LENGTH).is_none();
+            let last = tokens(&headers, &header::TRANSFER_ENCODING).last();
             match last.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-                true if tokens(headers, &header::TRANSFER_ENCODING).count() == 1 => {
+                true if tokens(&headers, &header::TRANSFER_ENCODING).count() == 1 => {
                     Decoder::chunked()
                 }
                 true => return Err(Fault::Malformed("it has a coding that nobody asked for")),
@@ -129,8 +198,8 @@ fn finish(mut head: Head, method: &Method, old: bool) -> Result<Head, Fault> {
         Some(length) => Decoder::of_length(length),
         None => Decoder::until_closed(),
     };
-    head.keep &= !head.body.ends_by_closing();
-    Ok(head)
+    keep &= !body.ends_by_closing();
+    Ok(Head { status, reason, headers, body, keep })
 }
 
 /// The one length that the headers tell, in one line from now on.
@@ -271,6 +340,11 @@ mod tests {
         let heads = [
             "Content-Type: a/b\r\nContent-Length: 1\r\n",
             "Content-Type: a/b\r\nConnection: keep-alive\r\nContent-Length: 22\r\n",
+            "Content-Type: a/b\r\nConnection: x, close\r\nContent-Length: 22\r\n",
+            "Content-Type: a/b\nContent-Length: 22\n",
+            "Content-Type:\r\nContent-Length: 22 \r\n",
+            "Content-Type: a/b\r\n folded\r\n",
+            "Content-Type: a/b\r\nTransfer-Encoding: chunked\r\n",
             "content-type: a/b\r\nContent-Length: 22\r\n",
             "Content-Length: 22\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n",
             "Content-Length: 3\r\nSet-Cookie: a=1\r\nSet-Cookie: a=1\r\nX: \u{e9}\r\n",
@@ -278,14 +352,34 @@ mod tests {
             &many,
             "",
         ];
-        for lines in heads.iter().flat_map(|one| heads.iter().flat_map(move |two| [one, two])) {
-            let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
-            let fresh = of(&text, Method::GET).expect("readable").expect("whole");
-            let again = read(&mut text.as_bytes().into(), &Method::GET, &mut memory);
-            let again = again.expect("readable").expect("whole");
-            assert_eq!(again.headers, fresh.headers);
-            assert_eq!((again.body, again.keep), (fresh.body, fresh.keep));
-            memory.keep_map(again.headers);
+        let starts = ["HTTP/1.1 200 OK\r\n", "HTTP/1.0 404 Gone\n", "\r\nHTTP/1.1 204 \r\n"];
+        let texts: Vec<String> = starts
+            .iter()
+            .flat_map(|start| heads.iter().map(move |lines| format!("{start}{lines}\r\n")))
+            .collect();
+        for text in texts.iter().flat_map(|one| texts.iter().flat_map(move |two| [one, two])) {
+            for end in [text.len() / 2, text.len() - 2, text.len()] {
+                let text = &text[..end];
+                let again = read(&mut text.as_bytes().into(), &Method::GET, &mut memory);
+                match (of(text, Method::GET), again) {
+                    (Ok(None), Ok(None)) | (Err(_), Err(_)) => {}
+                    (Ok(Some(fresh)), Ok(Some(again))) => {
+                        assert_eq!(format!("{again:?}"), format!("{fresh:?}"));
+                        memory.keep_map(again.headers);
+                    }
+                    (fresh, again) => panic!("{again:?}, but {fresh:?} for {text:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn known_lines_count_for_how_many_there_may_be() {
+        let mut memory = Memory::default();
+        for (lines, whole) in [(LINES, true), (LINES + 1, false), (LINES, true)] {
+            let text = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: a\r\n".repeat(lines));
+            let read = read(&mut text.as_bytes().into(), &Method::GET, &mut memory);
+            assert_eq!(read.is_ok(), whole, "{lines}");
         }
     }
 }
