@@ -6,6 +6,10 @@ use std::{env, error::Error, io::Read as _, time::Duration};
 
 use jaco_net::{MeshConfig, MeshDevice as _, MeshPeer, PrivateKey, UserspaceMesh};
 
+/// As in the daemon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn key(number: u8) -> PrivateKey {
     PrivateKey::new([number; 32])
 }

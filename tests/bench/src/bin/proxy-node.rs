@@ -16,6 +16,10 @@ use jaco_ingress::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+/// As in the daemon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn upstream(address: SocketAddr) -> Result<Upstream> {
