@@ -1,7 +1,7 @@
 //! Deadlines that are hardly ever reached, such as those for the head of a request and for its answer.
 //!
-//! A timer of the runtime is costly to set and to take back. A connection has one that stays set: it is moved when it
-//! goes off before its deadline, and not with each request.
+//! A timer of the runtime is costly to set and to take back. A connection has some that stay set, one for each request
+//! that it has at once: such a timer is moved when it goes off before its deadline, and not with each request.
 
 use std::{
     fmt,
@@ -15,9 +15,12 @@ use std::{
 use hyper::rt;
 use tokio::time::{Instant, Sleep};
 
-/// The timer of one connection while nothing waits for it.
+/// So many are kept of one connection.
+const KEPT: usize = 16;
+
+/// The timers of one connection for which nothing waits.
 #[derive(Clone, Default)]
-pub(super) struct Alarms(Arc<Mutex<Option<Pin<Box<Sleep>>>>>);
+pub(super) struct Alarms(Arc<Mutex<Vec<Pin<Box<Sleep>>>>>);
 
 impl fmt::Debug for Alarms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +31,7 @@ impl fmt::Debug for Alarms {
 impl Alarms {
     /// Ready at `deadline`.
     pub(super) fn at(&self, deadline: Instant) -> Alarm {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let sleep = match kept {
             Some(mut sleep) => {
                 if deadline < sleep.deadline() {
@@ -68,7 +71,10 @@ impl Future for Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = self.sleep.take();
+        let mut home = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if home.len() < KEPT {
+            home.extend(self.sleep.take());
+        }
     }
 }
 
@@ -119,5 +125,16 @@ mod tests {
             late.await;
             assert_eq!(began.elapsed(), 3 * SECOND);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_are_kept_than_a_connection_may_need() {
+        let alarms = Alarms::default();
+        let deadline = Instant::now() + SECOND;
+        let mut many: Vec<Alarm> = (0..KEPT + 4).map(|_| alarms.at(deadline)).collect();
+        futures::future::join_all(&mut many).await;
+        assert_eq!(Instant::now(), deadline);
+        drop(many);
+        assert_eq!(alarms.0.lock().expect("nobody panicked").len(), KEPT);
     }
 }

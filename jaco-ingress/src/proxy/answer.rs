@@ -8,17 +8,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    body::BodyFault, compress::Gzip, connection::Open, forwarding::Told, http1, live::LiveRoute,
-    upstream::InFlight,
+    authority::Authority, body::BodyFault, compress::Gzip, connection::Open, forwarding::Told,
+    http1, live::LiveRoute, upstream::InFlight,
 };
-use crate::route::host_of;
 
 /// The body of an answer.
 pub(crate) struct ResponseBody {
@@ -121,9 +120,9 @@ pub(super) struct Account {
     pub(super) route: Arc<LiveRoute>,
     pub(super) began: Instant,
     pub(super) visitor: std::net::IpAddr,
-    pub(super) authority: HeaderValue,
-    pub(super) method: Method,
-    pub(super) uri: Uri,
+    pub(super) authority: Arc<Authority>,
+    /// Without its headers once there is an answer.
+    pub(super) request: Box<Parts>,
     /// What the replica is told of it.
     pub(super) told: Told,
     pub(super) replica: Option<std::net::SocketAddr>,
@@ -141,9 +140,9 @@ impl Drop for Account {
             service = %self.route.route.service,
             visitor = %self.visitor,
             id = std::str::from_utf8(self.told.id()).ok().filter(|id| !id.is_empty()),
-            host = self.authority.to_str().ok().and_then(host_of).as_deref(),
-            method = %self.method,
-            path = self.uri.path(),
+            host = self.authority.host,
+            method = %self.request.method,
+            path = self.request.uri.path(),
             status = self.status.as_u16(),
             bytes = self.bytes,
             took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),

@@ -34,6 +34,7 @@ use tokio_util::{
 use super::{
     Shared, Transport,
     alarm::Alarms,
+    authority::LastAuthority,
     forwarding, http,
     http1::Upload,
     impatient::Impatient,
@@ -78,6 +79,7 @@ pub(super) struct Peer {
     pub(super) name: HeaderValue,
     pub(super) trusted: bool,
     pub(super) secure: bool,
+    pub(super) authority: LastAuthority,
     pub(super) alarms: Alarms,
     _visit: Visit,
 }
@@ -205,6 +207,7 @@ impl Serving {
             name,
             trusted,
             secure,
+            authority: LastAuthority::default(),
             alarms: Alarms::default(),
             _visit: visit,
         });

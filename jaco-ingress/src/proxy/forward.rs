@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, request::Parts};
 use hyper::{body::Incoming, client::conn::http2};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -22,61 +22,31 @@ use super::{
     body::{Progress, RequestBody},
     connection::Serving,
     headers, http1,
-    limits::Limits,
     live::LiveRoute,
     pool::{Connection, Wanted},
     upgrade::{self, Upgrade},
     upstream::{InFlight, Replica},
 };
-use crate::route::{RouteOptions, Sticky, UpstreamProtocol};
+use crate::route::{Sticky, UpstreamProtocol};
 
 /// So many replicas are asked for one request.
 const REPLICAS: usize = 3;
 /// So often is one asked again because a kept connection turned out to be closed.
 const STALE: usize = 2;
 
-/// A request in the form in which it is sent.
+/// How a request is sent.
 pub(super) struct Outbound {
-    head: Box<Parts>,
+    /// If it is another than the visitor's.
+    pub(super) target: Option<Uri>,
     /// Taken when it is sent, and put back if nothing was.
-    body: RequestBody,
+    pub(super) body: RequestBody,
     /// Asking twice is asking once.
-    harmless: bool,
-    sending: Option<Arc<Progress>>,
-    upgrade: Option<Box<Upgrade>>,
-    protocol: UpstreamProtocol,
-    patience: Duration,
-    alarms: Alarms,
-}
-
-impl Outbound {
-    pub(super) fn new(
-        head: Box<Parts>,
-        body: Incoming,
-        upgrade: Option<Box<Upgrade>>,
-        alarms: Alarms,
-        limits: &Limits,
-        options: &RouteOptions,
-    ) -> Self {
-        let body = RequestBody::new(body, options.max_body, limits.body_time);
-        Self {
-            harmless: head.method.is_idempotent() && body.is_empty() && upgrade.is_none(),
-            sending: body.progress(),
-            protocol: match upgrade {
-                Some(_) => UpstreamProtocol::Http1,
-                None => options.protocol,
-            },
-            patience: options.timeout.unwrap_or(limits.answer_time),
-            alarms,
-            head,
-            body,
-            upgrade,
-        }
-    }
-
-    pub(super) fn method(&self) -> &Method {
-        &self.head.method
-    }
+    pub(super) harmless: bool,
+    pub(super) sending: Option<Arc<Progress>>,
+    pub(super) upgrade: Option<Box<Upgrade>>,
+    pub(super) protocol: UpstreamProtocol,
+    pub(super) patience: Duration,
+    pub(super) alarms: Alarms,
 }
 
 /// Why one try failed.
@@ -96,7 +66,7 @@ pub(super) async fn forward(
     if route.replicas.is_empty() {
         return Err(Refusal::NoReplica);
     }
-    let kept = route.cookie.as_deref().and_then(|name| cookie(&outbound.head.headers, name));
+    let kept = route.cookie.as_deref().and_then(|name| cookie(&account.request.headers, name));
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut refusal = Refusal::NoReplica;
     let mut wanted = kept.clone();
@@ -115,7 +85,7 @@ pub(super) async fn forward(
             route.counters.retries.fetch_add(1, Relaxed);
         }
         let tag = replica.tag.clone().filter(|tag| kept.as_deref() != Some(tag));
-        match ask(serving, route, replica, under_way, outbound, account.told.lines()).await {
+        match ask(serving, route, replica, under_way, outbound, account).await {
             Ok(mut response) => {
                 if let (Some(name), Some(tag)) = (&route.cookie, tag) {
                     stay(&mut response, name, &tag, route);
@@ -141,7 +111,7 @@ async fn ask(
     replica: &Replica,
     under_way: InFlight,
     outbound: &mut Outbound,
-    told: &[u8],
+    account: &mut Account,
 ) -> Result<Response<ResponseBody>, Failed> {
     let limits = &serving.shared.limits;
     let endpoint = &replica.endpoint;
@@ -161,7 +131,7 @@ async fn ask(
                 return Err(Failed { again: true, refusal: Refusal::Unreachable });
             }
         };
-        let mut failed = match send(serving, connection, outbound, told).await {
+        let mut failed = match send(serving, connection, outbound, account).await {
             Ok((response, upload)) => {
                 let upgrade = outbound.upgrade.take();
                 return received(serving, response, upload, under_way, upgrade)
@@ -190,12 +160,18 @@ async fn send(
     serving: &Serving,
     connection: Connection,
     outbound: &mut Outbound,
-    told: &[u8],
+    account: &mut Account,
 ) -> Result<(Response<Answer>, Upload), Failed> {
     match connection {
         Connection::Http1(connection) => {
-            let exchange =
-                pin!(http1::exchange(connection, &mut outbound.head, told, &mut outbound.body));
+            let head = &mut *account.request;
+            let request = http1::Request {
+                method: &head.method,
+                target: outbound.target.as_ref().unwrap_or(&head.uri),
+                headers: &mut head.headers,
+                told: account.told.lines(),
+            };
+            let exchange = pin!(http1::exchange(connection, request, &mut outbound.body));
             let limit = (&outbound.alarms, outbound.patience);
             match in_time(exchange, outbound.sending.as_deref(), limit).await? {
                 Ok(http1::Exchanged { response, upload }) => {
@@ -207,7 +183,7 @@ async fn send(
         }
         // Boxed: every request would have room for what few of them do.
         Connection::Http2(connection) => {
-            let response = Box::pin(send_http2(connection, outbound)).await?;
+            let response = Box::pin(send_http2(connection, outbound, &account.request)).await?;
             Ok((response.map(Answer::Http2), None))
         }
     }
@@ -216,9 +192,14 @@ async fn send(
 async fn send_http2(
     mut connection: http2::SendRequest<RequestBody>,
     outbound: &mut Outbound,
+    head: &Parts,
 ) -> Result<Response<Incoming>, Failed> {
     let body = std::mem::replace(&mut outbound.body, RequestBody::EMPTY);
-    let request = Request::from_parts((*outbound.head).clone(), body);
+    let mut request = Request::from_parts(head.clone(), body);
+    *request.version_mut() = Version::HTTP_2;
+    if let Some(target) = &outbound.target {
+        request.uri_mut().clone_from(target);
+    }
     let asked = pin!(connection.try_send_request(request));
     let limit = (&outbound.alarms, outbound.patience);
     in_time(asked, outbound.sending.as_deref(), limit).await?.map_err(|mut error| {

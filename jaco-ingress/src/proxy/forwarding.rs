@@ -71,8 +71,8 @@ pub(super) fn address(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
-/// What is told of a request: lines as HTTP/1.1 has them, which cost less than entries of a map that is written into
-/// such lines again.
+/// What is told of a request, its host first: lines as HTTP/1.1 has them, which cost less than entries of a map that is
+/// written into such lines again.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     text: Vec<u8>,
@@ -107,13 +107,14 @@ impl Told {
     }
 }
 
-/// Says who asked for what, and removes from `headers` what is said so, and what others claim about it.
+/// Says who asked for what, and removes from `headers` what is said so, but for the host, and what others claim about it.
 pub(super) fn forwarded(headers: &mut HeaderMap, about: &Forwarding<'_>) -> Told {
     let trusted = about.trusted;
     if !trusted {
         remove_all(headers, is_claim);
     }
     let mut lines = Lines::default();
+    lines.begin(&header::HOST).put(about.authority);
     let peer = about.peer.as_bytes();
     lines.begin(&X_FORWARDED_FOR);
     if trusted {
@@ -142,8 +143,7 @@ pub(super) fn forwarded(headers: &mut HeaderMap, about: &Forwarding<'_>) -> Told
     lines.put(";host=\"").put(about.authority).put("\";proto=").put(proto);
     let (trace, span) = about.dice;
     if !headers.get(TRACEPARENT).is_some_and(is_traceparent) {
-        headers.remove(TRACEPARENT);
-        headers.remove(TRACESTATE);
+        remove_all(headers, |name| *name == TRACEPARENT || *name == TRACESTATE);
         lines.begin(&TRACEPARENT).put("00-").hex(&(trace | 1).to_be_bytes());
         lines.put("-").hex(&(span | 1).to_be_bytes()).put("-00");
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
     request::Parts,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{self, PathAndQuery, Scheme},
 };
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 use super::{
     answer::{Account, Refusal, ResponseBody, plain, redirect},
+    authority::{Authority, NO_HOST},
+    body::RequestBody,
     compress,
     connection::{Open, Peer, Serving},
     forward::{self, Outbound},
@@ -24,7 +26,7 @@ use super::{
     live::LiveRoute,
     upgrade::Upgrade,
 };
-use crate::route::{UpstreamProtocol, host_of, normal, without_prefix};
+use crate::route::{RouteOptions, UpstreamProtocol, normal, without_prefix};
 
 const CHALLENGE: &str = "/.well-known/acme-challenge/";
 
@@ -39,7 +41,7 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     // Boxed: it is handed through many hands.
     let head = Box::new(head);
-    let mut response = match find(&serving, &head) {
+    let mut response = match find(&serving, &peer, &head) {
         Ok(Found::Challenge(response)) => *response,
         Err(refusal) => {
             tracing::debug!(peer = %peer.address, uri = %head.uri, ?refusal, "refused");
@@ -56,22 +58,21 @@ pub(super) async fn answer(
                 route: Arc::clone(&route),
                 began,
                 visitor: visitor.address,
-                authority: authority.clone(),
-                method: head.method.clone(),
-                uri: head.uri.clone(),
+                authority,
+                request: head,
                 told: Told::default(),
                 replica: None,
                 // Stays if the visitor goes away before there is an answer.
                 status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
                 bytes: 0,
             });
-            let asked = Asked { serving: &serving, peer: &peer, visitor, authority };
-            let answered = match asked.prepared(&route, head, body, &mut account) {
+            let asked = Asked { serving: &serving, peer: &peer, visitor };
+            let answered = match asked.prepared(&route, body, &mut account) {
                 Ok(Prepared::Answer(response)) => Ok(*response),
                 Ok(Prepared::Forward { mut outbound, gzip }) => {
                     forward::forward(&serving, &route, &mut outbound, &mut account)
                         .await
-                        .map(|answered| finished(&route, &outbound, gzip, answered))
+                        .map(|answered| finished(&route, &account.request.method, gzip, answered))
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -89,14 +90,13 @@ pub(super) async fn answer(
 
 enum Found {
     /// With the authority that was asked for.
-    Route(Arc<LiveRoute>, HeaderValue),
+    Route(Arc<LiveRoute>, Arc<Authority>),
     /// Nobody else is asked.
     Challenge(Box<Response<ResponseBody>>),
 }
 
-fn find(serving: &Serving, request: &Parts) -> Result<Found, Refusal> {
-    let authority = authority(request)?;
-    let host = authority.to_str().ok().and_then(host_of).ok_or(NO_HOST)?;
+fn find(serving: &Serving, peer: &Peer, request: &Parts) -> Result<Found, Refusal> {
+    let authority = peer.authority.of(request)?;
     if matches!(request.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
     }
@@ -110,11 +110,9 @@ fn find(serving: &Serving, request: &Parts) -> Result<Found, Refusal> {
         let challenge = live.picture.challenges.get(token).ok_or(Refusal::NoChallenge)?;
         return Ok(Found::Challenge(Box::new(key_authorization(challenge))));
     }
-    let route = live.table.find(&host, &path).ok_or(Refusal::NoRoute)?;
-    Ok(Found::Route(Arc::clone(route), authority.clone()))
+    let route = live.table.find(&authority.host, &path).ok_or(Refusal::NoRoute)?;
+    Ok(Found::Route(Arc::clone(route), authority))
 }
-
-const NO_HOST: Refusal = Refusal::BadRequest("no host of this form");
 
 fn key_authorization(text: &str) -> Response<ResponseBody> {
     let mut response = plain(StatusCode::OK, "");
@@ -124,33 +122,10 @@ fn key_authorization(text: &str) -> Response<ResponseBody> {
     response
 }
 
-/// The one authority of a request. Two that differ are what a cache in front of us could be poisoned with.
-fn authority(request: &Parts) -> Result<HeaderValue, Refusal> {
-    let mut lines = request.headers.get_all(header::HOST).iter();
-    let (host, second) = (lines.next(), lines.next());
-    if second.is_some() {
-        return Err(Refusal::BadRequest("more than one host"));
-    }
-    let target = request.uri.authority().map(Authority::as_str);
-    match (target, host) {
-        (Some(target), Some(host)) if host.as_bytes().eq_ignore_ascii_case(target.as_bytes()) => {
-            Ok(host.clone())
-        }
-        // An absolute target goes before the header in HTTP/1.1; in HTTP/2 the two must agree.
-        (Some(_), Some(_)) if request.version == Version::HTTP_2 => {
-            Err(Refusal::BadRequest("two hosts"))
-        }
-        (Some(target), _) => HeaderValue::from_str(target).map_err(|_| NO_HOST),
-        (None, Some(host)) => Ok(host.clone()),
-        (None, None) => Err(Refusal::BadRequest("no host")),
-    }
-}
-
 struct Asked<'a> {
     serving: &'a Arc<Serving>,
     peer: &'a Arc<Peer>,
     visitor: Visitor,
-    authority: HeaderValue,
 }
 
 /// What is to be done for a request. It is decided before anything waits: what waits is kept small.
@@ -165,13 +140,13 @@ impl Asked<'_> {
     fn prepared(
         self,
         route: &LiveRoute,
-        mut head: Box<Parts>,
         body: Incoming,
         account: &mut Account,
     ) -> Result<Prepared, Refusal> {
         let options = &route.route.options;
+        let head = &mut account.request;
         if !self.visitor.secure && route.route.tls != TlsMode::Off && route.route.has_certificate {
-            return Ok(Prepared::Answer(Box::new(self.to_https(&head.uri))));
+            return Ok(Prepared::Answer(Box::new(to_https(&account.authority, &head.uri))));
         }
         route.access.check(self.visitor.address, &head.headers)?;
         if let Some(to) = &options.redirect {
@@ -195,98 +170,122 @@ impl Asked<'_> {
                 Box::new(Upgrade { wanted, client, peer: Arc::clone(self.peer) })
             });
         let gzip = options.compress && compress::is_taken(&head.headers);
-        let wanted = upgrade.as_ref().map(|upgrade| &upgrade.wanted);
-        account.told = self.rewrite(route, &mut head, wanted)?;
-        let alarms = self.peer.alarms.clone();
+        let target = self.rewrite(route, account, upgrade.as_deref())?;
         let limits = &self.serving.shared.limits;
-        let outbound = Outbound::new(head, body, upgrade, alarms, limits, options);
+        let body = RequestBody::new(body, options.max_body, limits.body_time);
+        let outbound = Outbound {
+            target,
+            harmless: account.request.method.is_idempotent()
+                && body.is_empty()
+                && upgrade.is_none(),
+            sending: body.progress(),
+            body,
+            protocol: protocol(options, upgrade.as_deref()),
+            upgrade,
+            patience: options.timeout.unwrap_or(limits.answer_time),
+            alarms: self.peer.alarms.clone(),
+        };
         Ok(Prepared::Forward { outbound, gzip })
     }
 
-    fn to_https(&self, uri: &Uri) -> Response<ResponseBody> {
-        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let path = if path == "*" { "/" } else { path };
-        let host = self.authority.to_str().ok().and_then(host_of).unwrap_or_default();
-        // An address of IPv6 has its brackets.
-        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
-        let to = format!("https://{open}{host}{close}{path}");
-        redirect(StatusCode::PERMANENT_REDIRECT, &to)
-    }
-
-    /// The target as the replica sees it: only HTTP/2 has the authority in it.
-    fn target(&self, uri: &Uri, strip: Option<&str>, http2: bool) -> Result<Uri, Refusal> {
-        let path = match (uri.path_and_query(), strip) {
-            (Some(path), Some(prefix)) => stripped(path, prefix)?,
-            (Some(path), None) => path.clone(),
-            (None, _) => PathAndQuery::from_static("/"),
-        };
-        if !http2 {
-            return Ok(Uri::from(path));
-        }
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority =
-            Some(Authority::try_from(self.authority.as_bytes()).map_err(|_| NO_HOST)?);
-        parts.path_and_query = Some(path);
-        Uri::from_parts(parts).map_err(|_| Refusal::BadRequest("no path of this form"))
-    }
-
-    /// Makes the request what the replica sees. Gives what it is told behind the other headers.
+    /// Makes the request what the replica sees. Gives its target, if that is another than the visitor's.
     fn rewrite(
         &self,
         route: &LiveRoute,
-        parts: &mut Parts,
-        upgrade: Option<&HeaderValue>,
-    ) -> Result<Told, Refusal> {
+        account: &mut Account,
+        upgrade: Option<&Upgrade>,
+    ) -> Result<Option<Uri>, Refusal> {
         let options = &route.route.options;
-        parts.extensions.clear();
+        let Account { request, authority, told, .. } = account;
         let strips = options.strip_path && !route.prefix.is_empty();
-        let http2 = options.protocol == UpstreamProtocol::H2c && upgrade.is_none();
-        parts.uri = self.target(&parts.uri, strips.then_some(&*route.prefix), http2)?;
-        parts.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let map = &mut parts.headers;
+        let http2 = protocol(options, upgrade) == UpstreamProtocol::H2c;
+        let strip = strips.then_some(&*route.prefix);
+        let target = target(&request.uri, authority, strip, http2)?;
+        request.extensions.clear();
+        let map = &mut request.headers;
         let takes_trailers = headers::strip_hop_by_hop(map);
-        let mut told = forwarding::forwarded(
+        *told = forwarding::forwarded(
             map,
             &Forwarding {
                 peer: &self.peer.name,
                 trusted: self.peer.trusted,
                 visitor: self.visitor,
-                authority: &self.authority,
-                prefix: strips.then_some(&*route.prefix),
+                authority: &authority.written,
+                prefix: strip,
                 dice: rand::random(),
             },
         );
         if route.access.asks_for_password() {
             map.remove(header::AUTHORIZATION);
         }
-        if http2 {
-            map.remove(header::HOST);
-        } else {
+        if !http2 {
             headers::join_cookies(map);
             if takes_trailers {
                 map.insert(header::CONNECTION, HeaderValue::from_static("te"));
             }
-            if let Some(wanted) = upgrade {
+            if let Some(upgrade) = upgrade {
                 map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-                map.insert(header::UPGRADE, wanted.clone());
-            }
-            if map.get(header::HOST) != Some(&self.authority) {
-                map.insert(header::HOST, self.authority.clone());
+                map.insert(header::UPGRADE, upgrade.wanted.clone());
             }
         }
         if http2 || !options.request_headers.is_empty() {
             told.move_into(map);
         }
+        if http2 {
+            map.remove(header::HOST);
+        }
         options.request_headers.apply(map);
-        Ok(told)
+        Ok(target)
     }
+}
+
+/// What is spoken to the replica.
+fn protocol(options: &RouteOptions, upgrade: Option<&Upgrade>) -> UpstreamProtocol {
+    match upgrade {
+        Some(_) => UpstreamProtocol::Http1,
+        None => options.protocol,
+    }
+}
+
+fn to_https(authority: &Authority, uri: &Uri) -> Response<ResponseBody> {
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let path = if path == "*" { "/" } else { path };
+    let host = &authority.host;
+    // An address of IPv6 has its brackets.
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    let to = format!("https://{open}{host}{close}{path}");
+    redirect(StatusCode::PERMANENT_REDIRECT, &to)
+}
+
+/// The target as the replica sees it, if that is another than the visitor's: only HTTP/2 has the authority in it.
+fn target(
+    uri: &Uri,
+    authority: &Authority,
+    strip: Option<&str>,
+    http2: bool,
+) -> Result<Option<Uri>, Refusal> {
+    let path = match (uri.path_and_query(), strip) {
+        (Some(path), Some(prefix)) => stripped(path, prefix)?,
+        _ if !http2 => return Ok(None),
+        (Some(path), None) => path.clone(),
+        (None, _) => PathAndQuery::from_static("/"),
+    };
+    if !http2 {
+        return Ok(Some(Uri::from(path)));
+    }
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority =
+        Some(uri::Authority::try_from(authority.written.as_bytes()).map_err(|_| NO_HOST)?);
+    parts.path_and_query = Some(path);
+    let target = Uri::from_parts(parts);
+    target.map(Some).map_err(|_| Refusal::BadRequest("no path of this form"))
 }
 
 /// The answer of a replica as the visitor gets it.
 fn finished(
     route: &LiveRoute,
-    outbound: &Outbound,
+    method: &Method,
     gzip: bool,
     mut answered: Response<ResponseBody>,
 ) -> Response<ResponseBody> {
@@ -294,7 +293,7 @@ fn finished(
     if gzip {
         let length = answered.body().size_hint().exact();
         let (status, headers) = (answered.status(), answered.headers_mut());
-        if compress::is_worth_it(outbound.method(), status, headers, length) {
+        if compress::is_worth_it(method, status, headers, length) {
             compress::mark(headers);
             answered = answered.map(ResponseBody::compressed);
         }

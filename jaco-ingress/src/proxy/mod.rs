@@ -7,6 +7,7 @@
 mod access;
 mod alarm;
 mod answer;
+mod authority;
 mod body;
 mod choose;
 mod compress;

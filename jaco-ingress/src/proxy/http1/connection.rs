@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http::{Method, Response, request::Parts};
+use http::{Method, Response};
 use rustix::net::{RecvFlags, recv};
 use tokio::net::{
     TcpStream,
@@ -20,6 +20,7 @@ use tokio_util::io::poll_read_buf;
 use super::{
     Answer, Fault,
     memory::Memory,
+    request::Request,
     response::{self, Head, LONGEST},
     upload::Upload,
 };
@@ -140,18 +141,17 @@ pub(crate) struct Unanswered {
     pub(crate) fault: Fault,
 }
 
-/// Sends a request and waits for the head of its answer. `told` are lines behind its headers, which are taken once there
-/// is an answer. `body` is taken, unless nothing was sent.
+/// Sends a request and waits for the head of its answer. The headers are taken once there is one. `body` is taken, unless
+/// nothing was sent.
 pub(crate) async fn exchange(
     mut connection: Box<Connection>,
-    request: &mut Parts,
-    told: &[u8],
+    request: Request<'_>,
     body: &mut RequestBody,
 ) -> Result<Exchanged, Unanswered> {
     let Some(write) = connection.write.take() else {
         return Err(Unanswered { unsent: true, fault: Fault::Closed });
     };
-    let mut upload = Upload::new(write, request, told, std::mem::replace(body, RequestBody::EMPTY));
+    let mut upload = Upload::new(write, &request, std::mem::replace(body, RequestBody::EMPTY));
     // A replica may say no, and close, before it has read everything.
     let mut broken = None;
     let answered = poll_fn(|cx| {
@@ -164,7 +164,7 @@ pub(crate) async fn exchange(
                 fault => return Poll::Ready(Err(fault)),
             }
         }
-        connection.poll_head(cx, &request.method)
+        connection.poll_head(cx, request.method)
     })
     .await;
     let head = match answered {
@@ -183,7 +183,7 @@ pub(crate) async fn exchange(
         }
         false => broken.is_none().then_some(upload),
     };
-    connection.memory.keep_map(std::mem::take(&mut request.headers));
+    connection.memory.keep_map(std::mem::take(request.headers));
     let mut response = Response::new(Answer::new(connection, head.body, head.keep));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;

@@ -14,6 +14,7 @@ mod upload;
 
 pub(crate) use answer::Answer;
 pub(crate) use connection::{Connection, Exchanged, exchange};
+pub(crate) use request::Request;
 pub(crate) use upload::Upload;
 #[cfg(feature = "testing")]
 pub(crate) use {decoder::Decoded, memory::Memory, response::read};

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use bytes::{BufMut as _, BytesMut};
-use http::{HeaderMap, HeaderName, Method, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, Method, Uri, header, uri::PathAndQuery};
 use http_body::Body as _;
 
 use crate::proxy::{body::RequestBody, headers};
@@ -30,31 +30,47 @@ impl Framing {
     }
 }
 
-/// The head of a request, with the lines `told` behind its headers. What frames its body is said here, whatever its
-/// headers say.
-pub(super) fn head(request: &Parts, told: &[u8], framing: Framing) -> BytesMut {
-    let mut out = BytesMut::with_capacity(HEAD);
-    out.put_slice(request.method.as_str().as_bytes());
-    out.put_u8(b' ');
-    out.put_slice(request.uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
-    out.put_slice(b" HTTP/1.1\r\n");
-    for (name, value) in &request.headers {
-        if !matches!(*name, header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
-            line(&mut out, name, value.as_bytes());
+/// A request without its body.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a Method,
+    /// Only path and query are sent.
+    pub(crate) target: &'a Uri,
+    pub(crate) headers: &'a mut HeaderMap,
+    /// Lines that are sent too. If there are any, `Host` is one of them.
+    pub(crate) told: &'a [u8],
+}
+
+impl Request<'_> {
+    /// Its head. What frames its body is said here, whatever its headers say.
+    pub(super) fn head(&self, framing: Framing) -> BytesMut {
+        let mut out = BytesMut::with_capacity(HEAD);
+        out.put_slice(self.method.as_str().as_bytes());
+        out.put_u8(b' ');
+        out.put_slice(self.target.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
+        out.put_slice(b" HTTP/1.1\r\n");
+        out.put_slice(self.told);
+        for (name, value) in &*self.headers {
+            match *name {
+                header::CONTENT_LENGTH | header::TRANSFER_ENCODING => {}
+                header::HOST if !self.told.is_empty() => {}
+                _ => line(&mut out, name, value.as_bytes()),
+            }
         }
-    }
-    out.put_slice(told);
-    match framing {
-        Framing::Length(length) => number(&mut out, length),
-        Framing::Chunked => line(&mut out, &header::TRANSFER_ENCODING, b"chunked"),
-        // Who sends one of these without a body says so (RFC 9110, 8.6).
-        Framing::Empty if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) => {
-            number(&mut out, 0);
+        match framing {
+            Framing::Length(length) => number(&mut out, length),
+            Framing::Chunked => line(&mut out, &header::TRANSFER_ENCODING, b"chunked"),
+            // Who sends one of these without a body says so (RFC 9110, 8.6).
+            Framing::Empty
+                if matches!(*self.method, Method::POST | Method::PUT | Method::PATCH) =>
+            {
+                number(&mut out, 0);
+            }
+            Framing::Empty => {}
         }
-        Framing::Empty => {}
+        out.put_slice(b"\r\n");
+        out
     }
-    out.put_slice(b"\r\n");
-    out
 }
 
 fn number(out: &mut BytesMut, length: u64) {
@@ -96,48 +112,58 @@ pub(super) fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
+    use crate::proxy::headers::tests::map;
+
+    fn head(method: &str, lines: &[(&str, &str)], told: &str, framing: Framing) -> String {
+        let request = Request {
+            method: &method.parse().expect("a method"),
+            target: &Uri::from_static("http://other.test/x?y=1"),
+            headers: &mut map(lines),
+            told: told.as_bytes(),
+        };
+        String::from_utf8(request.head(framing).to_vec()).expect("text")
+    }
 
     fn text(method: &str, lines: &[(&str, &str)], framing: Framing) -> String {
-        let mut request = Request::builder().method(method).uri("/x?y=1");
-        for (name, value) in lines {
-            request = request.header(*name, *value);
-        }
-        let (parts, ()) = request.body(()).expect("a request").into_parts();
-        String::from_utf8(head(&parts, b"x-b: 2\r\n", framing).to_vec()).expect("text")
+        head(method, lines, "host: a.test\r\n", framing)
     }
 
     #[test]
     fn the_body_is_framed_by_us_alone() {
-        let lies = [("content-length", "7"), ("transfer-encoding", "gzip"), ("x-a", "1")];
+        let lies = [
+            ("host", "b.test"),
+            ("content-length", "7"),
+            ("transfer-encoding", "gzip"),
+            ("x-a", "1"),
+        ];
         assert_eq!(
             text("POST", &lies, Framing::Length(5)),
-            "POST /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\ncontent-length: 5\r\n\r\n"
+            "POST /x?y=1 HTTP/1.1\r\nhost: a.test\r\nx-a: 1\r\ncontent-length: 5\r\n\r\n"
         );
         assert_eq!(
             text("POST", &lies, Framing::Chunked),
-            "POST /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\ntransfer-encoding: chunked\r\n\r\n"
+            "POST /x?y=1 HTTP/1.1\r\nhost: a.test\r\nx-a: 1\r\ntransfer-encoding: chunked\r\n\r\n"
         );
         assert_eq!(
             text("PUT", &lies, Framing::Empty),
-            "PUT /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\ncontent-length: 0\r\n\r\n"
+            "PUT /x?y=1 HTTP/1.1\r\nhost: a.test\r\nx-a: 1\r\ncontent-length: 0\r\n\r\n"
         );
         assert_eq!(
             text("GET", &lies, Framing::Empty),
-            "GET /x?y=1 HTTP/1.1\r\nx-a: 1\r\nx-b: 2\r\n\r\n"
+            "GET /x?y=1 HTTP/1.1\r\nhost: a.test\r\nx-a: 1\r\n\r\n"
         );
     }
 
     #[test]
+    fn the_host_is_said_once() {
+        let lines = [("host", "b.test"), ("x-a", "1")];
+        let alone = head("GET", &lines, "", Framing::Empty);
+        assert_eq!(alone, "GET /x?y=1 HTTP/1.1\r\nhost: b.test\r\nx-a: 1\r\n\r\n");
+    }
+
+    #[test]
     fn trailers_are_those_that_were_announced() {
-        let map = |lines: &[(&'static str, &'static str)]| -> HeaderMap {
-            let one = |(name, value): &(&'static str, &'static str)| {
-                (HeaderName::from_static(name), http::HeaderValue::from_static(value))
-            };
-            lines.iter().map(one).collect()
-        };
         let announced = announced(&map(&[("trailer", "X-Sum, content-length, x-forwarded-for")]));
         assert_eq!(announced, ["x-sum"]);
         let mut out = BytesMut::new();

@@ -8,13 +8,13 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderName, request::Parts};
+use http::HeaderName;
 use http_body::{Body as _, Frame};
 use tokio::{io::AsyncWrite as _, net::tcp::OwnedWriteHalf};
 
 use super::{
     Fault,
-    request::{self, Framing},
+    request::{self, Framing, Request},
 };
 use crate::proxy::body::{BodyFault, RequestBody};
 
@@ -42,19 +42,14 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(
-        write: OwnedWriteHalf,
-        request: &Parts,
-        told: &[u8],
-        body: RequestBody,
-    ) -> Self {
+    pub(super) fn new(write: OwnedWriteHalf, request: &Request<'_>, body: RequestBody) -> Self {
         let framing = Framing::of(&body);
         let ended = framing == Framing::Empty;
         Self {
             write,
             framing,
-            announced: if ended { Vec::new() } else { request::announced(&request.headers) },
-            out: request::head(request, told, framing),
+            announced: if ended { Vec::new() } else { request::announced(request.headers) },
+            out: request.head(framing),
             part: Bytes::new(),
             ended,
             begun: false,
