@@ -92,6 +92,9 @@ impl Connection {
 
     /// Reads more. Zero: the replica has closed it.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stream: &TcpStream = self.read.as_ref();
+        // While nothing is there no room is needed.
+        ready!(stream.poll_read_ready(cx))?;
         self.buffer.reserve(self.room);
         let room = self.buffer.capacity() - self.buffer.len();
         let length = ready!(poll_read_buf(Pin::new(&mut self.read), cx, &mut self.buffer))?;
@@ -191,4 +194,23 @@ pub(crate) async fn exchange(
         response.extensions_mut().insert(reason);
     }
     Ok(Exchanged { response, upload })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_waits_has_no_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let stream = TcpStream::connect(listener.local_addr().expect("an address")).await;
+        let mut connection = Connection::new(stream.expect("connected"));
+        let mut replica = listener.accept().await.expect("accepted").0;
+        let waits = poll_fn(|cx| Poll::Ready(connection.poll_more(cx).is_pending())).await;
+        assert!(waits && connection.buffer.capacity() == 0);
+        replica.write_all(b"HTTP").await.expect("written");
+        assert_eq!(poll_fn(|cx| connection.poll_more(cx)).await.expect("read"), 4);
+    }
 }
