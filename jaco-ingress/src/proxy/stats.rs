@@ -59,14 +59,16 @@ pub struct RouteStats {
     pub in_flight: u64,
 }
 
+/// What each request changes is first, and so together in the cache.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Counters {
+    begun: AtomicU64,
+    micros: AtomicU64,
     answers: [AtomicU64; 5],
     durations: [AtomicU64; BUCKETS_MS.len() + 1],
-    micros: AtomicU64,
     pub(super) upstream_errors: AtomicU64,
     pub(super) retries: AtomicU64,
-    begun: AtomicU64,
 }
 
 impl Counters {

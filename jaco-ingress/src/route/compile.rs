@@ -1,6 +1,6 @@
 //! From routes as they are written to the table that finds them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     host::{InvalidHost, Pattern},
@@ -41,7 +41,7 @@ impl<T> Table<T> {
         routes: impl IntoIterator<Item = (&'a str, &'a str, T)>,
     ) -> (Self, Vec<LeftOut>) {
         let mut table =
-            Self { exact: BTreeMap::new(), wildcard: BTreeMap::new(), any: None, routes: 0 };
+            Self { exact: HashMap::new(), wildcard: HashMap::new(), any: None, routes: 0 };
         let mut left_out = Vec::new();
         for (domain, path, target) in routes {
             if let Err(reason) = table.add(domain, path, target) {

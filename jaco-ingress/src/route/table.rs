@@ -1,6 +1,6 @@
 //! The table: which route a request belongs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::path::borders;
 
@@ -11,9 +11,10 @@ use super::path::borders;
 /// meant for another.
 #[derive(Debug, Clone)]
 pub struct Table<T> {
-    pub(super) exact: BTreeMap<Box<str>, Paths<T>>,
+    /// Hashed: comparing a host with others on the way to it would fetch each of them into the cache.
+    pub(super) exact: HashMap<Box<str>, Paths<T>>,
     /// By the name behind `*.`.
-    pub(super) wildcard: BTreeMap<Box<str>, Paths<T>>,
+    pub(super) wildcard: HashMap<Box<str>, Paths<T>>,
     pub(super) any: Option<Paths<T>>,
     pub(super) routes: usize,
 }
