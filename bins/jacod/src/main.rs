@@ -11,7 +11,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
-/// Requests allocate where they are answered, and many of them at once: glibc takes twice as long for that.
+/// Requests allocate where they are answered, and many of them at once: glibc takes more than twice the instructions for
+/// that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
