@@ -75,11 +75,18 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// Named exceptions: (file suffix, what it may name, why that is harmless).
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "convert/error.rs",
-    "HashMap",
-    "the generated ErrorInfo holds one; the model's map is ordered",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    (
+        "convert/error.rs",
+        "HashMap",
+        "the generated ErrorInfo holds one; the model's map is ordered",
+    ),
+    (
+        "jaco-ingress/src/route/hosts.rs",
+        "HashMap",
+        "its wrapper cannot be walked over, so nobody sees an order",
+    ),
+];
 
 fn sources(path: &Path, into: &mut Vec<PathBuf>) {
     if path.is_file() && path.extension().is_some_and(|e| e == "rs") {

@@ -1,9 +1,10 @@
 //! From routes as they are written to the table that finds them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{
     host::{InvalidHost, Pattern},
+    hosts::Hosts,
     table::{Paths, Table},
 };
 
@@ -41,7 +42,7 @@ impl<T> Table<T> {
         routes: impl IntoIterator<Item = (&'a str, &'a str, T)>,
     ) -> (Self, Vec<LeftOut>) {
         let mut table =
-            Self { exact: HashMap::new(), wildcard: HashMap::new(), any: None, routes: 0 };
+            Self { exact: Hosts::default(), wildcard: Hosts::default(), any: None, routes: 0 };
         let mut left_out = Vec::new();
         for (domain, path, target) in routes {
             if let Err(reason) = table.add(domain, path, target) {
@@ -56,8 +57,8 @@ impl<T> Table<T> {
         let prefix = prefix(path).ok_or(Reason::Path)?;
         let paths = match pattern {
             Pattern::Any => self.any.get_or_insert_default(),
-            Pattern::Exact(name) => self.exact.entry(name.into()).or_default(),
-            Pattern::Wildcard(parent) => self.wildcard.entry(parent.into()).or_default(),
+            Pattern::Exact(name) => self.exact.get_or_insert_default(&name),
+            Pattern::Wildcard(parent) => self.wildcard.get_or_insert_default(&parent),
         };
         if paths.prefixes.contains_key(&*prefix) {
             return Err(Reason::Taken);

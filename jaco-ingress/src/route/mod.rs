@@ -5,6 +5,7 @@
 
 mod compile;
 mod host;
+mod hosts;
 mod options;
 mod path;
 mod table;

@@ -1,8 +1,8 @@
 //! The table: which route a request belongs to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::path::borders;
+use super::{hosts::Hosts, path::borders};
 
 /// Finds by host and path, in a time that hardly grows with the number of routes. `T` is what a route leads to.
 ///
@@ -11,10 +11,9 @@ use super::path::borders;
 /// meant for another.
 #[derive(Debug, Clone)]
 pub struct Table<T> {
-    /// Hashed: comparing a host with others on the way to it would fetch each of them into the cache.
-    pub(super) exact: HashMap<Box<str>, Paths<T>>,
+    pub(super) exact: Hosts<Paths<T>>,
     /// By the name behind `*.`.
-    pub(super) wildcard: HashMap<Box<str>, Paths<T>>,
+    pub(super) wildcard: Hosts<Paths<T>>,
     pub(super) any: Option<Paths<T>>,
     pub(super) routes: usize,
 }
