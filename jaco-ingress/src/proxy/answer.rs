@@ -136,8 +136,8 @@ impl Drop for Account {
         self.route.counters.end(self.status, took);
         tracing::info!(
             target: "jaco_ingress::access",
-            deployment = %self.route.route.deployment,
-            service = %self.route.route.service,
+            deployment = %self.route.deployment,
+            service = %self.route.service,
             visitor = %self.visitor,
             id = std::str::from_utf8(self.told.id()).ok().filter(|id| !id.is_empty()),
             host = self.authority.host,

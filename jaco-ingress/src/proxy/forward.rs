@@ -66,7 +66,7 @@ pub(super) async fn forward(
     if route.replicas.is_empty() {
         return Err(Refusal::NoReplica);
     }
-    let kept = route.cookie.as_deref().and_then(|name| cookie(&account.request.headers, name));
+    let kept = route.cookie().and_then(|name| cookie(&account.request.headers, name));
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut refusal = Refusal::NoReplica;
     let mut wanted = kept.clone();
@@ -74,7 +74,7 @@ pub(super) async fn forward(
         let kept_one = wanted
             .take()
             .and_then(|tag| route.replicas.named(|replica| replica.tag.as_deref() == Some(&*tag)));
-        let chosen = kept_one.or_else(|| match route.route.options.sticky {
+        let chosen = kept_one.or_else(|| match route.options.sticky {
             Some(Sticky::Address) => route.replicas.of_visitor(account.visitor, &tried),
             _ => route.replicas.choose(&tried),
         });
@@ -87,7 +87,7 @@ pub(super) async fn forward(
         let tag = replica.tag.clone().filter(|tag| kept.as_deref() != Some(tag));
         match ask(serving, route, replica, under_way, outbound, account).await {
             Ok(mut response) => {
-                if let (Some(name), Some(tag)) = (&route.cookie, tag) {
+                if let (Some(name), Some(tag)) = (route.cookie(), tag) {
                     stay(&mut response, name, &tag, route);
                 }
                 return Ok(response);
@@ -258,7 +258,7 @@ fn received(
 /// Keeps the visitor with the replica that answered.
 fn stay(response: &mut Response<ResponseBody>, name: &str, tag: &str, route: &LiveRoute) {
     let path = if route.prefix.is_empty() { "/" } else { &*route.prefix };
-    let secure = if route.route.has_certificate { "; Secure" } else { "" };
+    let secure = if route.has_certificate { "; Secure" } else { "" };
     let cookie = format!("{name}={tag}; Path={path}; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);

@@ -11,7 +11,6 @@ use http::{
 };
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use jaco_api::model::TlsMode;
 use tokio::time::Instant;
 
 use super::{
@@ -143,9 +142,9 @@ impl Asked<'_> {
         body: Incoming,
         account: &mut Account,
     ) -> Result<Prepared, Refusal> {
-        let options = &route.route.options;
+        let options = &*route.options;
         let head = &mut account.request;
-        if !self.visitor.secure && route.route.tls != TlsMode::Off && route.route.has_certificate {
+        if !self.visitor.secure && route.to_https {
             return Ok(Prepared::Answer(Box::new(to_https(&account.authority, &head.uri))));
         }
         route.access.check(self.visitor.address, &head.headers)?;
@@ -195,7 +194,7 @@ impl Asked<'_> {
         account: &mut Account,
         upgrade: Option<&Upgrade>,
     ) -> Result<Option<Uri>, Refusal> {
-        let options = &route.route.options;
+        let options = &*route.options;
         let Account { request, authority, told, .. } = account;
         let strips = options.strip_path && !route.prefix.is_empty();
         let http2 = protocol(options, upgrade) == UpstreamProtocol::H2c;
@@ -289,7 +288,7 @@ fn finished(
     gzip: bool,
     mut answered: Response<ResponseBody>,
 ) -> Response<ResponseBody> {
-    let options = &route.route.options;
+    let options = &*route.options;
     if gzip {
         let length = answered.body().size_hint().exact();
         let (status, headers) = (answered.status(), answered.headers_mut());

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jaco_api::model::{DeploymentName, ServiceName, TlsMode};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -10,19 +11,34 @@ use super::{
     stats::{Counters, Ledger, RouteKey},
     upstream::{Endpoints, Replicas},
 };
-use crate::route::{LeftOut, Picture, Route, Sticky, Table, normal};
+use crate::route::{LeftOut, Picture, Route, RouteOptions, Sticky, Table, normal};
 
-/// A route with what belongs to it on this node.
+/// A route with what belongs to it on this node. What every request reads is first, and so in one line of the cache:
+/// with many routes each request fetches it anew.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct LiveRoute {
-    pub(super) route: Route,
+    pub(super) counters: Arc<Counters>,
+    pub(super) replicas: Replicas,
+    pub(super) options: Arc<RouteOptions>,
+    pub(super) access: Arc<Access>,
+    /// Visitors without TLS are sent to HTTPS.
+    pub(super) to_https: bool,
+    pub(super) has_certificate: bool,
+    cookie: Option<Box<str>>,
     /// Its path in the form in which it is compared, without its last slash.
     pub(super) prefix: Box<str>,
-    pub(super) replicas: Replicas,
-    pub(super) counters: Arc<Counters>,
-    pub(super) access: Arc<Access>,
+    pub(super) deployment: DeploymentName,
+    pub(super) service: ServiceName,
+}
+
+impl LiveRoute {
     /// Name of the cookie that keeps visitors on one replica, if that is asked.
-    pub(super) cookie: Option<Box<str>>,
+    pub(super) fn cookie(&self) -> Option<&str> {
+        // Its own field is further away than the options.
+        self.options.sticky.filter(|sticky| *sticky == Sticky::Cookie)?;
+        self.cookie.as_deref()
+    }
 }
 
 /// What is served now.
@@ -30,7 +46,7 @@ pub(crate) struct LiveRoute {
 pub(super) struct Live {
     pub(super) picture: Arc<Picture>,
     pub(super) table: Table<Arc<LiveRoute>>,
-    /// Kept so that the next picture can go on with what was counted.
+    /// Of the routes that count their visitors: kept so that the next picture can go on with what was counted.
     access: BTreeMap<RouteKey, Arc<Access>>,
 }
 
@@ -46,24 +62,63 @@ impl Live {
         endpoints: &Endpoints,
         ledger: &Ledger,
     ) -> (Self, Vec<LeftOut>) {
-        let mut access = BTreeMap::new();
+        let mut counting = BTreeMap::new();
+        let mut alike = Alike::default();
         let mut live = |route: &Route| {
-            let key = RouteKey::of(route);
-            let kept = before.access.get(&key).filter(|kept| kept.is_for(&route.options));
-            let own = kept.map_or_else(|| Arc::new(Access::new(&route.options)), Arc::clone);
-            access.insert(key.clone(), Arc::clone(&own));
+            let (key, options) = (RouteKey::of(route), &route.options);
+            let access = if options.rate_limit.is_some() {
+                let kept = before.access.get(&key).filter(|kept| kept.is_for(options));
+                let own = kept.map_or_else(|| Arc::new(Access::new(options)), Arc::clone);
+                counting.insert(key.clone(), Arc::clone(&own));
+                own
+            } else {
+                alike.access(options)
+            };
             Arc::new(LiveRoute {
-                route: route.clone(),
-                prefix: normal(&route.path).trim_end_matches('/').into(),
-                replicas: endpoints.replicas(&route.upstreams, route.options.sticky),
                 counters: ledger.counters(&key),
-                access: own,
-                cookie: (route.options.sticky == Some(Sticky::Cookie)).then(|| cookie(route)),
+                replicas: endpoints.replicas(&route.upstreams, options.sticky),
+                options: alike.options(options),
+                access,
+                to_https: route.tls != TlsMode::Off && route.has_certificate,
+                has_certificate: route.has_certificate,
+                cookie: (options.sticky == Some(Sticky::Cookie)).then(|| cookie(route)),
+                prefix: normal(&route.path).trim_end_matches('/').into(),
+                deployment: route.deployment.clone(),
+                service: route.service.clone(),
             })
         };
         let routes = picture.routes.iter().map(|r| (&*r.domain, &*r.path, live(r)));
         let (table, left_out) = Table::compile(routes);
-        (Self { picture: Arc::new(picture), table, access }, left_out)
+        (Self { picture: Arc::new(picture), table, access: counting }, left_out)
+    }
+}
+
+/// What the route before asked for. Routes that ask for the same, which most often is nothing, have it together.
+struct Alike {
+    options: Arc<RouteOptions>,
+    access: Arc<Access>,
+}
+
+impl Default for Alike {
+    fn default() -> Self {
+        let options = Arc::<RouteOptions>::default();
+        Self { access: Arc::new(Access::new(&options)), options }
+    }
+}
+
+impl Alike {
+    fn options(&mut self, wanted: &RouteOptions) -> Arc<RouteOptions> {
+        if *self.options != *wanted {
+            self.options = Arc::new(wanted.clone());
+        }
+        Arc::clone(&self.options)
+    }
+
+    fn access(&mut self, wanted: &RouteOptions) -> Arc<Access> {
+        if !self.access.is_for(wanted) {
+            self.access = Arc::new(Access::new(wanted));
+        }
+        Arc::clone(&self.access)
     }
 }
 

@@ -142,22 +142,23 @@ impl Drop for Tunnel {
     }
 }
 
-/// A replica of one route.
+/// A replica of one route. What every request reads is first, and so together in the cache.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Replica {
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) id: ReplicaId,
-    pub(crate) node: NodeName,
-    local: bool,
     /// What a cookie calls it: the same on every node. Only if the route asks for it.
     pub(crate) tag: Option<Box<str>>,
     /// What it is drawn with where addresses stay with replicas: the same on every node.
     seed: u64,
+    local: bool,
+    pub(crate) id: ReplicaId,
+    pub(crate) node: NodeName,
 }
 
 /// The replicas of one route that may get something new.
 #[derive(Debug, Default)]
-pub(crate) struct Replicas(Vec<Replica>);
+pub(crate) struct Replicas(Box<[Replica]>);
 
 impl Replicas {
     pub(crate) fn is_empty(&self) -> bool {

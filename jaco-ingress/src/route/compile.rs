@@ -1,11 +1,9 @@
 //! From routes as they are written to the table that finds them.
 
-use std::collections::BTreeMap;
-
 use super::{
     host::{InvalidHost, Pattern},
     hosts::Hosts,
-    table::{Paths, Table},
+    table::Table,
 };
 
 /// A route that is not served, and why. It never keeps the others from being served.
@@ -60,19 +58,11 @@ impl<T> Table<T> {
             Pattern::Exact(name) => self.exact.get_or_insert_default(&name),
             Pattern::Wildcard(parent) => self.wildcard.get_or_insert_default(&parent),
         };
-        if paths.prefixes.contains_key(&*prefix) {
+        if !paths.add(prefix, target) {
             return Err(Reason::Taken);
         }
-        paths.longest = paths.longest.max(prefix.len());
-        paths.prefixes.insert(prefix, target);
         self.routes += 1;
         Ok(())
-    }
-}
-
-impl<T> Default for Paths<T> {
-    fn default() -> Self {
-        Self { prefixes: BTreeMap::new(), longest: 0 }
     }
 }
 

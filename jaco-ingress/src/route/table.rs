@@ -1,7 +1,5 @@
 //! The table: which route a request belongs to.
 
-use std::collections::BTreeMap;
-
 use super::{hosts::Hosts, path::borders};
 
 /// Finds by host and path, in a time that hardly grows with the number of routes. `T` is what a route leads to.
@@ -21,13 +19,33 @@ pub struct Table<T> {
 /// The prefixes of one host. `/` is kept as the empty text, so that a prefix always ends at a border.
 #[derive(Debug, Clone)]
 pub(super) struct Paths<T> {
-    pub(super) prefixes: BTreeMap<Box<str>, T>,
-    pub(super) longest: usize,
+    /// In order. Most hosts have one: nothing is read for it but itself.
+    prefixes: Vec<(Box<str>, T)>,
+    longest: usize,
+}
+
+impl<T> Default for Paths<T> {
+    fn default() -> Self {
+        Self { prefixes: Vec::new(), longest: 0 }
+    }
 }
 
 impl<T> Paths<T> {
+    /// Whether the prefix was free.
+    pub(super) fn add(&mut self, prefix: Box<str>, target: T) -> bool {
+        let Err(place) = self.place(&prefix) else { return false };
+        self.longest = self.longest.max(prefix.len());
+        self.prefixes.insert(place, (prefix, target));
+        true
+    }
+
     fn find(&self, path: &str) -> Option<&T> {
-        borders(path, self.longest).find_map(|end| self.prefixes.get(&path[..end]))
+        let mut ends = borders(path, self.longest);
+        ends.find_map(|end| self.place(&path[..end]).ok()).map(|place| &self.prefixes[place].1)
+    }
+
+    fn place(&self, prefix: &str) -> Result<usize, usize> {
+        self.prefixes.binary_search_by(|(known, _)| (**known).cmp(prefix))
     }
 }
 
