@@ -2,7 +2,12 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use crate::{HarnessError, Patience, Process, Result, Rig, Signal, Traffic, until};
+use memchr::memmem;
+
+use crate::{HarnessError, Patience, Process, Result, Rig, Run as _, Signal, Traffic, until};
+
+/// What is sent last of all.
+const LAST: &str = "this capture ends here";
 
 /// A capture under way. Dropping it ends it and keeps the file.
 #[derive(Debug)]
@@ -44,11 +49,12 @@ impl Capture {
         Ok(Self { tcpdump, file })
     }
 
-    /// Ends the capture and reads it.
+    /// Ends the capture and reads it. All that has passed the switch of this rig until now is in it.
     ///
     /// # Errors
-    /// `tcpdump` does not end, lost packets, or wrote something else than it should.
-    pub fn finish(mut self) -> Result<Traffic> {
+    /// `tcpdump` does not catch up, does not end, lost packets, or wrote something else than it should.
+    pub fn finish(mut self, rig: &Rig) -> Result<Traffic> {
+        self.catch_up(rig)?;
         self.tcpdump.signal(Signal::INT);
         self.tcpdump.wait(Patience::SHORT)?;
         let said = self.tcpdump.tail(5);
@@ -58,5 +64,16 @@ impl Capture {
         }
         let bytes = fs::read(&self.file).map_err(HarnessError::file("read", &self.file))?;
         Traffic::parse(bytes).ok_or(HarnessError::BadCapture { path: self.file.clone() })
+    }
+
+    /// Waits until what has passed so far is written: what the kernel still holds when `tcpdump` is told to end is lost.
+    fn catch_up(&self, rig: &Rig) -> Result<()> {
+        let send = format!("echo {LAST} > /dev/udp/{}/9", rig.host(1).address());
+        until(Patience::NORMAL, "the capture to be written", || {
+            rig.host(0).command("bash").args(["-c", &send]).text().map_err(|e| e.to_string())?;
+            let written = fs::read(&self.file).map_err(|e| e.to_string())?;
+            let last = memmem::find(&written, LAST.as_bytes());
+            last.map(|_| ()).ok_or_else(|| format!("{} bytes", written.len()))
+        })
     }
 }

@@ -65,7 +65,7 @@ fn network(fleet: &Fleet) -> Outcome {
     assert!(requests.answered >= 25, "{} were answered", requests.answered);
 
     drop(httpd);
-    let traffic = capture.finish()?;
+    let traffic = capture.finish(fleet.cluster().rig())?;
     let carried = traffic.streams().iter().filter(|(flow, bytes)| {
         (*flow.from.ip(), flow.from.port()) == (peer.address(), 8088)
             && bytes.ends_with(PAGE.as_bytes())

@@ -71,7 +71,7 @@ fn wrong_authority(fleet: &Fleet, peer: &str, secret: &str) -> Outcome {
     let capture = Capture::start(fleet.cluster().rig(), "join")?;
     refused(&join(fleet, 1, peer, &format!("{secret}.{}", "ab".repeat(16)))?, "ca_mismatch");
     uninitialized(fleet, 1)?;
-    let traffic = capture.finish()?;
+    let traffic = capture.finish(fleet.cluster().rig())?;
     let room = after_hello(&traffic, fleet)?;
     fleet.measured("bytes to the wrong authority after the greeting", room);
     assert!(room < SECRET, "{room} bytes could hold the secret");

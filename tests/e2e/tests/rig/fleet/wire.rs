@@ -28,7 +28,7 @@ pub(crate) fn nothing_between_hosts_is_readable(fleet: &mut Fleet) -> Outcome {
     work(fleet, init["ca_fingerprint"].as_str().ok_or("no fingerprint")?, &operator)?;
     say_plainly(fleet)?;
 
-    let traffic = capture.finish()?;
+    let traffic = capture.finish(fleet.cluster().rig())?;
     fleet.measured("captured", format!("{} packets, {} bytes", traffic.packets(), traffic.bytes()));
     let control = traffic.holding(PLAIN.as_bytes());
     assert!(!control.is_empty(), "the search finds what is there in the clear");
