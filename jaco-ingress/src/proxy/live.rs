@@ -130,3 +130,46 @@ fn cookie(route: &Route) -> Box<str> {
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::route::RateLimit;
+
+    fn route(domain: &str, options: &RouteOptions) -> Route {
+        Route {
+            domain: domain.to_owned(),
+            path: "/".to_owned(),
+            tls: TlsMode::Off,
+            has_certificate: false,
+            deployment: "shop".parse().expect("a deployment name"),
+            service: "web".parse().expect("a service name"),
+            upstreams: Vec::new(),
+            options: options.clone(),
+        }
+    }
+
+    #[test]
+    fn routes_share_what_they_ask_for_but_not_whom_they_count() {
+        let per = Duration::from_secs(60);
+        let limit = RateLimit { requests: 1, per, burst: 1 };
+        let limited = RouteOptions { rate_limit: Some(limit), ..RouteOptions::default() };
+        let open = RouteOptions::default();
+        let routes = [("a", &open), ("b", &open), ("c", &limited), ("d", &limited)];
+        let routes = routes.map(|(domain, options)| route(domain, options)).to_vec();
+        let picture = Picture { routes, ..Picture::default() };
+        let next = |before: &Live| {
+            Live::of(picture.clone(), before, &Endpoints::default(), &Ledger::default()).0
+        };
+        let first = next(&Live::nothing());
+        let [a, b, c, d] =
+            ["a", "b", "c", "d"].map(|host| first.table.find(host, "/").expect("a route"));
+        assert!(Arc::ptr_eq(&a.options, &b.options) && Arc::ptr_eq(&a.access, &b.access));
+        assert!(Arc::ptr_eq(&c.options, &d.options) && !Arc::ptr_eq(&c.access, &d.access));
+        let second = next(&first);
+        let kept = second.table.find("c", "/").expect("the same route");
+        assert!(Arc::ptr_eq(&c.access, &kept.access), "it goes on with what it counted");
+    }
+}
