@@ -1,13 +1,11 @@
 //! Bytes between two connections, both ways, with half-closes, until one is silent for too long.
 
 use std::{
+    cell::Cell,
+    future::{Future as _, poll_fn},
     io,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -16,66 +14,104 @@ use tokio::{
     time::Instant,
 };
 
-/// One buffer for each direction.
+/// Most that is read at once.
 const BUFFER: usize = 32 * 1024;
 
-/// When something moved last, and how much in all.
+thread_local! {
+    /// What this thread reads into. It is taken along only while a receiver does not take what was read: who is
+    /// silent holds no memory, and what comes next is read into memory that is still in the cache.
+    static SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+}
+
+/// One of the two ways.
+#[derive(Debug, Default)]
+struct Way {
+    /// What was read and is not handed on yet.
+    held: Option<Held>,
+    /// How many bytes were handed on.
+    moved: u64,
+    /// Something was handed on, and may wait in a buffer of the receiver's end.
+    unflushed: bool,
+    /// The sender has ended.
+    ended: bool,
+    /// And the receiver knows.
+    done: bool,
+}
+
 #[derive(Debug)]
-struct Activity {
-    since: Instant,
-    last: AtomicU64,
+struct Held {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
 }
 
-impl Activity {
-    fn moved(&self) {
-        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(now, Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.since + Duration::from_millis(self.last.load(Relaxed))
-    }
-}
-
-struct Watched<S> {
-    inner: S,
-    activity: Arc<Activity>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl Way {
+    /// Hands on what comes. Ready when the sender has ended and the receiver knows.
+    fn poll<R, W>(
+        &mut self,
         cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
+        mut from: Pin<&mut R>,
+        mut to: Pin<&mut W>,
+    ) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead,
+        W: AsyncWrite,
+    {
+        while !self.ended {
+            if self.held.is_none() {
+                match next(cx, from.as_mut())? {
+                    Poll::Ready(None) => self.ended = true,
+                    Poll::Ready(held) => self.held = held,
+                    Poll::Pending => {
+                        if self.unflushed {
+                            ready!(to.as_mut().poll_flush(cx))?;
+                            self.unflushed = false;
+                        }
+                        return Poll::Pending;
+                    }
+                }
+            }
+            ready!(self.hand_on(cx, to.as_mut()))?;
+        }
+        if !self.done {
+            ready!(to.poll_shutdown(cx))?;
+            self.done = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hand_on<W: AsyncWrite>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut to: Pin<&mut W>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if read.is_ready() {
-            self.activity.moved();
+        while let Some(held) = &mut self.held {
+            let length = ready!(to.as_mut().poll_write(cx, &held.buffer[held.start..held.end]))?;
+            if length == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            held.start += length;
+            self.moved += length as u64;
+            self.unflushed = true;
+            if held.start == held.end {
+                SPARE.set(self.held.take().map(|held| held.buffer));
+            }
         }
-        read
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        if written.is_ready() {
-            self.activity.moved();
-        }
-        written
+/// What a sender says next; `None` at its end.
+fn next<R: AsyncRead>(cx: &mut Context<'_>, from: Pin<&mut R>) -> Poll<io::Result<Option<Held>>> {
+    let mut buffer = SPARE.take().unwrap_or_else(|| vec![0; BUFFER].into());
+    let mut into = ReadBuf::new(&mut buffer);
+    let read = from.poll_read(cx, &mut into);
+    let end = into.filled().len();
+    if end > 0 && matches!(read, Poll::Ready(Ok(()))) {
+        return Poll::Ready(Ok(Some(Held { buffer, start: 0, end })));
     }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
+    SPARE.set(Some(buffer));
+    read.map_ok(|()| None)
 }
 
 /// Hands on what each side sends until both have ended, one fails, or nothing moves for `idle`. How many bytes went
@@ -83,31 +119,39 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 ///
 /// # Errors
 /// A side failed, or nothing moved.
-pub(crate) async fn relay<A, B>(a: A, b: B, idle: Duration) -> io::Result<(u64, u64)>
+pub(crate) async fn relay<A, B>(mut a: A, mut b: B, idle: Duration) -> io::Result<(u64, u64)>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let activity = Arc::new(Activity { since: Instant::now(), last: AtomicU64::new(0) });
-    let mut a = Watched { inner: a, activity: Arc::clone(&activity) };
-    let mut b = Watched { inner: b, activity: Arc::clone(&activity) };
-    let mut copy = pin!(tokio::io::copy_bidirectional_with_sizes(&mut a, &mut b, BUFFER, BUFFER));
-    loop {
-        let end = activity.last() + idle;
-        tokio::select! {
-            done = &mut copy => return done,
-            () = tokio::time::sleep_until(end) => {
-                if activity.last() + idle <= end {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
+    let (mut to, mut back) = (Way::default(), Way::default());
+    let mut last = Instant::now();
+    let mut silence = pin!(tokio::time::sleep_until(last + idle));
+    poll_fn(|cx| {
+        let before = (to.moved, to.ended, back.moved, back.ended);
+        let there = to.poll(cx, Pin::new(&mut a), Pin::new(&mut b))?;
+        let here = back.poll(cx, Pin::new(&mut b), Pin::new(&mut a))?;
+        if there.is_ready() && here.is_ready() {
+            return Poll::Ready(Ok((to.moved, back.moved)));
         }
-    }
+        if before != (to.moved, to.ended, back.moved, back.ended) {
+            last = Instant::now();
+        }
+        // It is moved only when it goes off too early.
+        while silence.as_mut().poll(cx).is_ready() {
+            if last + idle <= silence.deadline() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            silence.as_mut().reset(last + idle);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufStream, duplex, split};
 
     use super::*;
 
@@ -128,5 +172,64 @@ mod tests {
         let ended = relaying.await.expect("no panic");
         assert_eq!(ended.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
         assert_eq!(began.elapsed().as_secs(), 4 * 9 + 10);
+    }
+
+    #[tokio::test]
+    async fn each_side_gets_all_that_the_other_sent_and_then_its_end() {
+        // The ends have less room than is read at once, and one of them keeps what is not flushed.
+        let ((client, front), (back, server)) = (duplex(1000), duplex(300));
+        let relaying = tokio::spawn(relay(BufStream::new(front), back, IDLE));
+        let text =
+            |seed: u8| -> Vec<u8> { (0..300_000_u32).map(|n| (n % 251) as u8 ^ seed).collect() };
+        let (asked, answered) = (text(0), text(1));
+        let (mut from_client, mut to_server) = split(client);
+        let (mut from_server, mut to_client) = split(server);
+        let ask = async {
+            to_server.write_all(&asked).await?;
+            to_server.shutdown().await
+        };
+        let hear = async {
+            let mut heard = Vec::new();
+            from_server.read_to_end(&mut heard).await.map(|_| heard)
+        };
+        let ((), heard) =
+            tokio::try_join!(ask, hear).expect("the client has ended, the server not");
+        assert!(heard == asked);
+        let answer = async {
+            to_client.write_all(&answered).await?;
+            to_client.shutdown().await
+        };
+        let get = async {
+            let mut got = Vec::new();
+            from_client.read_to_end(&mut got).await.map(|_| got)
+        };
+        let ((), got) = tokio::try_join!(answer, get).expect("open");
+        assert!(got == answered);
+        let moved = relaying.await.expect("no panic").expect("both have ended");
+        assert_eq!(moved, (300_000, 300_000));
+    }
+
+    #[tokio::test]
+    async fn only_who_waits_for_a_receiver_holds_a_buffer() {
+        let ((mut client, mut front), (mut back, mut server)) = (duplex(64), duplex(2));
+        let mut way = Way::default();
+        let mut go = async |way: &mut Way| {
+            poll_fn(|cx| {
+                let ended = way.poll(cx, Pin::new(&mut front), Pin::new(&mut back));
+                Poll::Ready(ended.is_ready())
+            })
+            .await
+        };
+        assert!(!go(&mut way).await && way.held.is_none());
+        client.write_all(b"abc").await.expect("open");
+        assert!(!go(&mut way).await && way.held.is_some());
+        let mut three = [0; 3];
+        server.read_exact(&mut three[..2]).await.expect("open");
+        assert!(!go(&mut way).await && way.held.is_none());
+        server.read_exact(&mut three[2..]).await.expect("open");
+        assert_eq!(&three, b"abc");
+        drop(client);
+        assert!(go(&mut way).await);
+        assert_eq!((way.moved, server.read(&mut three).await.expect("open")), (3, 0));
     }
 }
