@@ -114,11 +114,11 @@ fn next<R: AsyncRead>(cx: &mut Context<'_>, from: Pin<&mut R>) -> Poll<io::Resul
     read.map_ok(|()| None)
 }
 
-/// Hands on what each side sends until both have ended, one fails, or nothing moves for `idle`. How many bytes went
-/// from `a` to `b`, and back.
+/// Hands on what each side sends until both have ended, one fails, or nothing is handed on for `idle`. How many bytes
+/// went from `a` to `b`, and back.
 ///
 /// # Errors
-/// A side failed, or nothing moved.
+/// A side failed, or nothing was handed on.
 pub(crate) async fn relay<A, B>(mut a: A, mut b: B, idle: Duration) -> io::Result<(u64, u64)>
 where
     A: AsyncRead + AsyncWrite + Unpin,
